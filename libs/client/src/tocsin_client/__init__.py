@@ -1,0 +1,1 @@
+"""The Python SDK of Tocsin and the `tocsin` command line."""

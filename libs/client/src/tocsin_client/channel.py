@@ -1,0 +1,137 @@
+"""A gRPC channel as Tocsin wants to be called: with the key, a deadline, harmless repeats and typed errors."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+from tocsin.communication.v1 import communication_service_pb2
+from tocsin.detection.v1 import detection_service_pb2
+from tocsin.edge.v1 import edge_service_pb2
+from tocsin.response.v1 import response_service_pb2
+from tocsin.review.v1 import review_service_pb2
+from tocsin.triage.v1 import triage_service_pb2
+from tocsin_kernel.ids import Ids
+
+from tocsin_client.connection import Connection
+from tocsin_client.errors import call_failed
+
+CONTRACTS = (
+    detection_service_pb2,
+    triage_service_pb2,
+    response_service_pb2,
+    communication_service_pb2,
+    review_service_pb2,
+    edge_service_pb2,
+)
+DEADLINE = "10s"
+LONG_DEADLINE = "60s"
+LONG_METHODS = frozenset({"ApplyConfiguration", "ExportConfiguration"})
+SAFE_LEVELS = frozenset({MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT})
+RETRY = {
+    "maxAttempts": 5,
+    "initialBackoff": "0.1s",
+    "maxBackoff": "2s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+TLS = "https://"
+
+
+def open_channel(connection: Connection, ids: Ids) -> grpc.Channel:
+    """A channel to the installation. Nothing is sent before the first call. The caller closes it."""
+    options = [
+        ("grpc.service_config", json.dumps(service_config())),
+        ("grpc.enable_retries", 1),
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    ]
+    if connection.address.startswith(TLS):
+        channel = grpc.secure_channel(connection.address.removeprefix(TLS), grpc.ssl_channel_credentials(), options)
+    else:
+        channel = grpc.insecure_channel(connection.address, options)
+    return grpc.intercept_channel(channel, Manners(connection, ids))
+
+
+def service_config() -> dict[str, object]:
+    """The gRPC service config: a deadline for every call, and repeats where the contract says that they are harmless."""
+    services = [service for contract in CONTRACTS for service in contract.DESCRIPTOR.services_by_name.values()]
+    return {"methodConfig": [method_config(service, method) for service in services for method in service.methods]}
+
+
+def method_config(service: ServiceDescriptor, method: MethodDescriptor) -> dict[str, object]:
+    config: dict[str, object] = {"name": [{"service": service.full_name, "method": method.name}]}
+    if not method.server_streaming:
+        config["timeout"] = LONG_DEADLINE if method.name in LONG_METHODS else DEADLINE
+    if safe_to_repeat(method):
+        config["retryPolicy"] = RETRY
+    return config
+
+
+def safe_to_repeat(method: MethodDescriptor) -> bool:
+    """By its own option, or because its request carries a request_id: the answer to a repeat is then the first answer."""
+    return method.GetOptions().idempotency_level in SAFE_LEVELS or "request_id" in method.input_type.fields_by_name
+
+
+class CallDetails(NamedTuple):
+    """What grpc asks for where a call's metadata is replaced."""
+
+    method: str
+    timeout: float | None
+    metadata: list[tuple[str, str | bytes]]
+    credentials: grpc.CallCredentials | None
+    wait_for_ready: bool | None
+    compression: Any
+
+
+class Manners(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    """Adds the key and a request_id to every call, and turns what fails into our errors."""
+
+    def __init__(self, connection: Connection, ids: Ids) -> None:
+        self._connection = connection
+        self._ids = ids
+
+    def intercept_unary_unary(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:
+        call = continuation(self._with_key(client_call_details), self._repeatable(request))
+        # A call made with .future() is not done yet; its error stays a grpc.RpcError.
+        if isinstance(call, grpc.RpcError) and call.done():  # type: ignore[attr-defined]
+            raise call_failed(call, self._connection.address) from call
+        return call
+
+    def intercept_unary_stream(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:
+        return Answers(continuation(self._with_key(client_call_details), request), self._connection.address)
+
+    def _with_key(self, details: Any) -> CallDetails:
+        metadata = list(details.metadata or ())
+        if self._connection.api_key:
+            metadata.append(("authorization", f"Bearer {self._connection.api_key}"))
+        return CallDetails(details.method, details.timeout, metadata, details.credentials, details.wait_for_ready, details.compression)
+
+    def _repeatable(self, request: Any) -> Any:
+        """The request, with a request_id where it has a place for one that is empty."""
+        if "request_id" not in request.DESCRIPTOR.fields_by_name or request.request_id:
+            return request
+        filled = type(request)()
+        filled.CopyFrom(request)
+        filled.request_id = self._ids.new()
+        return filled
+
+
+class Answers(Iterator[Any]):
+    """A stream of answers whose failure is one of our errors; everything else is the call's."""
+
+    def __init__(self, call: Any, address: str) -> None:
+        self._call = call
+        self._address = address
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._call)
+        except grpc.RpcError as error:
+            raise call_failed(error, self._address) from error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._call, name)
