@@ -1,0 +1,1 @@
+"""The machinery of a service: everything that is not business."""

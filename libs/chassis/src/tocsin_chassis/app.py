@@ -1,0 +1,151 @@
+"""The lifecycle of a service: what it serves, consumes and does from time to time; start, health, graceful stop."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from google.protobuf.descriptor import ServiceDescriptor
+from tocsin_kernel.errors import DomainError
+
+from tocsin_chassis.events.bus import EventBus
+from tocsin_chassis.events.consumer import Consumer, Handlers, by_source
+from tocsin_chassis.events.relay import Relay
+from tocsin_chassis.grpc.caller import TrustedKeys
+from tocsin_chassis.grpc.server import GrpcServer, Served
+from tocsin_chassis.postgres import retention
+from tocsin_chassis.postgres.database import Database
+
+log = logging.getLogger(__name__)
+
+HEALTH_SECONDS = 2.0
+RETENTION_SECONDS = 3600.0
+STOP_GRACE_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class _Tick:
+    name: str
+    every: float
+    task: Callable[[], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class App:
+    """One service, composed. Built by a fluent chain in the service's app.py, then run."""
+
+    name: str
+    database: Database
+    bus: EventBus
+    keys: TrustedKeys
+    listen: str
+    port: int = 0
+    _served: list[Served] = field(default_factory=list)
+    _consumers: list[Consumer] = field(default_factory=list)
+    _ticks: list[_Tick] = field(default_factory=list)
+    _background: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = field(default_factory=list)
+    _checks: list[tuple[str, Callable[[], Awaitable[object]]]] = field(default_factory=list)
+
+    def serves(self, servicer: Any, add: Callable[[Any, Any], None], descriptor: ServiceDescriptor) -> "App":
+        """Serve a gRPC service."""
+        self._served.append(Served(servicer, add, descriptor))
+        return self
+
+    def consumes(self, handlers: Handlers) -> "App":
+        """Handle facts of other services, by type: `async def handler(tx, fact)`."""
+        for source, group in by_source(handlers).items():
+            self._consumers.append(Consumer(self.database, self.bus, self.name, source, group))
+        return self
+
+    def ticks(self, name: str, every: float, task: Callable[[], Awaitable[object]]) -> "App":
+        """Do `task` every so many seconds; what it raises is logged, and it goes on."""
+        self._ticks.append(_Tick(name, every, task))
+        return self
+
+    def runs(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> "App":
+        """Run `work` in the background until the service stops; if it fails it is logged and started again."""
+        self._background.append((name, work))
+        return self
+
+    def needs(self, name: str, check: Callable[[], Awaitable[object]]) -> "App":
+        """The service is healthy only while `check` raises nothing."""
+        self._checks.append((name, check))
+        return self
+
+    @property
+    def consumers(self) -> list[Consumer]:
+        """The consumers, for handling dead letters again."""
+        return self._consumers
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["App"]:
+        """Everything runs inside; `port` is the gRPC port. At the end it stops gracefully: calls first, then the rest."""
+        server = GrpcServer(self._served, self.keys)
+        work = [
+            self._restarted("relay", Relay(self.database, self.bus).run),
+            *(self._restarted(consumer.name, consumer.run) for consumer in self._consumers),
+            *(self._repeat(tick) for tick in self._ticks),
+            *(self._restarted(name, run) for name, run in self._background),
+            self._repeat(_Tick("retention", RETENTION_SECONDS, self._retain)),
+            self._watch_health(server),
+        ]
+        self.port = await server.start(self.listen)
+        tasks = [asyncio.create_task(item) for item in work]
+        log.info("%s listens at port %d", self.name, self.port)
+        try:
+            yield self
+        finally:
+            await server.stop(STOP_GRACE_SECONDS)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def run_until_signal(self) -> None:
+        """Run until SIGTERM or SIGINT."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        async with self.running():
+            await stop.wait()
+            log.info("%s stops", self.name)
+
+    async def _restarted(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                await run()
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # noqa: BLE001 - whatever it was, this part of the service must come back
+                log.error("%s failed and starts again", name, exc_info=error)
+            await asyncio.sleep(1.0)
+
+    async def _repeat(self, tick: _Tick) -> None:
+        while True:
+            try:
+                await tick.task()
+            except (DomainError, psycopg.Error, OSError) as error:
+                log.warning("%s is tried again later: %s", tick.name, error)
+            except Exception as error:
+                log.error("%s failed and is tried again later", tick.name, exc_info=error)
+            await asyncio.sleep(tick.every)
+
+    async def _retain(self) -> None:
+        async with self.database.transaction() as tx:
+            await retention.maintain(tx, self.database.clock.now())
+
+    async def _watch_health(self, server: GrpcServer) -> None:
+        checks = [("postgres", self.database.ping), ("nats", self.bus.ping), *self._checks]
+        was_healthy: bool | None = None
+        while True:
+            outcomes = await asyncio.gather(*(asyncio.wait_for(check(), 4.0) for _, check in checks), return_exceptions=True)
+            failed = [name for (name, _), outcome in zip(checks, outcomes, strict=True) if isinstance(outcome, BaseException)]
+            if (not failed) != was_healthy:
+                log.info("%s is healthy", self.name) if not failed else log.warning("%s is not healthy: %s", self.name, ", ".join(failed))
+                was_healthy = not failed
+            await server.report(not failed)
+            await asyncio.sleep(HEALTH_SECONDS)

@@ -1,0 +1,105 @@
+"""The command of every service: `tocsin-<service> serve | migrate | settings | dead`."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+from uuid import UUID
+
+import uvloop
+from tocsin_kernel.clock import FollowingClock
+
+from tocsin_chassis import telemetry
+from tocsin_chassis.app import App
+from tocsin_chassis.events.bus import event_bus
+from tocsin_chassis.events.streams import declare_stream
+from tocsin_chassis.postgres import retention
+from tocsin_chassis.postgres.database import postgres
+from tocsin_chassis.postgres.dead_letters import dead_letters
+from tocsin_chassis.postgres.migrations import SchemaBehind, migrate, require_current
+from tocsin_chassis.settings import ServiceSettings, SettingsError, load, table
+
+SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
+Compose = Callable[[Any], AbstractAsyncContextManager[App]]
+
+
+def run(service: str, settings: type[ServiceSettings], compose: Compose, arguments: list[str] | None = None) -> int:
+    """The whole command line of one service; returns the exit status."""
+    chosen = _parser(service).parse_args(arguments)
+    if chosen.command == "settings":
+        return _print_settings(settings)
+    try:
+        read = load(settings, os.environ)
+    except SettingsError as error:
+        print(f"tocsin-{service}: these settings need attention:\n{error}", file=sys.stderr)
+        return 2
+    telemetry.start_logging(service, read.log_level)
+    try:
+        return uvloop.run(_COMMANDS[chosen.command](service, read, compose, chosen))
+    except (SchemaBehind, LookupError) as error:
+        print(f"tocsin-{service}: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser(service: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"tocsin-{service}", description=f"The {service} service of Tocsin.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="serve until SIGTERM")
+    commands.add_parser("migrate", help="bring the schema and the stream to this version")
+    commands.add_parser("settings", help="print every setting")
+    dead = commands.add_parser("dead", help="facts that could not be handled").add_subparsers(dest="dead", required=True)
+    dead.add_parser("list", help="list them, newest first")
+    retry = dead.add_parser("retry", help="handle one again")
+    retry.add_argument("id", type=UUID, help="the fact's id, as in the list")
+    return parser
+
+
+def _print_settings(settings: type[ServiceSettings]) -> int:
+    for variable, default, description in table(settings):
+        print(f"{variable:36} {default:28} {description}")
+    return 0
+
+
+async def _serve(service: str, settings: ServiceSettings, compose: Compose, _: argparse.Namespace) -> int:
+    await asyncio.to_thread(require_current, settings.postgres_url, service)
+    provider = telemetry.start_tracing(service)
+    telemetry.start_metrics(settings.metrics_listen)
+    try:
+        async with compose(settings) as app:
+            await app.run_until_signal()
+    finally:
+        if provider is not None:
+            await asyncio.to_thread(provider.shutdown)
+    return 0
+
+
+async def _migrate(service: str, settings: ServiceSettings, _: Compose, __: argparse.Namespace) -> int:
+    for name in await asyncio.to_thread(migrate, settings.postgres_url, service):
+        print(f"tocsin-{service}: applied {name}")
+    async with postgres(settings.postgres_url, service, clock=FollowingClock()) as database, database.transaction() as tx:
+        await retention.maintain(tx, database.clock.now())
+    async with event_bus(settings.nats_url, service) as bus:
+        await declare_stream(bus.jetstream, service)
+    return 0
+
+
+async def _dead(service: str, settings: ServiceSettings, compose: Compose, chosen: argparse.Namespace) -> int:
+    async with compose(settings) as app:
+        async with app.database.transaction() as tx:
+            letters = await dead_letters(tx)
+        if chosen.dead == "list":
+            for letter in letters:
+                print(f"{letter.id}  {letter.died_at:%Y-%m-%d %H:%M:%S}Z  {letter.consumer}  {letter.subject}\n    {letter.error}")
+            return 0
+        found = [letter for letter in letters if letter.id == chosen.id]
+        if not found:
+            raise LookupError(f"there is no dead letter {chosen.id}")
+        for letter in found:
+            await next(consumer for consumer in app.consumers if consumer.name == letter.consumer).retry(letter)
+    return 0
+
+
+_COMMANDS = {"serve": _serve, "migrate": _migrate, "dead": _dead}

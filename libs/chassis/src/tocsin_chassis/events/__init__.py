@@ -1,0 +1,1 @@
+"""Facts: streams, the relay that publishes the outbox, and consumers."""

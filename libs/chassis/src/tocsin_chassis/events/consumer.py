@@ -1,0 +1,241 @@
+"""Consumers: facts of other services, handled once each, acknowledged only after the commit."""
+
+import asyncio
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.message import DecodeError, Message
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from opentelemetry.trace import SpanKind
+from prometheus_client import Counter
+from tocsin_kernel.errors import DomainError, Overloaded, Stale, Unavailable
+
+from tocsin_chassis.events import fact as headers
+from tocsin_chassis.events.bus import EventBus
+from tocsin_chassis.events.fact import Fact
+from tocsin_chassis.events.streams import stream_of
+from tocsin_chassis.postgres import inbox
+from tocsin_chassis.postgres.database import Database, Tx
+from tocsin_chassis.postgres.dead_letters import DeadLetter, bury, exhume
+from tocsin_chassis.telemetry import trace_context, trace_id, tracer
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Tx, Fact[Any]], Awaitable[None]]
+Handlers = Mapping[type[Message], Handler]
+
+BATCH = 64
+PULL_SECONDS = 20.0
+ACK_WAIT_SECONDS = 30.0
+MOST_DELIVERIES = 8
+TRANSIENT = (Overloaded, Stale, Unavailable, ConnectionError, TimeoutError)
+
+consumed = Counter("tocsin_facts_consumed_total", "facts handled, by outcome", ["outcome"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """A message and the fact it holds; no fact if its type has no handler here."""
+
+    message: Msg
+    fact: Fact[Any] | None
+
+
+class UnreadableFact(Exception):
+    """The bytes are not the message that the subject names."""
+
+
+class Consumer:
+    """Handles the facts of one stream for one service. Replicas of the service share the work."""
+
+    def __init__(self, database: Database, bus: EventBus, service: str, source: str, handlers: Handlers) -> None:
+        self._database = database
+        self._bus = bus
+        self._service = service
+        self._stream = stream_of(source)
+        self._name = f"{service}-{source}"
+        self._types = {kind.DESCRIPTOR.full_name: (kind, handler) for kind, handler in handlers.items()}
+
+    async def run(self) -> None:
+        """Handle facts for ever; after a broken pull it starts again."""
+        while True:
+            try:
+                await self._declare()
+                await self._pull_for_ever()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # a consumer that ends is a service that is deaf: it always comes back
+                log.warning("consumer %s starts again: %s", self._name, error or type(error).__name__)
+                await asyncio.sleep(1.0)
+
+    async def _declare(self) -> None:
+        config = ConsumerConfig(
+            durable_name=self._name,
+            deliver_policy=DeliverPolicy.ALL,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WAIT_SECONDS,
+            max_deliver=-1,
+            max_ack_pending=4 * BATCH,
+        )
+        await self._bus.jetstream.add_consumer(self._stream, config)
+
+    async def _pull_for_ever(self) -> None:
+        """One outstanding pull; whatever has arrived by the time the last batch is done makes up the next batch."""
+        arrived: asyncio.Queue[Msg] = asyncio.Queue()
+        inbox_subject = self._bus.connection.new_inbox()
+        subscription = await self._bus.connection.subscribe(inbox_subject, cb=arrived.put)
+        request = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._name}"
+        wanted = json.dumps({"batch": BATCH, "expires": int(PULL_SECONDS * 1e9), "idle_heartbeat": int(5e9)}).encode()
+        try:
+            outstanding = 0
+            while True:
+                if outstanding <= 0:
+                    await self._bus.connection.publish(request, wanted, reply=inbox_subject)
+                    outstanding = BATCH
+                batch = await self._gather(arrived)
+                if batch is None:
+                    outstanding = 0
+                    continue
+                outstanding -= len(batch)
+                await self._handle(batch)
+        finally:
+            if self._bus.connection.is_connected:
+                await subscription.unsubscribe()
+
+    async def _gather(self, arrived: asyncio.Queue[Msg]) -> list[Msg] | None:
+        """What has arrived, waiting for the first; None when the pull has ended. Silence beyond two heartbeats ends it too."""
+        batch: list[Msg] = []
+        ended = False
+        message = await asyncio.wait_for(arrived.get(), 15.0)
+        while True:
+            status = (message.headers or {}).get("Status") if not message.data else None
+            if status is None:
+                batch.append(message)
+            elif status == "409" and "Consumer Deleted" in str(message.headers):
+                raise ConnectionError("the consumer was deleted")
+            elif status != "100":
+                ended = True
+            if arrived.empty():
+                break
+            message = arrived.get_nowait()
+        if ended and batch:
+            # The end of the pull came with its last messages: the next round asks anew because too few are outstanding.
+            await self._handle(batch)
+            return None
+        return None if ended else batch
+
+    async def _handle(self, batch: list[Msg]) -> None:
+        if not batch:
+            return
+        received = []
+        for message in batch:
+            try:
+                received.append(_Received(message, self._read(message)))
+            except UnreadableFact as error:
+                await self._bury(message, error)
+        for ignored in [item for item in received if item.fact is None]:
+            consumed.labels("ignored").inc()
+            await ignored.message.ack()
+        known = [item for item in received if item.fact is not None]
+        if not known:
+            return
+        try:
+            await self._handle_together(known)
+        except Exception as error:  # one bad fact must not hold up the others: each gets its own transaction
+            if len(known) > 1:
+                log.info("a batch of %d facts failed together and is handled one by one: %s", len(known), error)
+            for item in known:
+                await self._handle_alone(item)
+
+    async def _handle_together(self, items: list[_Received]) -> None:
+        async with self._database.transaction() as tx:
+            facts = [item.fact for item in items if item.fact is not None]
+            new = await inbox.receive(tx, self._name, [(fact.id, fact.occurred_at.date()) for fact in facts])
+            for item in items:
+                if item.fact is not None and item.fact.id in new:
+                    new.discard(item.fact.id)
+                    await self._handle_fact(tx, item)
+        consumed.labels("handled").inc(len(items))
+        for item in items:
+            await item.message.ack()
+
+    async def _handle_fact(self, tx: Tx, item: _Received) -> None:
+        fact = item.fact
+        assert fact is not None
+        _, handler = self._types[fact.message.DESCRIPTOR.full_name]
+        with tracer.start_as_current_span(
+            f"handle {fact.name}", context=trace_context(item.message.headers or {}), kind=SpanKind.CONSUMER
+        ):
+            await handler(tx, fact)
+
+    async def _handle_alone(self, item: _Received) -> None:
+        try:
+            await self._handle_together([item])
+        except Exception as error:  # the outcome is decided here for every kind of failure: again later, or given up
+            deliveries = item.message.metadata.num_delivered or 1
+            if isinstance(error, TRANSIENT) or (deliveries < MOST_DELIVERIES and not isinstance(error, DomainError)):
+                consumed.labels("postponed").inc()
+                log.warning("fact %s is handled again later: %s", item.message.subject, error, exc_info=True)
+                await item.message.nak(delay=min(60.0, 0.5 * 2 ** min(deliveries, 7)))
+            else:
+                await self._bury(item.message, error)
+
+    async def _bury(self, message: Msg, error: Exception) -> None:
+        consumed.labels("buried").inc()
+        log.error("fact %s is given up and kept as a dead letter: %s", message.subject, error, exc_info=error)
+        fact_id = UUID((message.headers or {})[headers.ID])
+        async with self._database.transaction() as tx:
+            kept = json.dumps(message.headers or {})
+            await bury(tx, self._name, fact_id, message.subject, message.data, kept, f"{type(error).__name__}: {error}")
+        await message.term()
+
+    async def retry(self, letter: DeadLetter) -> None:
+        """Handle a dead letter of this consumer once more, in one transaction with its removal. Raises what the handler raises."""
+        fact = read_fact({name: kind for name, (kind, _) in self._types.items()}, letter.subject, letter.payload, letter.headers)
+        async with self._database.transaction() as tx:
+            if await exhume(tx, self._name, letter.id) and fact is not None:
+                await inbox.receive(tx, self._name, [(fact.id, fact.occurred_at.date())])
+                await self._types[fact.message.DESCRIPTOR.full_name][1](tx, fact)
+
+    @property
+    def name(self) -> str:
+        """Its durable name, the same for all replicas."""
+        return self._name
+
+    def _read(self, message: Msg) -> Fact[Any] | None:
+        return read_fact({name: kind for name, (kind, _) in self._types.items()}, message.subject, message.data, message.headers or {})
+
+
+def read_fact(types: Mapping[str, type[Message]], subject: str, payload: bytes, given: Mapping[str, str]) -> Fact[Any] | None:
+    """The fact that a message holds; None if its type is not among `types`. Raises UnreadableFact."""
+    full_name, _, aggregate = subject.rpartition(".")
+    kind = types.get(full_name)
+    if kind is None:
+        return None
+    try:
+        return Fact(
+            id=UUID(given[headers.ID]),
+            message=kind.FromString(payload),
+            subject=subject,
+            aggregate=aggregate,
+            version=int(given.get(headers.VERSION, "0")),
+            occurred_at=datetime.fromisoformat(given[headers.OCCURRED_AT]).astimezone(UTC),
+            trace_id=given.get(headers.TRACEPARENT, "").partition("-")[2].partition("-")[0] or trace_id(),
+        )
+    except (KeyError, ValueError, DecodeError) as error:
+        raise UnreadableFact(f"{subject}: {error}") from error
+
+
+def by_source(handlers: Handlers) -> dict[str, dict[type[Message], Handler]]:
+    """The handlers by the service whose stream they need, taken from the facts' packages."""
+    grouped: dict[str, dict[type[Message], Handler]] = defaultdict(dict)
+    for kind, handler in handlers.items():
+        grouped[kind.DESCRIPTOR.full_name.split(".")[1]][kind] = handler
+    return dict(grouped)

@@ -1,0 +1,1 @@
+"""gRPC: the server, its interceptors, channels to other services, and who is calling."""

@@ -1,0 +1,1 @@
+"""Postgres: transactions, migrations, outbox, inbox, dead letters."""

@@ -1,0 +1,188 @@
+"""Transactions: state and its facts leave together, or not at all."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, LiteralString, TypeVar
+
+import psycopg
+from google.protobuf.message import Message
+from psycopg import AsyncConnection
+from psycopg.rows import class_row, scalar_row, tuple_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from tocsin_kernel.clock import FollowingClock
+from tocsin_kernel.errors import Overloaded, Stale, Unavailable
+from tocsin_kernel.ids import Ids, RandomIds
+
+from tocsin_chassis.postgres import outbox
+
+Row = TypeVar("Row")
+Params = Sequence[object] | Mapping[str, object]
+
+log = logging.getLogger(__name__)
+
+
+class DatabaseBusy(Overloaded):
+    reason = "DATABASE_BUSY"
+    message = "too many requests for the database; try again"
+
+
+class DatabaseUnavailable(Unavailable):
+    reason = "DATABASE_UNAVAILABLE"
+    message = "the database does not answer; nothing was changed, try again"
+
+
+class Contended(Stale):
+    reason = "CONTENDED"
+    message = "another request changed the same thing at the same time; try again"
+
+
+class Tx:
+    """One transaction. Parameters are a sequence for %s, or a mapping for %(name)s."""
+
+    def __init__(self, connection: AsyncConnection[Any], ids: Ids) -> None:
+        self.connection = connection
+        self._ids = ids
+        self._facts: list[outbox.OutboxRow] = []
+        self._after_commit: list[Callable[[], None]] = []
+
+    async def one(self, row: type[Row], sql: LiteralString, params: Params = ()) -> Row:
+        """Exactly one row as `row`, whose fields are the columns. Raises LookupError if there is none."""
+        found = await self.maybe(row, sql, params)
+        if found is None:
+            raise LookupError(f"no row for {row.__name__}")
+        return found
+
+    async def maybe(self, row: type[Row], sql: LiteralString, params: Params = ()) -> Row | None:
+        """One row as `row`, or None."""
+        async with self.connection.cursor(row_factory=class_row(row)) as cursor:
+            await cursor.execute(sql, params)
+            return await cursor.fetchone()
+
+    async def many(self, row: type[Row], sql: LiteralString, params: Params = ()) -> list[Row]:
+        """All rows as `row`."""
+        async with self.connection.cursor(row_factory=class_row(row)) as cursor:
+            await cursor.execute(sql, params)
+            return await cursor.fetchall()
+
+    async def value(self, kind: type[Row], sql: LiteralString, params: Params = ()) -> Row | None:
+        """The first column of the first row, or None if there is no row (or the column is null)."""
+        async with self.connection.cursor(row_factory=scalar_row) as cursor:
+            await cursor.execute(sql, params)
+            found: Row | None = await cursor.fetchone()
+            return found
+
+    async def values(self, kind: type[Row], sql: LiteralString, params: Params = ()) -> list[Row]:
+        """The first column of every row."""
+        async with self.connection.cursor(row_factory=scalar_row) as cursor:
+            await cursor.execute(sql, params)
+            return await cursor.fetchall()
+
+    async def execute(self, sql: LiteralString, params: Params = ()) -> int:
+        """Run one statement; returns how many rows it touched."""
+        async with self.connection.cursor(row_factory=tuple_row) as cursor:
+            await cursor.execute(sql, params)
+            return cursor.rowcount
+
+    async def execute_many(self, sql: LiteralString, rows: Iterable[Params]) -> None:
+        """Run one statement for every row, in one round trip."""
+        async with self.connection.cursor(row_factory=tuple_row) as cursor:
+            await cursor.executemany(sql, rows)
+
+    def emit(self, fact: Message, *, aggregate: str, version: int) -> None:
+        """Tell a fact once this transaction is committed. `aggregate` is the id in its subject, `version` that of the aggregate."""
+        self._facts.append(outbox.row(self._ids.new(), fact, aggregate, version))
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call back once this transaction is committed; a hint (it is lost if the process dies), never the only way."""
+        self._after_commit.append(callback)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What fails inside is undone (facts and callbacks too), and the transaction can go on."""
+        facts, callbacks = len(self._facts), len(self._after_commit)
+        try:
+            async with self.connection.transaction():
+                yield
+        except BaseException:
+            del self._facts[facts:]
+            del self._after_commit[callbacks:]
+            raise
+
+
+class Database:
+    """The pool of one service. Also says when facts wait to be published."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]], url: str, service: str, clock: FollowingClock, ids: Ids) -> None:
+        self.url = url
+        self.service = service
+        self.clock = clock
+        self.facts_wait = asyncio.Event()
+        self._pool = pool
+        self._ids = ids
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """Begin, yield, commit. Raises Stale when the same rows were contended, Overloaded or Unavailable when there is no connection."""
+        try:
+            async with self._pool.connection() as connection:
+                tx = Tx(connection, self._ids)
+                async with connection.transaction():
+                    yield tx
+                    if tx._facts:
+                        await outbox.insert(connection, tx._facts)
+        except PoolTimeout as error:
+            raise (DatabaseBusy() if self._saturated() else DatabaseUnavailable()) from error
+        except psycopg.errors.TransactionRollback as error:
+            raise Contended() from error
+        except psycopg.OperationalError as error:
+            log.warning("the database connection failed", exc_info=True)
+            raise DatabaseUnavailable() from error
+        if tx._facts:
+            self.facts_wait.set()
+        for callback in tx._after_commit:
+            callback()
+
+    def new_id(self) -> str:
+        """A new UUIDv7."""
+        return self._ids.new()
+
+    def _saturated(self) -> bool:
+        stats = self._pool.get_stats()
+        return stats.get("pool_size", 0) >= self._pool.max_size and stats.get("connections_errors", 0) == 0
+
+    async def ping(self) -> None:
+        """Ask the database for the time, and set the clock by it. Raises Unavailable."""
+        async with self.transaction() as tx:
+            instant: Any = await tx.value(object, "SELECT clock_timestamp()")
+        self.clock.follow(instant)
+
+
+@asynccontextmanager
+async def postgres(url: str, service: str, *, clock: FollowingClock | None = None, ids: Ids | None = None, size: int = 8) -> AsyncIterator[Database]:
+    """Open the pool; close it at the end. Waits for the database at first use, not here."""
+    pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
+        url,
+        min_size=1,
+        max_size=size,
+        open=False,
+        timeout=4.0,
+        max_lifetime=1800,
+        # The pool gives up for good after this; a service waits for its database for as long as it takes.
+        reconnect_timeout=10 * 365 * 86400,
+        check=AsyncConnectionPool.check_connection,
+        kwargs={
+            "application_name": f"tocsin-{service}",
+            "connect_timeout": 3,
+            "keepalives_idle": 10,
+            "tcp_user_timeout": 10000,
+            "options": "-c idle_in_transaction_session_timeout=60s -c timezone=UTC",
+        },
+    )
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+    await pool.open()
+    try:
+        yield Database(pool, url, service, clock or FollowingClock(), ids or RandomIds())
+    finally:
+        await pool.close(timeout=5)

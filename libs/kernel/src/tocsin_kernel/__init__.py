@@ -1,0 +1,1 @@
+"""What every domain of Tocsin may import: clock, ids, errors, decisions."""
