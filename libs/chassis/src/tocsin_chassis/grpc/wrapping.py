@@ -32,8 +32,8 @@ class Around(aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships no ty
         """Look at each request message before the handler does; raise to refuse it."""
 
     async def intercept_service(
-        self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]], details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+        self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]], details: grpc.HandlerCallDetails
+    ) -> Any:
         handler = await continuation(details)
         if handler is None:
             return handler
@@ -44,7 +44,7 @@ class Around(aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships no ty
 
         return self._wrap(handler, call)
 
-    def _wrap(self, handler: Any, call: Callable[[Context], Call]) -> grpc.RpcMethodHandler[Any, Any]:
+    def _wrap(self, handler: Any, call: Callable[[Context], Call]) -> Any:
         serialization = {
             "request_deserializer": handler.request_deserializer,
             "response_serializer": handler.response_serializer,
