@@ -9,7 +9,8 @@ from nats.js.errors import NotFoundError
 from tocsin_chassis.postgres.retention import STREAM_DAYS
 
 DUPLICATE_WINDOW = timedelta(minutes=2)
-MOST_BYTES = 2 * 1024**3
+# Reserved by the server when the stream is declared: its max_file_store must hold six of them.
+MOST_BYTES = 1024**3
 
 
 def stream_of(service: str) -> str:

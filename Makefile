@@ -1,0 +1,58 @@
+# Everything needs only Python 3.11 and make; `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DISTRIBUTIONS := protos libs/kernel libs/chassis libs/client libs/standalone libs/testkit \
+	services/detection services/triage services/response services/communication services/review services/edge
+MANIFESTS := $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
+PROTOS := $(shell find protos/tocsin -name '*.proto')
+HOME_FOLDER ?= .tocsin
+PORT ?= 8080
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench faults lock console clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1 — /'
+
+setup: $(VENV)/.installed console ## make .venv with everything in it, and build the console
+
+$(VENV)/.tools: requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.tools $(MANIFESTS) $(PROTOS) protos/build_protos.py
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(DISTRIBUTIONS))
+	@touch $@
+
+console: $(VENV)/.installed
+	@$(BIN)/python services/edge/console/build_console.py
+
+run: setup ## start the whole platform with the demo on this machine (PORT=8080, HOME_FOLDER=.tocsin)
+	$(BIN)/tocsin up --home $(HOME_FOLDER) --port $(PORT) --demo
+
+test: setup ## run all checks and tests
+	$(MAKE) --no-print-directory check
+	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
+
+check: $(VENV)/.installed ## lint, types, layers, contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(wildcard libs/*/src services/*/src)
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/buf lint protos/gen/tocsin.binpb --config protos/buf.yaml --path tocsin
+
+bench: setup ## measure, and print figures
+	$(BIN)/python -m tocsin_testkit.bench
+
+faults: setup ## kill things while alerts come in, and audit what became of them
+	$(BIN)/python -m tocsin_testkit.faults
+
+lock: ## choose the newest versions that fit and pin them in requirements.lock
+	$(BIN)/uv lock --quiet
+	$(BIN)/uv export --quiet --all-packages --all-groups --no-emit-workspace --no-header --no-annotate --format requirements-txt -o requirements.lock
+
+clean: ## remove what was built here; the data of `make run` stays
+	rm -rf $(VENV) protos/gen services/edge/console/node_modules services/edge/console/dist

@@ -1,0 +1,1 @@
+"""Real servers, the outside world, and the words stories are told in."""
