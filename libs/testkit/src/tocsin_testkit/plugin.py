@@ -11,6 +11,8 @@ import pytest_asyncio
 from psycopg import sql
 from tocsin_chassis.postgres.migrations import migrate
 
+from tocsin_testkit.platform import Platform
+from tocsin_testkit.platform import platform as running_platform
 from tocsin_testkit.servers import SERVICES, Servers, servers
 from tocsin_testkit.world import Keys, World, empty_streams
 
@@ -50,3 +52,10 @@ async def world(servers: Servers, keys: Keys) -> AsyncIterator[World]:
         yield World(servers, database, keys, jetstream)
     with psycopg.connect(servers.postgres_url("postgres"), autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
+
+
+@pytest_asyncio.fixture
+async def platform(world: World) -> AsyncIterator[Platform]:
+    """All six services in this process, with the world's clock and a mail server."""
+    async with running_platform(world) as started:
+        yield started

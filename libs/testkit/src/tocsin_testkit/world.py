@@ -104,18 +104,23 @@ class World:
         return messages
 
     async def eventually(self, condition: Callable[[], Awaitable[object]], within: float = 5.0, what: str = "") -> None:
-        """Wait until `condition` is true (or stops raising AssertionError). Raises AssertionError after `within` seconds."""
-        deadline = asyncio.get_running_loop().time() + within
-        problem: AssertionError | None = None
-        while True:
-            try:
-                if await condition():
-                    return
-            except AssertionError as error:
-                problem = error
-            if asyncio.get_running_loop().time() > deadline:
-                raise AssertionError(f"not within {within} s: {what or condition}") from problem
-            await asyncio.sleep(0.02)
+        """See `eventually`."""
+        await eventually(condition, within, what)
+
+
+async def eventually(condition: Callable[[], Awaitable[object]], within: float = 5.0, what: str = "") -> None:
+    """Wait until `condition` is true (or stops raising AssertionError). Raises AssertionError after `within` seconds."""
+    deadline = asyncio.get_running_loop().time() + within
+    problem: AssertionError | None = None
+    while True:
+        try:
+            if await condition():
+                return
+        except AssertionError as error:
+            problem = error
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"not within {within} s: {what or condition}") from problem
+        await asyncio.sleep(0.02)
 
 
 class _Authorized:

@@ -52,19 +52,19 @@ class Around(aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships no ty
         if handler.response_streaming:
             make = grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
             inner = handler.stream_stream if handler.request_streaming else handler.unary_stream
-            return make(self._streaming(inner, handler.request_streaming, call), **serialization)
+            return make(self._answering_many(inner, handler.request_streaming, call), **serialization)
         make_unary = grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
         inner = handler.stream_unary if handler.request_streaming else handler.unary_unary
-        return make_unary(self._unary(inner, handler.request_streaming, call), **serialization)
+        return make_unary(self._answering_once(inner, handler.request_streaming, call), **serialization)
 
-    def _unary(self, inner: Any, request_streaming: bool, call: Callable[[Context], Call]) -> Any:
+    def _answering_once(self, inner: Any, request_streaming: bool, call: Callable[[Context], Call]) -> Any:
         async def behaviour(request: Any, context: Context) -> Any:
             async with self.around(call(context)):
                 return await inner(self._inspected(request, request_streaming), context)
 
         return behaviour
 
-    def _streaming(self, inner: Any, request_streaming: bool, call: Callable[[Context], Call]) -> Any:
+    def _answering_many(self, inner: Any, request_streaming: bool, call: Callable[[Context], Call]) -> Any:
         async def behaviour(request: Any, context: Context) -> AsyncIterator[Any]:
             async with self.around(call(context)):
                 responses = inner(self._inspected(request, request_streaming), context)

@@ -1,0 +1,244 @@
+"""From a committed transaction to a handled fact: once, whatever comes between."""
+
+import asyncio
+import contextlib
+
+import nats
+import pytest
+from tocsin.detection.v1.alert_pb2 import Alert
+from tocsin.detection.v1.events_pb2 import AlertOpened, AlertResolved
+from tocsin_chassis.events.bus import event_bus
+from tocsin_chassis.events.consumer import Consumer
+from tocsin_chassis.events.relay import Relay
+from tocsin_chassis.postgres import outbox
+from tocsin_chassis.postgres.database import postgres
+from tocsin_chassis.postgres.dead_letters import dead_letters
+from tocsin_chassis.postgres.inbox import once
+from tocsin_kernel.errors import Conflict, Unavailable
+from tocsin_testkit.world import eventually
+
+
+@pytest.fixture
+async def detection(world):
+    """The producer's database."""
+    async with postgres(world.servers.postgres_url(world.database, "tocsin_detection"), "detection") as database:
+        yield database
+
+
+@pytest.fixture
+async def triage(world):
+    """The consumer's database."""
+    async with postgres(world.servers.postgres_url(world.database, "tocsin_triage"), "triage") as database:
+        yield database
+
+
+@pytest.fixture
+async def bus(world):
+    async with event_bus(world.servers.nats_url, "test") as opened:
+        yield opened
+
+
+@contextlib.asynccontextmanager
+async def working(*workers):
+    tasks = [asyncio.create_task(worker.run()) for worker in workers]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def emit(database, *titles):
+    async with database.transaction() as tx:
+        for title in titles:
+            tx.emit(AlertOpened(alert=Alert(title=title)), aggregate="a1", version=1)
+
+
+async def unpublished(database):
+    async with database.transaction() as tx:
+        return await outbox.count_unpublished(tx.connection)
+
+
+async def test_a_fact_travels_from_the_outbox_to_the_handler(detection, triage, bus):
+    heard = []
+
+    async def hear(tx, fact):
+        heard.append((fact.message.alert.title, fact.aggregate, fact.version, fact.source, fact.name))
+
+    async with working(Relay(detection, bus), Consumer(triage, bus, "triage", "detection", {AlertOpened: hear})):
+        await emit(detection, "disk full")
+
+        async def arrived():
+            return heard == [("disk full", "a1", 1, "detection", "AlertOpened")] and await unpublished(detection) == 0
+
+        await eventually(arrived)
+
+
+async def test_what_is_rolled_back_is_never_told(detection, bus):
+    with contextlib.suppress(LookupError):
+        async with detection.transaction() as tx:
+            tx.emit(AlertOpened(), aggregate="a1", version=1)
+            raise LookupError
+    assert await unpublished(detection) == 0
+
+
+async def test_a_late_commit_with_a_lower_id_is_published_too(detection, bus):
+    """The relay reads by state: what commits after newer facts were published is not skipped."""
+    async with working(Relay(detection, bus)):
+        async with detection.transaction() as slow:
+            slow.emit(AlertOpened(alert=Alert(title="slow")), aggregate="a1", version=1)
+            await emit(detection, "fast")
+
+            async def fast_is_out():
+                return (await bus.jetstream.stream_info("DETECTION")).state.messages == 1
+
+            await eventually(fast_is_out)
+
+        async def both_are_out():
+            return (await bus.jetstream.stream_info("DETECTION")).state.messages == 2
+
+        await eventually(both_are_out)
+
+
+async def test_publishing_twice_counts_once(detection, bus):
+    """A crash between publishing and marking: the row is published again, and the stream drops it."""
+    await emit(detection, "disk full")
+    async with detection.transaction() as tx:
+        [row] = await outbox.unpublished(tx.connection, 10)
+    relay = Relay(detection, bus)
+    assert await relay._publish_one(row)
+    async with working(relay):
+
+        async def marked():
+            return await unpublished(detection) == 0
+
+        await eventually(marked)
+    assert (await bus.jetstream.stream_info("DETECTION")).state.messages == 1
+
+
+async def test_one_bad_fact_does_not_hold_up_the_others(detection, triage, bus):
+    heard = []
+
+    async def hear(tx, fact):
+        if fact.message.alert.title == "bad":
+            raise Conflict(detail="this cannot be handled")
+        heard.append(fact.message.alert.title)
+
+    consumer = Consumer(triage, bus, "triage", "detection", {AlertOpened: hear})
+    async with working(Relay(detection, bus)):
+        await emit(detection, "one", "bad", "two")
+
+        async def all_out():
+            return (await bus.jetstream.stream_info("DETECTION")).state.messages == 3
+
+        await eventually(all_out)
+    async with working(consumer):
+
+        async def letters():
+            async with triage.transaction() as tx:
+                return await dead_letters(tx)
+
+        await eventually(letters)
+        [letter] = await letters()
+        assert "cannot be handled" in letter.error
+        assert {"one", "two"} <= set(heard)
+
+
+async def test_a_dead_letter_can_be_handled_again(detection, triage, bus):
+    mended = False
+    heard = []
+
+    async def hear(tx, fact):
+        if not mended:
+            raise Conflict(detail="not yet")
+        heard.append(fact.message.alert.title)
+
+    consumer = Consumer(triage, bus, "triage", "detection", {AlertOpened: hear})
+    async with working(Relay(detection, bus), consumer):
+        await emit(detection, "one")
+
+        async def letters():
+            async with triage.transaction() as tx:
+                return await dead_letters(tx)
+
+        await eventually(letters)
+    mended = True
+    await consumer.retry((await letters())[0])
+    assert heard == ["one"]
+    assert await letters() == []
+
+
+async def test_a_passing_failure_is_tried_again(detection, triage, bus):
+    tries = []
+
+    async def hear(tx, fact):
+        tries.append(fact.id)
+        if len(tries) < 3:
+            raise Unavailable(detail="not now")
+
+    async with working(Relay(detection, bus), Consumer(triage, bus, "triage", "detection", {AlertOpened: hear})):
+        await emit(detection, "one")
+
+        async def third_time():
+            return len(tries) >= 3
+
+        await eventually(third_time, within=15)
+    assert len(set(tries)) == 1
+
+
+async def test_a_fact_that_comes_twice_is_handled_once(world, triage, bus):
+    heard = []
+
+    async def hear(tx, fact):
+        heard.append(fact.message.alert.title)
+
+    fact = AlertOpened(alert=Alert(title="one"))
+    first = {"Nats-Msg-Id": "01900000-0000-7000-8000-000000000001", "Tocsin-Version": "1", "Tocsin-Occurred-At": "2026-11-23T10:00:00+00:00"}
+    connection = await nats.connect(world.servers.nats_url)
+    # Beyond the broker's own window the same id is stored twice: sent here under another header spelling of the same fact.
+    await bus.jetstream.publish("tocsin.detection.v1.AlertOpened.a1", fact.SerializeToString(), headers=first)
+    await bus.jetstream.purge_stream("DETECTION")
+    async with working(Consumer(triage, bus, "triage", "detection", {AlertOpened: hear})):
+        for _ in range(2):
+            await connection.publish("tocsin.detection.v1.AlertOpened.a1", fact.SerializeToString(), headers={**first, "Nats-Msg-Id": first["Nats-Msg-Id"]})
+        await bus.jetstream.publish(
+            "tocsin.detection.v1.AlertOpened.a2",
+            AlertOpened(alert=Alert(title="two")).SerializeToString(),
+            headers={**first, "Nats-Msg-Id": "01900000-0000-7000-8000-000000000002"},
+        )
+
+        async def second():
+            return "two" in heard
+
+        await eventually(second)
+    assert heard.count("one") <= 1
+    await connection.close()
+
+
+async def test_facts_nobody_handles_are_passed_over(detection, triage, bus):
+    heard = []
+
+    async def hear(tx, fact):
+        heard.append(fact.name)
+
+    async with working(Relay(detection, bus), Consumer(triage, bus, "triage", "detection", {AlertResolved: hear})):
+        await emit(detection, "one")
+        async with detection.transaction() as tx:
+            tx.emit(AlertResolved(), aggregate="a1", version=2)
+
+        async def resolved():
+            return heard == ["AlertResolved"]
+
+        await eventually(resolved)
+
+
+async def test_a_repeated_request_gets_the_first_answer(triage):
+    answers = iter(["first", "second"])
+
+    async def work():
+        return Alert(title=next(answers))
+
+    for _ in range(2):
+        async with triage.transaction() as tx:
+            assert (await once(tx, "Declare", "r1", Alert, work)).title == "first"
