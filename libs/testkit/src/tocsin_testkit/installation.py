@@ -1,0 +1,91 @@
+"""A whole installation, started as a user starts it: `tocsin up`, in a folder and on ports of its own."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A running `tocsin up`."""
+
+    home: Path
+    port: int
+    process: "subprocess.Popen[bytes]"
+    ready_seconds: float
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """What connection.json says."""
+        found: dict[str, Any] = json.loads((self.home / "connection.json").read_text())
+        return found
+
+    def processes(self) -> list[psutil.Process]:
+        """The supervisor and everything under it."""
+        supervisor = psutil.Process(self.process.pid)
+        return [supervisor, *supervisor.children(recursive=True)]
+
+    def find(self, name: str) -> psutil.Process:
+        """The process of a service ("triage"), of "nats-server", or the first of "postgres". Raises LookupError."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                words = process.cmdline()
+                if any(Path(word).name in (name, f"tocsin-{name}") for word in words[:3]):
+                    return process
+        raise LookupError(f"no process of {name}")
+
+
+@contextlib.contextmanager
+def installation(home: Path | None = None, environment: dict[str, str] | None = None, arguments: tuple[str, ...] = ()) -> Iterator[Installation]:
+    """Start, wait until it says it is ready, and stop by SIGTERM at the end. Raises RuntimeError with its output if it does not start."""
+    with tempfile.TemporaryDirectory(prefix="tocsin-home-") as folder:
+        Path(folder).chmod(0o755)
+        where = home or Path(folder) / "home"
+        port = free_ports(3)
+        (where / "connection.json").unlink(missing_ok=True)
+        began = time.monotonic()
+        log = Path(folder) / "up.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [Path(sys.executable).with_name("tocsin"), "up", "--home", where, "--port", str(port), *arguments],
+                stdout=output, stderr=output, env={**os.environ, **(environment or {})},
+            )  # fmt: skip
+        try:
+            while not (where / "connection.json").exists():
+                if process.poll() is not None or time.monotonic() > began + START_SECONDS:
+                    raise RuntimeError(f"tocsin up did not become ready:\n{log.read_text()[-4000:]}")
+                time.sleep(0.02)
+            yield Installation(where, port, process, time.monotonic() - began)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(STOP_SECONDS)
+
+
+def free_ports(count: int) -> int:
+    """The first of so many neighbouring loopback ports that are all free now."""
+    while True:
+        with contextlib.ExitStack() as stack:
+            first = stack.enter_context(socket.socket())
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            try:
+                for offset in range(1, count):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port + offset))
+            except (OSError, OverflowError):
+                continue
+            return port

@@ -1,0 +1,93 @@
+"""What benchmarks and fault runs set up: one service, one responder whose pages go to the provider, alerts in groups."""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from tocsin.communication.v1 import communication_service_pb2 as communication_pb
+from tocsin.communication.v1.communication_service_pb2_grpc import CommunicationServiceStub
+from tocsin.communication.v1.page_pb2 import Configuration as CommunicationConfiguration
+from tocsin.communication.v1.page_pb2 import ContactMethod
+from tocsin.response.v1 import response_service_pb2 as response_pb
+from tocsin.response.v1.escalation_pb2 import EscalationPolicy, EscalationStep, Target
+from tocsin.response.v1.oncall_pb2 import Responder, Rotation, Schedule
+from tocsin.response.v1.response_service_pb2_grpc import ResponseServiceStub
+from tocsin.triage.v1 import triage_service_pb2 as triage_pb
+from tocsin.triage.v1.catalogue_pb2 import Configuration as TriageConfiguration
+from tocsin.triage.v1.catalogue_pb2 import Service
+from tocsin.triage.v1.incident_pb2 import Incident
+from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceStub
+
+SERVICE = "load"
+
+
+class Caller:
+    """Stubs on the public gRPC address, with an API key."""
+
+    def __init__(self, connection: dict[str, Any]) -> None:
+        self.metadata = (("authorization", f"Bearer {connection['api_key']}"),)
+        self.channel = grpc.insecure_channel(connection["grpc"], options=[("grpc.enable_http_proxy", 0)])
+        self.triage = TriageServiceStub(self.channel)
+        self.response = ResponseServiceStub(self.channel)
+        self.communication = CommunicationServiceStub(self.channel)
+
+    def call(self, method: Any, request: Any) -> Any:
+        """One call, waiting for the platform if it is just coming back."""
+        return method(request, metadata=self.metadata, timeout=30, wait_for_ready=True)
+
+    def incidents(self) -> list[Incident]:
+        """Every incident, newest first."""
+        found: list[Incident] = []
+        request = triage_pb.ListIncidentsRequest(page_size=500)
+        while True:
+            page = self.call(self.triage.ListIncidents, request)
+            found.extend(page.incidents)
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
+
+
+def configure(caller: Caller, provider_port: int) -> None:
+    """One service whose incidents page one responder over a webhook; nobody answers, and the first step is long."""
+    rotation = Rotation(unit=Rotation.UNIT_WEEKLY, starts_on="2026-01-05", handoff_time="09:00", responders=["pat"])
+    step = EscalationStep(targets=[Target(schedule="primary")], delay=Duration(seconds=86400))
+    response = response_pb.Configuration(
+        responders=[Responder(name="pat")],
+        schedules=[Schedule(name="primary", time_zone="Europe/Paris", rotation=rotation)],
+        escalation_policies=[EscalationPolicy(name="load-policy", steps=[step])],
+    )
+    caller.call(caller.response.ApplyConfiguration, response_pb.ApplyConfigurationRequest(configuration=response))
+    method = ContactMethod(name="pat-hook", responder="pat", kind=ContactMethod.KIND_WEBHOOK, address=f"http://127.0.0.1:{provider_port}/page")
+    communication = CommunicationConfiguration(contact_methods=[method])
+    caller.call(caller.communication.ApplyConfiguration, communication_pb.ApplyConfigurationRequest(configuration=communication))
+    service = Service(name=SERVICE, escalation_policy="load-policy", group_by=["group"])
+    triage = TriageConfiguration(services=[service])
+    caller.call(caller.triage.ApplyConfiguration, triage_pb.ApplyConfigurationRequest(configuration=triage))
+
+
+def alert(group: str, instance: str) -> dict[str, Any]:
+    """One alert of a group, open for hours."""
+    ends_at = (datetime.now(UTC) + timedelta(hours=6)).isoformat()  # noqa: TID251 - a sender has a clock of its own
+    return {
+        "labels": {"alertname": "Load", "service": SERVICE, "group": group, "instance": instance, "severity": "critical"},
+        "annotations": {"summary": f"group {group}"},
+        "endsAt": ends_at,
+    }
+
+
+@contextlib.contextmanager
+def provider(ledger: Path) -> Iterator[int]:
+    """The provider in its own process; yields its port."""
+    process = subprocess.Popen([sys.executable, "-m", "tocsin_testkit.outside.provider", ledger], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.wait(10)
