@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -29,29 +30,38 @@ def jetstream_writes(url: str) -> bool:
 
 
 class Canary(threading.Thread):
-    """Writes every few seconds; `dead` once that failed three times in a row."""
+    """Writes every few seconds; `dead` once that failed three times in a row.
 
-    def __init__(self, url: str, *, every: float = 5.0) -> None:
+    A server that has just been started may need minutes to read its streams: failures count once it has written, or after `grace` s.
+    """
+
+    def __init__(self, url: str, *, every: float = 5.0, grace: float = 300.0) -> None:
         super().__init__(name="canary", daemon=True)
         self._url = url
         self._every = every
+        self._grace = grace
         self._ended = threading.Event()
-        self._failures = 0
+        self.forgive()
 
     @property
     def dead(self) -> bool:
         return self._failures >= 3
 
     def forgive(self) -> None:
-        """Start counting anew, after a restart."""
+        """Start anew: the server was started again."""
         self._failures = 0
+        self._patient_until = time.monotonic() + self._grace
 
     def end(self) -> None:
         self._ended.set()
 
     def run(self) -> None:
         while not self._ended.wait(self._every):
-            self._failures = 0 if jetstream_writes(self._url) else self._failures + 1
+            if jetstream_writes(self._url):
+                self._failures = 0
+                self._patient_until = 0.0
+            elif time.monotonic() >= self._patient_until:
+                self._failures += 1
 
 
 def _listens(url: str) -> bool:

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from tocsin_standalone.canary import STREAM as CANARY_STREAM
 from tocsin_standalone.canary import SUBJECT as CANARY_SUBJECT
@@ -29,7 +28,7 @@ OWNER_OPERATIONS = ("CREATE", "UPDATE", "DELETE", "PURGE", "RESTORE", "SNAPSHOT"
 
 @dataclass(frozen=True)
 class User:
-    """Who may connect, and what it may publish and hear."""
+    """Who may connect, and what it may publish and hear. The password is of URL-safe letters: clients do not agree on quoting."""
 
     name: str
     password: str
@@ -123,7 +122,7 @@ class EmbeddedNats:
 
     def url(self, user: str) -> str:
         """The address for one of its users, password included."""
-        return f"nats://{quote(user)}:{quote(self._users[user].password, safe='')}@{LOOPBACK}:{self.port}"
+        return f"nats://{user}:{self._users[user].password}@{LOOPBACK}:{self.port}"
 
     def wait_ready(self, stop: threading.Event | None = None) -> None:
         """Return when the server takes connections and JetStream answers. Raises StandaloneError if it ends instead."""

@@ -46,6 +46,7 @@ class Supervisor:
         self._say = say
         self._groups: list[list[Kept]] = []
         self._canary: tuple[Canary, EmbeddedNats] | None = None
+        self._canary_heard = 0.0
 
     def keep(self, *children: Child) -> None:
         """Start these side by side, and keep them alive from now on."""
@@ -114,10 +115,12 @@ class Supervisor:
         if self._canary is None:
             return
         canary, nats = self._canary
-        if canary.dead and nats.child.running and _has_room(nats.store):
-            self._say("JetStream does not write though nats-server runs; it is restarted")
-            nats.child.stop()
+        if self._canary_heard != nats.child.started_at:
+            self._canary_heard = nats.child.started_at
             canary.forgive()
+        elif canary.dead and nats.child.running and _has_room(nats.store):
+            self._say("JetStream does not write though nats-server runs: it is killed")
+            nats.kill()  # what it has acknowledged is on the disk, and one that hangs would not heed a request
 
     def _rotate_logs(self) -> None:
         for group in self._groups:

@@ -68,7 +68,9 @@ def _run(home: Home, port: int, demo: bool, operator: Mapping[str, str], stop: t
     )
     supervisor = Supervisor(say)
     try:
-        _start_foundation(supervisor, around, stop)
+        postgres, nats = start_foundation(supervisor, around, stop)
+        _migrate(around, postgres, stop)
+        supervisor.listen_to(Canary(nats.url(SUPERVISOR)), nats)
         _start_services(supervisor, around, demo, stop)
         _introduce(around, demo, time.monotonic() - began)
         supervisor.run(stop)
@@ -79,8 +81,8 @@ def _run(home: Home, port: int, demo: bool, operator: Mapping[str, str], stop: t
     say("Stopped. Nothing is left running.")
 
 
-def _start_foundation(supervisor: Supervisor, around: Surroundings, stop: threading.Event) -> None:
-    """PostgreSQL with the roles, NATS with the users, and the schemas and streams in them."""
+def start_foundation(supervisor: Supervisor, around: Surroundings, stop: threading.Event) -> tuple[EmbeddedPostgres, EmbeddedNats]:
+    """PostgreSQL with the roles and NATS with the users, both answering and kept alive."""
     home, secret, ports = around.home, around.keys, around.ports
     say(f"Starting PostgreSQL and NATS in {home.folder} …")
     postgres = EmbeddedPostgres(
@@ -96,11 +98,14 @@ def _start_foundation(supervisor: Supervisor, around: Surroundings, stop: thread
     postgres.wait_ready(stop)
     roles.apply(postgres, {service: secret.postgres[service] for service in SERVICES})
     nats.wait_ready(stop)
-    stamp = home.nats / "migrated.json"
+    return postgres, nats
+
+
+def _migrate(around: Surroundings, postgres: EmbeddedPostgres, stop: threading.Event) -> None:
+    stamp = around.home.nats / "migrated.json"
     if marks := schema.outdated(stamp, SERVICES, postgres.data):
         say("Migrating the schemas …")
         schema.migrate({service: services.program(service, "migrate", around) for service in marks}, marks, stamp, stop, say)
-    supervisor.listen_to(Canary(nats.url(SUPERVISOR)), nats)
 
 
 def _start_services(supervisor: Supervisor, around: Surroundings, demo: bool, stop: threading.Event) -> None:
