@@ -1,0 +1,134 @@
+"""`up`, whole: from an empty folder to a platform that can be used, again after a stop and after a crash, and stopped at any moment."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tocsin_client.client import Tocsin
+from tocsin_client.connection import Connection
+from tocsin_standalone.doctor import examine
+from tocsin_standalone.home import Home
+from tocsin_standalone.platform import integration_kinds
+from tocsin_standalone.process import recorded
+from tocsin_standalone.services import SERVICES
+from tocsin_standalone.waiting import wait_until
+
+Mentioning = Callable[[Path], list[str]]
+# The distribution can be installed and tested without the services that it runs.
+pytestmark = pytest.mark.skipif(
+    any(find_spec(f"tocsin_{service}") is None for service in SERVICES), reason="needs all six services installed"
+)
+
+
+def command(home: Path, port: int = 0, *more: str) -> list[str]:
+    return [sys.executable, "-m", "tocsin_standalone", "up", "--home", str(home), "--port", str(port), *more]
+
+
+@contextmanager
+def running(home: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+    """`up`, ready; stopped at the end, and killed if it does not stop."""
+    process = subprocess.Popen(command(home, 0, *more), stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("Stop with"):
+                break
+        assert process.poll() is None, "".join(said)
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def home(folder: Path, mentioning: Mentioning) -> Iterator[Path]:
+    yield folder / "home"
+    wait_until(lambda: mentioning(folder) == [], "nothing is left running", seconds=30)
+
+
+def connection(home: Path) -> dict[str, object]:
+    content: dict[str, object] = json.loads((home / "connection.json").read_text())
+    return content
+
+
+def test_it_can_be_used_when_it_says_so_and_keeps_its_keys(home: Path) -> None:
+    with running(home):
+        first = connection(home)
+        assert (home / "connection.json").stat().st_mode & 0o777 == 0o600
+        assert set(first["integrations"]) == set(integration_kinds())  # type: ignore[call-overload]
+        assert [finding for finding in examine(home) if not finding.healthy] == []
+        assert httpx.get(f"{first['console']}/readyz").status_code == 200
+        with Tocsin(Connection.from_file(home / "connection.json")) as tocsin:
+            assert list(tocsin.incidents()) == []
+    with running(home):
+        second = connection(home)
+        assert second["api_key"] == first["api_key"]
+        assert [each["key"] for each in second["integrations"].values()] == [each["key"] for each in first["integrations"].values()]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["detection", "edge", "postgres"])
+def test_a_killed_process_comes_back(home: Path, name: str) -> None:
+    with running(home):
+        killed = recorded(Home.at(home).run / f"{name}.pid")
+        assert killed is not None
+        killed.kill()
+        wait_until(lambda: recorded(Home.at(home).run / f"{name}.pid") not in (None, killed), f"{name} is started again", seconds=30)
+        wait_until(lambda: all(finding.healthy for finding in examine(home)), "everything answers", seconds=60)
+
+
+def test_after_a_crash_of_the_supervisor_the_next_start_goes_well(home: Path) -> None:
+    with running(home) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with running(home):
+        assert [finding for finding in examine(home) if not finding.healthy] == []
+
+
+@pytest.mark.parametrize("moment", ["Starting PostgreSQL", "Migrating", "Starting the services"])
+def test_it_can_be_stopped_while_it_starts(home: Path, mentioning: Mentioning, moment: str) -> None:
+    process = subprocess.Popen(command(home), stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    next(line for line in process.stdout if line.startswith(moment))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert mentioning(home) == []
+
+
+def test_a_port_in_use_is_named_and_nothing_is_started(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = subprocess.run(command(home, port), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert f"port {port}" in done.stdout and "--port" in done.stdout
+
+
+def test_the_demo_wakes_people_within_a_minute(home: Path) -> None:
+    with running(home, "--demo"):
+        console = str(connection(home)["console"])
+        mailbox = f"http://127.0.0.1:{int(console.rsplit(':', 1)[1]) + 2}"
+        with Tocsin(Connection.from_file(home / "connection.json")) as tocsin:
+
+            def seen() -> dict[str, str]:
+                return {incident.title: type(incident).State.Name(incident.state) for incident in tocsin.incidents()}
+
+            wait_until(
+                lambda: "STATE_OPEN" in seen().values() and list(seen().values()).count("STATE_RESOLVED") == 2, "the walk", seconds=75
+            )
+            (climbed,) = (incident for incident in tocsin.incidents() if incident.title.startswith("Checkout"))
+            assert climbed.acknowledged_by in ("chen", "dolores")
+        assert "Checkout" in httpx.get(mailbox).text
