@@ -1,0 +1,42 @@
+"""Pages of a list: how many at once, and the opaque token that says where the next page begins."""
+
+import base64
+import binascii
+import json
+
+from tocsin_kernel.errors import Invalid
+
+USUAL = 50
+MOST = 500
+
+
+class PageTokenInvalid(Invalid):
+    """The token is not one that this list gave out."""
+
+    reason = "PAGE_TOKEN_INVALID"
+
+
+def page_size(requested: int, usual: int = USUAL, most: int = MOST) -> int:
+    """How many to return: `usual` for 0 or less, never more than `most`."""
+    return min(requested, most) if requested > 0 else usual
+
+
+def encode(*parts: str) -> str:
+    """A token that holds the last key of a page."""
+    return base64.urlsafe_b64encode(json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def decode(token: str, parts: int) -> tuple[str, ...]:
+    """The key that a token holds. Raises PageTokenInvalid unless it holds exactly so many parts."""
+    try:
+        held = json.loads(base64.b64decode(token.encode() + b"=" * (-len(token) % 4), altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error, RecursionError):
+        held = None
+    if not isinstance(held, list) or len(held) != parts or not all(isinstance(part, str) for part in held):
+        raise refused()
+    return tuple(held)
+
+
+def refused() -> PageTokenInvalid:
+    """For a key that decodes but cannot be one of the list's own, such as a date that is none."""
+    return PageTokenInvalid(field="page_token", detail="is not a token of this list; begin again without one")
