@@ -50,9 +50,19 @@ bench: setup ## measure, and print figures
 faults: setup ## kill things while alerts come in, and audit what became of them
 	$(BIN)/python -m tocsin_testkit.faults
 
+# What the distributions and the tools depend on, without what is made here.
+define DEPENDENCIES
+import sys, tomllib
+for path in sys.argv[1:]:
+    found = tomllib.load(open(path, "rb"))
+    lists = [found["project"].get("dependencies", []), *found.get("dependency-groups", {}).values(), found.get("build-system", {}).get("requires", [])]
+    print(*(name for names in lists for name in names if not name.startswith("tocsin-")), sep="\n")
+endef
+export DEPENDENCIES
+
 lock: ## choose the newest versions that fit and pin them in requirements.lock
-	$(BIN)/uv lock --quiet
-	$(BIN)/uv export --quiet --all-packages --all-groups --no-emit-workspace --no-header --no-annotate --format requirements-txt -o requirements.lock
+	$(BIN)/python -c "$$DEPENDENCIES" pyproject.toml $(MANIFESTS) | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements.lock -
 
 clean: ## remove what was built here; the data of `make run` stays
 	rm -rf $(VENV) protos/gen services/edge/console/node_modules services/edge/console/dist

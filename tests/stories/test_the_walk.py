@@ -9,6 +9,8 @@ from tocsin.response.v1 import response_service_pb2 as response_pb
 from tocsin.review.v1 import review_service_pb2 as review_pb
 from tocsin.triage.v1.incident_pb2 import Incident, Severity
 
+from tocsin_testkit.platform import link
+
 MINUTE = timedelta(minutes=1)
 
 
@@ -30,7 +32,7 @@ async def test_an_alert_wakes_the_first_responder(checkout):
     assert incident.severity == Severity.SEVERITY_SEV1
     assert incident.placement_reason
 
-    shown = await checkout.http.get(mail.link)
+    shown = await checkout.http.get(link(mail))
     assert shown.status_code == 200
     await checkout.settled()
     await checkout.expect_incident(state=Incident.STATE_OPEN)
@@ -89,7 +91,9 @@ async def test_an_alert_that_resolves_before_the_page_is_sent_wakes_nobody(check
     from tocsin.communication.v1 import communication_service_pb2 as communication_pb
     from tocsin.communication.v1.page_pb2 import Configuration, ContactMethod
 
-    slow = ContactMethod(name="alice-mail", responder="alice", kind=ContactMethod.KIND_EMAIL, address="alice@example.test", delay=Duration(seconds=60))
+    slow = ContactMethod(
+        name="alice-mail", responder="alice", kind=ContactMethod.KIND_EMAIL, address="alice@example.test", delay=Duration(seconds=60)
+    )
     await checkout.communication.ApplyConfiguration(
         communication_pb.ApplyConfigurationRequest(configuration=Configuration(contact_methods=[slow]))
     )

@@ -7,6 +7,7 @@ import nats
 import pytest
 from tocsin.detection.v1.alert_pb2 import Alert
 from tocsin.detection.v1.events_pb2 import AlertOpened, AlertResolved
+
 from tocsin_chassis.events.bus import event_bus
 from tocsin_chassis.events.consumer import Consumer
 from tocsin_chassis.events.relay import Relay
@@ -194,14 +195,20 @@ async def test_a_fact_that_comes_twice_is_handled_once(world, triage, bus):
         heard.append(fact.message.alert.title)
 
     fact = AlertOpened(alert=Alert(title="one"))
-    first = {"Nats-Msg-Id": "01900000-0000-7000-8000-000000000001", "Tocsin-Version": "1", "Tocsin-Occurred-At": "2026-11-23T10:00:00+00:00"}
+    first = {
+        "Nats-Msg-Id": "01900000-0000-7000-8000-000000000001",
+        "Tocsin-Version": "1",
+        "Tocsin-Occurred-At": "2026-11-23T10:00:00+00:00",
+    }
     connection = await nats.connect(world.servers.nats_url)
     # Beyond the broker's own window the same id is stored twice: sent here under another header spelling of the same fact.
     await bus.jetstream.publish("tocsin.detection.v1.AlertOpened.a1", fact.SerializeToString(), headers=first)
     await bus.jetstream.purge_stream("DETECTION")
     async with working(Consumer(triage, bus, "triage", "detection", {AlertOpened: hear})):
         for _ in range(2):
-            await connection.publish("tocsin.detection.v1.AlertOpened.a1", fact.SerializeToString(), headers={**first, "Nats-Msg-Id": first["Nats-Msg-Id"]})
+            await connection.publish(
+                "tocsin.detection.v1.AlertOpened.a1", fact.SerializeToString(), headers={**first, "Nats-Msg-Id": first["Nats-Msg-Id"]}
+            )
         await bus.jetstream.publish(
             "tocsin.detection.v1.AlertOpened.a2",
             AlertOpened(alert=Alert(title="two")).SerializeToString(),

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tocsin.access.v1.access_pb2 import Access, Role
+
 from tocsin_chassis.grpc import tracing
 from tocsin_chassis.grpc.authentication import Authentication
 from tocsin_chassis.grpc.authorization import Authorization

@@ -10,7 +10,6 @@ from typing import Any
 
 import psycopg
 from google.protobuf.descriptor import ServiceDescriptor
-from tocsin_kernel.errors import DomainError
 
 from tocsin_chassis.events.bus import EventBus
 from tocsin_chassis.events.consumer import Consumer, Handlers, by_source
@@ -19,6 +18,7 @@ from tocsin_chassis.grpc.caller import TrustedKeys
 from tocsin_chassis.grpc.server import GrpcServer, Served
 from tocsin_chassis.postgres import retention
 from tocsin_chassis.postgres.database import Database
+from tocsin_kernel.errors import DomainError
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class App:
                 await run()
             except asyncio.CancelledError:
                 raise
-            except BaseException as error:  # noqa: BLE001 - whatever it was, this part of the service must come back
+            except BaseException as error:
                 log.error("%s failed and starts again", name, exc_info=error)
             await asyncio.sleep(1.0)
 

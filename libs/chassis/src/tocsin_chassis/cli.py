@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import uvloop
-from tocsin_kernel.clock import FollowingClock
 
 from tocsin_chassis import telemetry
 from tocsin_chassis.app import App
@@ -21,6 +20,7 @@ from tocsin_chassis.postgres.database import postgres
 from tocsin_chassis.postgres.dead_letters import dead_letters
 from tocsin_chassis.postgres.migrations import SchemaBehind, migrate, require_current
 from tocsin_chassis.settings import ServiceSettings, SettingsError, load, table
+from tocsin_kernel.clock import FollowingClock
 
 SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
 Compose = Callable[[Any], AbstractAsyncContextManager[App]]

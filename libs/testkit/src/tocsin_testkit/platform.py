@@ -1,17 +1,12 @@
 """The whole platform in one process, and the words that stories about it are told in."""
 
-import asyncio
-import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.message import EmailMessage
 from typing import Any
 
 import httpx
 from google.protobuf.duration_pb2 import Duration
-from grpc import aio
 from tocsin.access.v1.access_pb2 import Role
 from tocsin.communication.v1 import communication_service_pb2 as communication_pb
 from tocsin.communication.v1.communication_service_pb2_grpc import CommunicationServiceStub
@@ -32,40 +27,24 @@ from tocsin.triage.v1.catalogue_pb2 import Configuration as TriageConfiguration
 from tocsin.triage.v1.catalogue_pb2 import Service
 from tocsin.triage.v1.incident_pb2 import Incident
 from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceStub
+
 from tocsin_chassis.app import App
 from tocsin_chassis.grpc.caller import Caller
 from tocsin_kernel.ids import uuid7
-
-from tocsin_testkit.outside import Mailbox, mailbox
-from tocsin_testkit.servers import free_port
+from tocsin_standalone.mailbox import Mail, Mailbox
+from tocsin_testkit.installation import free_ports
 from tocsin_testkit.world import World, eventually
 
 ADMIN = Caller("admin", Role.ROLE_ADMIN)
 PATIENCE = 10.0
-LINK = re.compile(r"https?://\S+/a/[A-Za-z0-9_.~-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """One page as it arrived."""
-
-    to: str
-    subject: str
-    text: str
-    message: EmailMessage
-
-    @property
-    def link(self) -> str:
-        """The acknowledge link."""
-        found = LINK.search(self.text)
-        assert found, f"no acknowledge link in: {self.text}"
-        return found.group()
 
 
 class Platform:
     """All six services, one clock, an outside world with mailboxes."""
 
-    def __init__(self, world: World, apps: dict[str, App], stops: dict[str, AsyncExitStack], http: httpx.AsyncClient, mails: Mailbox) -> None:
+    def __init__(
+        self, world: World, apps: dict[str, App], stops: dict[str, AsyncExitStack], http: httpx.AsyncClient, mails: Mailbox
+    ) -> None:
         self._stops = stops
         self.world = world
         self.clock = world.clock
@@ -85,7 +64,8 @@ class Platform:
         """Responders with a mailbox each."""
         await self._respond(responders=[Responder(name=name) for name in names])
         methods = [
-            ContactMethod(name=f"{name}-mail", responder=name, kind=ContactMethod.KIND_EMAIL, address=f"{name}@example.test") for name in names
+            ContactMethod(name=f"{name}-mail", responder=name, kind=ContactMethod.KIND_EMAIL, address=f"{name}@example.test")
+            for name in names
         ]
         request = communication_pb.ApplyConfigurationRequest(configuration=CommunicationConfiguration(contact_methods=methods))
         await self.communication.ApplyConfiguration(request)
@@ -136,7 +116,11 @@ class Platform:
 
     async def end(self, service: str, alertname: str, **labels: str) -> httpx.Response:
         """The same Prometheus says that it is over."""
-        alert = {"labels": {"alertname": alertname, "service": service, **labels}, "startsAt": _iso(self.clock.now() - timedelta(minutes=5)), "endsAt": _iso(self.clock.now())}
+        alert = {
+            "labels": {"alertname": alertname, "service": service, **labels},
+            "startsAt": _iso(self.clock.now() - timedelta(minutes=5)),
+            "endsAt": _iso(self.clock.now()),
+        }
         return await self.post_alerts([alert])
 
     async def post_alerts(self, alerts: object) -> httpx.Response:
@@ -161,7 +145,7 @@ class Platform:
 
     async def click(self, mail: Mail) -> httpx.Response:
         """Press the button on the page behind the acknowledge link."""
-        return await self.http.post(mail.link)
+        return await self.http.post(link(mail))
 
     async def stop(self, service: str) -> None:
         """Stop one service; the others go on."""
@@ -175,11 +159,11 @@ class Platform:
         found: list[Mail] = []
 
         async def arrived() -> bool:
-            found[:] = [mail for mail in self._mails() if mail.to == f"{responder}@example.test" and about in f"{mail.subject}\n{mail.text}"]
+            found[:] = [mail for mail in self.mails.messages if _is_to(mail, responder) and about in f"{mail.subject}\n{mail.text}"]
             return bool(found)
 
-        await eventually(arrived, within, f"a page to {responder} about {about!r}; there are {[(m.to, m.subject) for m in self._mails()]}")
-        self.mails.messages.remove(found[0].message)
+        await eventually(arrived, within, f"a page to {responder} about {about!r}; there are {_briefly(self.mails)}")
+        self.mails.messages.remove(found[0])
         return found[0]
 
     async def expect_incident(self, within: float = PATIENCE, **wanted: object) -> Incident:
@@ -197,7 +181,7 @@ class Platform:
     async def expect_quiet(self) -> None:
         """Everything told so far was heard by everybody, and no mail is unexpected."""
         await self.settled()
-        assert not self._mails(), f"unexpected: {[(mail.to, mail.subject) for mail in self._mails()]}"
+        assert not self.mails.messages, f"unexpected: {_briefly(self.mails)}"
 
     async def settled(self) -> None:
         """Wait until no fact waits in an outbox or a stream, and no page is being sent; twice in a row."""
@@ -237,11 +221,10 @@ class Platform:
                     return False
         waiting = {Page.STATE_SENDING}
         pages = (await self.communication.ListPages(communication_pb.ListPagesRequest(page_size=500))).pages
-        due = [page for page in pages if page.state == Page.STATE_PENDING and page.due_at.ToDatetime() <= self.clock.now().replace(tzinfo=None)]
+        due = [
+            page for page in pages if page.state == Page.STATE_PENDING and page.due_at.ToDatetime() <= self.clock.now().replace(tzinfo=None)
+        ]
         return not due and not [page for page in pages if page.state in waiting]
-
-    def _mails(self) -> list[Mail]:
-        return [_mail(message) for message in self.mails.messages]
 
 
 @asynccontextmanager
@@ -264,9 +247,9 @@ async def platform(world: World) -> AsyncIterator[Platform]:
     (folder / "webhook-secret").write_text("whsec_dGVzdC1zZWNyZXQtb2YtdGhpcy1zZXNzaW9u")
     (folder / "admin-key").write_text(f"tocsin_0badcafe.{'k' * 43}")
     (folder / "span-key").write_text("span-key-of-this-session")
-    public_url = f"http://127.0.0.1:{free_port()}"
+    public_url = f"http://127.0.0.1:{free_ports(1)}"
     async with AsyncExitStack() as stack:
-        mails = await stack.enter_async_context(mailbox())
+        mails = await stack.enter_async_context(Mailbox())
         apps: dict[str, App] = {}
 
         stops: dict[str, AsyncExitStack] = {}
@@ -276,7 +259,9 @@ async def platform(world: World) -> AsyncIterator[Platform]:
             apps[name] = await stops[name].enter_async_context(world.running(app))
             return f"127.0.0.1:{apps[name].port}"
 
-        addresses = {"detection_address": await start("detection", detection(world.settings("detection", DetectionSettings), clock=world.clock))}
+        addresses = {
+            "detection_address": await start("detection", detection(world.settings("detection", DetectionSettings), clock=world.clock))
+        }
         addresses["triage_address"] = await start("triage", triage(world.settings("triage", TriageSettings), clock=world.clock))
         addresses["response_address"] = await start(
             "response",
@@ -308,15 +293,19 @@ async def platform(world: World) -> AsyncIterator[Platform]:
         yield Platform(world, apps, stops, http, mails)
 
 
-def rpc_refusal(error: aio.AioRpcError) -> str:
-    """The reason of a refusal, for people."""
-    return error.details() or ""
+def link(mail: Mail) -> str:
+    """The acknowledge link of a page."""
+    found = [address for address in mail.links if "/a/" in address]
+    assert found, f"no acknowledge link in: {mail.text}"
+    return found[0]
 
 
-def _mail(message: EmailMessage) -> Mail:
-    body = message.get_body(preferencelist=("plain",))
-    text = body.get_content() if body is not None else ""
-    return Mail(str(message["to"]), str(message["subject"]), text, message)
+def _is_to(mail: Mail, responder: str) -> bool:
+    return f"{responder}@example.test" in mail.recipients
+
+
+def _briefly(mails: Mailbox) -> list[tuple[tuple[str, ...], str]]:
+    return [(mail.recipients, mail.subject) for mail in mails.messages]
 
 
 def _target(whom: str) -> Target:
@@ -332,5 +321,3 @@ def _duration(delay: timedelta) -> Duration:
 
 def _iso(instant: datetime) -> str:
     return instant.isoformat().replace("+00:00", "Z")
-
-

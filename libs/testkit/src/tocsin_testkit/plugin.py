@@ -9,8 +9,8 @@ import psycopg
 import pytest
 import pytest_asyncio
 from psycopg import sql
-from tocsin_chassis.postgres.migrations import migrate
 
+from tocsin_chassis.postgres.migrations import migrate
 from tocsin_testkit.platform import Platform
 from tocsin_testkit.platform import platform as running_platform
 from tocsin_testkit.servers import SERVICES, Servers, servers

@@ -63,7 +63,9 @@ def configure(caller: Caller, provider_port: int) -> None:
         escalation_policies=[EscalationPolicy(name="load-policy", steps=[step])],
     )
     caller.call(caller.response.ApplyConfiguration, response_pb.ApplyConfigurationRequest(configuration=response))
-    method = ContactMethod(name="pat-hook", responder="pat", kind=ContactMethod.KIND_WEBHOOK, address=f"http://127.0.0.1:{provider_port}/page")
+    method = ContactMethod(
+        name="pat-hook", responder="pat", kind=ContactMethod.KIND_WEBHOOK, address=f"http://127.0.0.1:{provider_port}/page"
+    )
     communication = CommunicationConfiguration(contact_methods=[method])
     caller.call(caller.communication.ApplyConfiguration, communication_pb.ApplyConfigurationRequest(configuration=communication))
     service = Service(name=SERVICE, escalation_policy="load-policy", group_by=["group"])
@@ -73,7 +75,7 @@ def configure(caller: Caller, provider_port: int) -> None:
 
 def alert(group: str, instance: str) -> dict[str, Any]:
     """One alert of a group, open for hours."""
-    ends_at = (datetime.now(UTC) + timedelta(hours=6)).isoformat()  # noqa: TID251 - a sender has a clock of its own
+    ends_at = (datetime.now(UTC) + timedelta(hours=6)).isoformat()
     return {
         "labels": {"alertname": "Load", "service": SERVICE, "group": group, "instance": instance, "severity": "critical"},
         "annotations": {"summary": f"group {group}"},

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from grpc import aio
 from joserfc.jwk import OKPKey
 from nats.js import JetStreamContext
+
 from tocsin_chassis.app import App
 from tocsin_chassis.events.fact import ID, OCCURRED_AT, VERSION
 from tocsin_chassis.events.streams import declare_stream, stream_of
@@ -19,7 +20,6 @@ from tocsin_chassis.grpc.caller import Caller, Identity
 from tocsin_chassis.settings import Secret, ServiceSettings
 from tocsin_kernel.clock import ManualClock
 from tocsin_kernel.ids import uuid7
-
 from tocsin_testkit.servers import SERVICES, Servers
 
 SettingsType = TypeVar("SettingsType", bound=ServiceSettings)

@@ -15,7 +15,6 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
-from tocsin_kernel.errors import DomainError, Overloaded, Stale, Unavailable
 
 from tocsin_chassis.events import fact as headers
 from tocsin_chassis.events.bus import EventBus
@@ -25,6 +24,7 @@ from tocsin_chassis.postgres import inbox
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.postgres.dead_letters import DeadLetter, bury, exhume
 from tocsin_chassis.telemetry import trace_context, trace_id, tracer
+from tocsin_kernel.errors import DomainError, Overloaded, Stale, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -170,9 +170,7 @@ class Consumer:
         fact = item.fact
         assert fact is not None
         _, handler = self._types[fact.message.DESCRIPTOR.full_name]
-        with tracer.start_as_current_span(
-            f"handle {fact.name}", context=trace_context(item.message.headers or {}), kind=SpanKind.CONSUMER
-        ):
+        with tracer.start_as_current_span(f"handle {fact.name}", context=trace_context(item.message.headers or {}), kind=SpanKind.CONSUMER):
             await handler(tx, fact)
 
     async def _handle_alone(self, item: _Received) -> None:

@@ -120,7 +120,9 @@ class Relay:
         with tracer.start_as_current_span(f"publish {name}", context=context, kind=SpanKind.PRODUCER) as span:
             if row.traceparent:
                 own = span.get_span_context()
-                headers[TRACEPARENT] = f"00-{own.trace_id:032x}-{own.span_id:016x}-{own.trace_flags:02x}" if own.is_valid else row.traceparent
+                headers[TRACEPARENT] = (
+                    f"00-{own.trace_id:032x}-{own.span_id:016x}-{own.trace_flags:02x}" if own.is_valid else row.traceparent
+                )
             try:
                 await self._bus.jetstream.publish(row.subject, row.payload, headers=headers, timeout=PUBLISH_TIMEOUT_SECONDS)
             except Exception as error:  # every kind of failure has the same answer: it stays unpublished and is tried again

@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 
 from google.protobuf.descriptor import ServiceDescriptor
 from tocsin.access.v1.access_pb2 import Access, Role, access
-from tocsin_kernel.errors import Forbidden
 
 from tocsin_chassis.grpc.caller import Caller, caller
 from tocsin_chassis.grpc.wrapping import Around, Call
+from tocsin_kernel.errors import Forbidden
 
 
 class NotAllowed(Forbidden):
@@ -25,9 +25,7 @@ _REFLECTION = "/grpc.reflection."
 def rules(services: Iterable[ServiceDescriptor]) -> dict[str, Access]:
     """The access rule of every method, by its full name. A method without one is refused to all."""
     return {
-        f"/{service.full_name}/{method.name}": method.GetOptions().Extensions[access]
-        for service in services
-        for method in service.methods
+        f"/{service.full_name}/{method.name}": method.GetOptions().Extensions[access] for service in services for method in service.methods
     }
 
 

@@ -11,6 +11,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 from tocsin.access.v1.access_pb2 import Role
+
 from tocsin_kernel.errors import Unauthenticated
 
 AUDIENCE = "tocsin"

@@ -37,9 +37,7 @@ class _Outgoing(aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # grpci
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
 
-    async def intercept_unary_unary(
-        self, continuation: Callable[..., Any], details: aio.ClientCallDetails, request: Any
-    ) -> Any:
+    async def intercept_unary_unary(self, continuation: Callable[..., Any], details: aio.ClientCallDetails, request: Any) -> Any:
         method = details.method.decode() if isinstance(details.method, bytes) else details.method
         with tracer.start_as_current_span(
             method.lstrip("/"), kind=SpanKind.CLIENT, record_exception=False, set_status_on_exception=False
@@ -49,7 +47,9 @@ class _Outgoing(aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # grpci
             if current := traceparent():
                 metadata.add("traceparent", current)
             timeout = remaining(details.timeout or DEFAULT_SECONDS)
-            call = await continuation(aio.ClientCallDetails(details.method, timeout, metadata, details.credentials, details.wait_for_ready), request)
+            call = await continuation(
+                aio.ClientCallDetails(details.method, timeout, metadata, details.credentials, details.wait_for_ready), request
+            )
             try:
                 # Awaited here, so that the span covers the whole call also when it is cancelled.
                 return await call

@@ -10,10 +10,10 @@ from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc import StatusCode
 from grpc.aio import AbortError
-from tocsin_kernel import errors
 
 from tocsin_chassis.grpc.wrapping import Around, Call
 from tocsin_chassis.telemetry import trace_id
+from tocsin_kernel import errors
 
 log = logging.getLogger(__name__)
 

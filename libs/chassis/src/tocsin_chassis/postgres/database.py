@@ -11,11 +11,11 @@ from google.protobuf.message import Message
 from psycopg import AsyncConnection
 from psycopg.rows import class_row, scalar_row, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from tocsin_chassis.postgres import outbox
 from tocsin_kernel.clock import FollowingClock
 from tocsin_kernel.errors import Overloaded, Stale, Unavailable
 from tocsin_kernel.ids import Ids, RandomIds
-
-from tocsin_chassis.postgres import outbox
 
 Row = TypeVar("Row")
 Params = Sequence[object] | Mapping[str, object]
@@ -160,7 +160,9 @@ class Database:
 
 
 @asynccontextmanager
-async def postgres(url: str, service: str, *, clock: FollowingClock | None = None, ids: Ids | None = None, size: int = 8) -> AsyncIterator[Database]:
+async def postgres(
+    url: str, service: str, *, clock: FollowingClock | None = None, ids: Ids | None = None, size: int = 8
+) -> AsyncIterator[Database]:
     """Open the pool; close it at the end. Waits for the database at first use, not here."""
     pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
         url,

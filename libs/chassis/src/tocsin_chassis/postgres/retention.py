@@ -17,7 +17,9 @@ async def maintain(tx: Tx, now: datetime) -> None:
     await tx.execute("SELECT pg_advisory_xact_lock(hashtext('retention:' || current_schema()))")
     today = now.date()
     for table in PARTITIONED:
-        existing = set(await tx.values(str, "SELECT relname FROM pg_class WHERE relispartition AND relnamespace = current_schema()::regnamespace"))
+        existing = set(
+            await tx.values(str, "SELECT relname FROM pg_class WHERE relispartition AND relnamespace = current_schema()::regnamespace")
+        )
         for offset in range(-1, DAYS_AHEAD + 1):
             await _make(tx, table, today + timedelta(days=offset), existing)
         for name in existing:
