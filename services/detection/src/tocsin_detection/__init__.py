@@ -1,0 +1,1 @@
+"""Detection: decides whether what was reported is true. Signals in, alerts out."""

@@ -1,0 +1,136 @@
+"""Alertmanager's API v2, `POST …/api/v2/alerts`: what Prometheus, and whoever talks like it, sends."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from tocsin_detection.intake.decoding import Undecodable, decode_instant, decode_json
+from tocsin_detection.intake.intake import BadPart, HttpAnswer, Outcome, Rejection, Report, Request, json_answer
+from tocsin_detection.signal import (
+    MOST_DESCRIPTION,
+    Signal,
+    bad_name,
+    first_of,
+    fitting,
+    hashed,
+    one_line,
+    problem_of_labels,
+    severity_word,
+    shortened,
+    web_address,
+)
+
+ALERTS = "/api/v2/alerts"
+RESOLVE_TIMEOUT = timedelta(minutes=5)
+
+
+def read(request: Request) -> Report:
+    """The alerts of one POST. An alert that is not valid does not keep the others from being stored."""
+    path = request.path.rstrip("/")
+    if not path.endswith(ALERTS):
+        return Report(refusal=json_answer(404, {"code": 404, "message": f"path {request.path} was not found"}))
+    if request.method != "POST":
+        return Report(refusal=json_answer(405, {"code": 405, "message": f"method {request.method} is not allowed, but [POST] are"}))
+    try:
+        alerts = decode_json(request.body)
+    except Undecodable as error:
+        return Report(refusal=json_answer(400, str(error)))
+    if not isinstance(alerts, list):
+        return Report(refusal=json_answer(400, "the body is not a JSON array of alerts"))
+    return _read_each(alerts, request)
+
+
+def answer(report: Report, outcome: Outcome) -> HttpAnswer:
+    """200 without a body, or 400 and a JSON string if anything was not valid, although the rest is stored."""
+    if not report.rejections:
+        return HttpAnswer(200)
+    return json_answer(400, "; ".join(f"alert {rejection.index}: {rejection.reason}" for rejection in report.rejections))
+
+
+def _read_each(alerts: list[Any], request: Request) -> Report:
+    signals: list[Signal] = []
+    rejections: list[Rejection] = []
+    for index, alert in enumerate(alerts):
+        try:
+            signals.append(_signal(alert, request))
+        except BadPart as error:
+            rejections.append(Rejection(index, str(error)))
+    return Report(tuple(signals), tuple(rejections))
+
+
+def _signal(alert: object, request: Request) -> Signal:
+    if not isinstance(alert, dict):
+        raise BadPart("it is not a JSON object")
+    labels = _labels(alert.get("labels"))
+    annotations = _annotations(alert.get("annotations"))
+    starts_at, ends_at, by_timeout = _times(alert, request.received_at)
+    return Signal(
+        integration=request.integration.name,
+        fingerprint=hashed(labels=labels),
+        title=_title(labels, annotations),
+        description=shortened(first_of(annotations.get("description"), annotations.get("message")), MOST_DESCRIPTION),
+        labels=labels,
+        annotations=annotations,
+        source_url=web_address(_text(alert, "generatorURL")),
+        severity=severity_word(labels.get("severity"), annotations.get("severity")),
+        service=one_line(first_of(labels.get("service"), annotations.get("service"), request.integration.service)),
+        starts_at=starts_at,
+        ends_at=ends_at,
+        ends_by_timeout=by_timeout,
+        resolved=ends_at <= request.received_at,
+    )
+
+
+def _title(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
+    said = first_of(annotations.get("summary"), annotations.get("title"), labels.get("alertname"), annotations.get("description"))
+    return one_line(said or ", ".join(f"{name}={text}" for name, text in sorted(labels.items())))
+
+
+def _labels(given: object) -> dict[str, str]:
+    labels = {name: text for name, text in _texts(given, "labels").items() if text != ""}
+    if not labels:
+        raise BadPart("labels: at least one label with a value is needed")
+    if problem := problem_of_labels(labels):
+        raise BadPart(f"labels: {problem}")
+    return labels
+
+
+def _annotations(given: object) -> Mapping[str, str]:
+    annotations = _texts(given, "annotations")
+    bad = bad_name(annotations)
+    if bad is not None:
+        raise BadPart(f"annotations: name {bad!r} is not valid: use letters, digits and underscores, and no digit first")
+    return fitting(annotations)
+
+
+def _texts(given: object, field: str) -> dict[str, str]:
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise BadPart(f"{field}: it is not a JSON object")
+    for name, text in given.items():
+        if not isinstance(text, str):
+            raise BadPart(f"{field}: the value of {shortened(name, 128)!r} is not a text: put it in quotes")
+    return given
+
+
+def _text(alert: Mapping[str, Any], field: str) -> str:
+    given = alert.get(field)
+    return given if isinstance(given, str) else ""
+
+
+def _times(alert: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime, bool]:
+    """Start, end, and whether the end is only the resolve timeout."""
+    given_start, given_end = _instant(alert, "startsAt"), _instant(alert, "endsAt")
+    ends_at = given_end or now + RESOLVE_TIMEOUT
+    starts_at = given_start or min(now, ends_at)
+    if ends_at < starts_at:
+        raise BadPart("endsAt: it lies before startsAt")
+    return starts_at, ends_at, given_end is None
+
+
+def _instant(alert: Mapping[str, Any], field: str) -> datetime | None:
+    try:
+        return decode_instant(alert.get(field))
+    except ValueError as error:
+        raise BadPart(f"{field}: {error}") from error

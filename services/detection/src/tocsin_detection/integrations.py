@@ -1,0 +1,127 @@
+"""The doors: who may report, in which format, and what is kept of them in files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tocsin.configuration.v1.change_pb2 import Change
+from tocsin.detection.v1.integration_pb2 import Integration as IntegrationMessage
+
+from tocsin_chassis.configuration import changes
+from tocsin_chassis.postgres.database import Database, Tx
+from tocsin_detection import store
+from tocsin_detection.integration import BUILT_IN, Integration, IntegrationKeyUnknown, IntegrationNotFound, key_hash, new_key
+from tocsin_detection.wire import configured, integration_of
+from tocsin_kernel.clock import Clock
+from tocsin_kernel.errors import Invalid
+from tocsin_kernel.ids import Ids
+
+# Another process may have made a key void: that long it may still be believed here.
+REMEMBERED = timedelta(seconds=3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    integration: Integration
+    until: datetime
+
+
+class Integrations:
+    """Looks up keys, makes them, and applies configuration. Remembers keys for seconds, because every report brings one."""
+
+    def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+        self._by_key: dict[bytes, _Remembered] = {}
+        self._generation = 0
+        self._heard: dict[str, datetime] = {}
+
+    async def behind(self, key: str, kind: str) -> Integration:
+        """The integration that a key opens. Raises IntegrationKeyUnknown, also if it is one of another kind."""
+        hashed = key_hash(key)
+        remembered = self._by_key.get(hashed)
+        if remembered is None or remembered.until <= self._clock.now():
+            remembered = await self._look_up(hashed)
+        if remembered is None or remembered.integration.kind != kind:
+            raise IntegrationKeyUnknown(kind=kind)
+        return remembered.integration
+
+    async def _look_up(self, hashed: bytes) -> _Remembered | None:
+        generation = self._generation
+        async with self._database.transaction() as tx:
+            found = await store.integration_by_key(tx, hashed)
+        self._by_key.pop(hashed, None)
+        if found is None:
+            return None
+        remembered = _Remembered(found, self._clock.now() + REMEMBERED)
+        # What was read before somebody changed a key here must not outlive the change.
+        if generation == self._generation:
+            self._by_key[hashed] = remembered
+        return remembered
+
+    def heard(self, integration: Integration, at: datetime) -> None:
+        """Say that a report came. Written now and then by `note_reports`: one row for all senders would be a queue."""
+        self._heard[integration.name] = at
+
+    async def note_reports(self) -> None:
+        """Write when each integration last had a report."""
+        if not self._heard:
+            return
+        heard = dict(self._heard)
+        async with self._database.transaction() as tx:
+            await store.note_reports(tx, heard)
+        for name, at in heard.items():
+            if self._heard.get(name) == at:
+                del self._heard[name]
+
+    async def all(self) -> list[Integration]:
+        """All integrations, by name."""
+        async with self._database.transaction() as tx:
+            return await store.integrations(tx)
+
+    async def rotate_key(self, name: str) -> tuple[Integration, str]:
+        """Make another key; the old one stops at once. Raises IntegrationNotFound."""
+        key = new_key(self._ids)
+        async with self._database.transaction() as tx:
+            integration = await store.replace_key(tx, name, key_hash(key))
+            if integration is None:
+                raise IntegrationNotFound(name=name)
+            tx.after_commit(self._forget)
+        return integration, key
+
+    async def apply(self, given: Sequence[IntegrationMessage], *, dry_run: bool, prune: bool) -> list[Change]:
+        """Make the stored integrations like the given ones; says what changed, or with `dry_run` only what would. Raises Invalid."""
+        wanted = _by_name(given)
+        async with self._database.transaction() as tx:
+            stored = {integration.name: configured(integration) for integration in await store.lock_integrations(tx)}
+            planned = changes("Integration", stored, wanted, prune)
+            if not dry_run:
+                await self._carry_out(tx, planned, wanted)
+        return planned
+
+    async def _carry_out(self, tx: Tx, planned: Sequence[Change], wanted: dict[str, IntegrationMessage]) -> None:
+        for change in planned:
+            if change.action in (Change.ACTION_CREATED, Change.ACTION_UPDATED):
+                await store.save_integration(tx, integration_of(wanted[change.name], self._clock.now()))
+            elif change.action == Change.ACTION_DELETED:
+                await store.delete_integration(tx, change.name)
+        tx.after_commit(self._forget)
+
+    def _forget(self) -> None:
+        self._generation += 1
+        self._by_key.clear()
+
+
+def _by_name(given: Sequence[IntegrationMessage]) -> dict[str, IntegrationMessage]:
+    wanted: dict[str, IntegrationMessage] = {}
+    for index, message in enumerate(given):
+        field = f"configuration.integrations[{index}].name"
+        if message.name == BUILT_IN:
+            raise Invalid(field=field, detail=f"{BUILT_IN!r} is the name of the built-in integration; choose another")
+        if message.name in wanted:
+            raise Invalid(field=field, detail=f"{message.name!r} is given twice; names are unique")
+        wanted[message.name] = IntegrationMessage(
+            name=message.name, kind=message.kind, service=message.service, description=message.description
+        )
+    return wanted

@@ -1,0 +1,109 @@
+"""A signal: one report that something is wrong, or that it no longer is, in Tocsin's own words."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+MOST_TITLE = 1_024
+MOST_DESCRIPTION = 16_384
+MOST_URL = 2_048
+MOST_WORD = 128
+# An alert travels as one message of the bus, which takes at most 1 MiB.
+MOST_LABELS_BYTES = 65_536
+MOST_ANNOTATIONS_BYTES = 131_072
+MOST_ANNOTATIONS_WHEN_CUT = 64
+MOST_ANNOTATION_WHEN_CUT = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What one sender says about one thing that it watches.
+
+    `integration` and `fingerprint` name the thing. `resolved` says that it is over; `ends_at` is then when it ended, otherwise
+    when it ends unless somebody speaks again (None: never). `ends_by_timeout` marks an end that the sender did not give.
+    """
+
+    integration: str
+    fingerprint: str
+    title: str
+    starts_at: datetime
+    ends_at: datetime | None = None
+    ends_by_timeout: bool = False
+    resolved: bool = False
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    source_url: str = ""
+    severity: str = ""
+    service: str = ""
+
+
+def hashed(*parts: str, labels: Mapping[str, str]) -> str:
+    """A fingerprint: 32 hex digits over texts and labels, whatever the order of the labels."""
+    named = json.dumps([parts, sorted(labels.items())], separators=(",", ":"))
+    return hashlib.blake2b(named.encode(), digest_size=16).hexdigest()
+
+
+def first_of(*texts: str | None) -> str:
+    """The first text that says something, without space around it; empty if none does."""
+    for text in texts:
+        if text and (stripped := text.strip()):
+            return stripped
+    return ""
+
+
+def one_line(text: str, most: int = MOST_TITLE) -> str:
+    """The text on one line, at most `most` characters."""
+    return shortened(" ".join(text.split()), most)
+
+
+def shortened(text: str, most: int) -> str:
+    """At most `most` characters; a text that was cut ends in an ellipsis."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def severity_word(*words: str | None) -> str:
+    """The sender's own word for how bad it is, lower case; empty if it says none."""
+    return one_line(first_of(*words).lower(), MOST_WORD)
+
+
+def web_address(text: str) -> str:
+    """The text if it is an address that a browser may open: http or https; otherwise empty, as a sender's text is never trusted."""
+    stripped = text.strip()
+    fits = len(stripped) <= MOST_URL and stripped.lower().startswith(("http://", "https://"))
+    return stripped if fits and not any(character.isspace() for character in stripped) else ""
+
+
+def fitting(annotations: Mapping[str, str]) -> Mapping[str, str]:
+    """The annotations, cut if they are too many or too long: no alert is lost because it explains too much."""
+    if size(annotations) <= MOST_ANNOTATIONS_BYTES:
+        return annotations
+    kept = [(name, text) for name, text in annotations.items() if len(name) <= MOST_WORD][:MOST_ANNOTATIONS_WHEN_CUT]
+    return {name: shortened(text, MOST_ANNOTATION_WHEN_CUT) for name, text in kept}
+
+
+def problem_of_labels(labels: Mapping[str, str]) -> str:
+    """What is wrong with the labels and how to mend it; empty if nothing is."""
+    bad = bad_name(labels)
+    if bad is not None:
+        return f"label name {bad!r} is not valid: use letters, digits and underscores, and no digit first"
+    if size(labels) > MOST_LABELS_BYTES:
+        return f"the labels are larger than {MOST_LABELS_BYTES} bytes in all: move long texts to annotations"
+    return ""
+
+
+def bad_name(names: Iterable[str]) -> str | None:
+    """The first name that is not a legal one, cut to a length that can be shown; None if all are."""
+    return next((shortened(name, MOST_WORD) for name in names if LABEL_NAME.fullmatch(name) is None), None)
+
+
+def size(texts: Mapping[str, str]) -> int:
+    """How many bytes the texts take at most; exact only where it matters."""
+    characters = sum(len(name) + len(text) for name, text in texts.items())
+    if characters * 4 <= MOST_LABELS_BYTES:
+        return characters * 4
+    return sum(len(name.encode()) + len(text.encode()) for name, text in texts.items())
