@@ -1,0 +1,84 @@
+import { Code } from "@connectrpc/connect";
+import { useQuery } from "@connectrpc/connect-query";
+import { SearchX } from "lucide-react";
+import { lazy, Suspense, useEffect } from "react";
+import { Route, Switch } from "wouter";
+import { CallerContext } from "./account/caller";
+import { SignedOut, SignInPage } from "./account/SignInPage";
+import { EdgeService, type GetCallerResponse } from "./gen/tocsin/edge/v1/edge_service_pb";
+import { useActiveIncidents } from "./incidents/active";
+import { IncidentPage } from "./incidents/IncidentPage";
+import { NowPage } from "./incidents/NowPage";
+import type { LiveStore } from "./live/store";
+import { hasCode } from "./platform/errors";
+import { Shell } from "./shell";
+import { Empty, Failure, Loading } from "./ui/States";
+
+const AlertsPage = lazy(() => import("./alerts/AlertsPage"));
+const OncallPage = lazy(() => import("./oncall/OncallPage"));
+
+export function App({ live }: { live: LiveStore }) {
+  return (
+    <Switch>
+      <Route path="/sign-in">
+        <SignInPage />
+      </Route>
+      <Route>
+        <Gate live={live} />
+      </Route>
+    </Switch>
+  );
+}
+
+/** Lets signed-in people through. */
+function Gate({ live }: { live: LiveStore }) {
+  const caller = useQuery(EdgeService.method.getCaller, {});
+  if (hasCode(caller.error, Code.Unauthenticated)) return <SignedOut />;
+  if (caller.data) return <SignedIn live={live} answer={caller.data} />;
+  return (
+    <main className="card-page">
+      {caller.isError ? <Failure what="Tocsin" error={caller.error} retry={() => void caller.refetch()} /> : <Loading what="Tocsin" />}
+    </main>
+  );
+}
+
+function SignedIn({ live, answer }: { live: LiveStore; answer: GetCallerResponse }) {
+  useEffect(() => live.start(), [live]);
+  const active = useActiveIncidents();
+  const caller = answer.caller;
+  if (caller === undefined) return <SignedOut />;
+  return (
+    <CallerContext value={caller}>
+      <Shell live={live} active={active} version={answer.version}>
+        <Suspense
+          fallback={
+            <main id="main">
+              <Loading what="the page" />
+            </main>
+          }
+        >
+          <Switch>
+            <Route path="/">
+              <NowPage active={active} />
+            </Route>
+            <Route path="/incidents">
+              <NowPage active={active} />
+            </Route>
+            <Route path="/incidents/:reference">{({ reference }) => <IncidentPage key={reference} reference={reference} />}</Route>
+            <Route path="/alerts">
+              <AlertsPage />
+            </Route>
+            <Route path="/oncall">
+              <OncallPage />
+            </Route>
+            <Route>
+              <main id="main">
+                <Empty icon={SearchX} title="There is no such page" />
+              </main>
+            </Route>
+          </Switch>
+        </Suspense>
+      </Shell>
+    </CallerContext>
+  );
+}

@@ -1,0 +1,56 @@
+/** What went wrong, in words for the person in front of the screen. */
+
+import { Code, ConnectError } from "@connectrpc/connect";
+import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb";
+
+const REASONS: Record<string, string> = {
+  INCIDENT_NOT_ACKNOWLEDGEABLE: "The incident is already resolved, so it cannot be acknowledged. Reopen it if it is not over.",
+  INCIDENT_NOT_REOPENABLE: "Only a resolved incident can be reopened, and this one is not resolved.",
+  INCIDENT_RESOLVED: "The incident is resolved; its severity does not change any more. Reopen it if it is not over.",
+  INCIDENT_NOT_FOUND: "There is no such incident.",
+  ALERT_NOT_FOUND: "There is no such alert.",
+  SCHEDULE_NOT_FOUND: "There is no such schedule.",
+  SIGN_IN_LINK_INVALID: "This sign-in link was already used, has expired, or was copied incompletely. Each link works once.",
+  TOO_MANY_STREAMS: "Too many tabs of yours are live already. This one looks for news every 15 seconds instead.",
+};
+
+const CODES: Partial<Record<Code, string>> = {
+  [Code.Unavailable]: "Tocsin cannot be reached, or a part of it is down. Nothing was changed; try again.",
+  [Code.DeadlineExceeded]: "Tocsin did not answer in time. It may or may not have happened; look before you try again.",
+  [Code.ResourceExhausted]: "Tocsin is busy. Nothing was changed; try again in a moment.",
+  [Code.PermissionDenied]: "Your role does not allow this.",
+  [Code.Unauthenticated]: "You are not signed in any more.",
+  [Code.Aborted]: "Somebody changed it at the same moment. Look again, then try again.",
+};
+
+const TRANSIENT = new Set([Code.Unavailable, Code.Aborted, Code.ResourceExhausted]);
+
+/** One or two sentences: what happened and what to do. */
+export function explain(error: unknown): string {
+  const cause = asConnectError(error);
+  const reason = reasonOf(cause);
+  const known = (reason && REASONS[reason]) || CODES[cause.code];
+  if (known) return known;
+  return cause.rawMessage || "Something went wrong, and the server did not say what.";
+}
+
+/** The machine-readable reason that the server gave ("INCIDENT_NOT_FOUND"), or undefined. */
+export function reasonOf(error: unknown): string | undefined {
+  return asConnectError(error).findDetails(ErrorInfoSchema)[0]?.reason || undefined;
+}
+
+export function hasCode(error: unknown, code: Code): boolean {
+  return error != null && asConnectError(error).code === code;
+}
+
+/** True if the same call may well succeed in a moment and a repeat does no harm. */
+export function isTransient(error: unknown): boolean {
+  return TRANSIENT.has(asConnectError(error).code);
+}
+
+/** Errors of fetch itself (no network, connection refused) count as UNAVAILABLE. */
+function asConnectError(error: unknown): ConnectError {
+  const known = ConnectError.from(error);
+  const cause = known.cause ?? error;
+  return known.code === Code.Unknown && cause instanceof TypeError ? new ConnectError(known.rawMessage, Code.Unavailable) : known;
+}

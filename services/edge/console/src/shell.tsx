@@ -1,0 +1,194 @@
+/** The frame around every page: navigation, the live stream's state, shortcuts and announcements. */
+
+import { useMutation } from "@connectrpc/connect-query";
+import { useQueryClient } from "@tanstack/react-query";
+import { BellRing, CircleHelp, LogOut, type LucideIcon, Monitor, Moon, Plus, Radio, RotateCw, Sun, WifiOff } from "lucide-react";
+import { type ReactNode, useEffect, useState } from "react";
+import { Link, useLocation } from "wouter";
+import { useCaller, useRefusal } from "./account/caller";
+import { EdgeService } from "./gen/tocsin/edge/v1/edge_service_pb";
+import type { ActiveIncidents } from "./incidents/active";
+import { DeclareDialog } from "./incidents/dialogs";
+import { type LiveStore, useLive } from "./live/store";
+import { useShortcuts } from "./platform/keys";
+import { useNow } from "./platform/now";
+import { roleName } from "./platform/roles";
+import { clockFace } from "./platform/time";
+import { Dialog } from "./ui/Dialog";
+import { useNotices } from "./ui/Notices";
+import { At } from "./ui/Time";
+import { type Theme, useTheme } from "./ui/theme";
+
+const BANNER_AFTER = 10_000;
+
+interface ShellProps {
+  live: LiveStore;
+  active: ActiveIncidents;
+  version: string;
+  children: ReactNode;
+}
+
+export function Shell({ live, active, version, children }: ShellProps) {
+  const [location, navigate] = useLocation();
+  const [dialog, setDialog] = useState<"declare" | "help">();
+  const refusal = useRefusal();
+  const declare = () => refusal === undefined && setDialog("declare");
+  useShortcuts({
+    c: declare,
+    "?": () => setDialog("help"),
+    "g i": () => navigate("/"),
+    "g a": () => navigate("/alerts"),
+    "g o": () => navigate("/oncall"),
+    Escape: () => location !== "/" && navigate("/"),
+  });
+  useEffect(() => {
+    if (location === "/") document.title = active.open ? `(${active.open}) Tocsin` : "Tocsin";
+  }, [location, active.open]);
+  const close = () => setDialog(undefined);
+  return (
+    <>
+      <a className="skip" href="#main">
+        Skip to the content
+      </a>
+      <header className="top">
+        <Link href="/" className="brand" aria-label="Tocsin, incidents now">
+          <BellRing aria-hidden /> Tocsin
+        </Link>
+        <nav aria-label="Pages">
+          <NavLink href="/" current={location === "/" || location.startsWith("/incidents")} label="Now" count={active.open} />
+          <NavLink href="/alerts" current={location === "/alerts"} label="Alerts" />
+          <NavLink href="/oncall" current={location === "/oncall"} label="On call" />
+        </nav>
+        <button type="button" className="button danger" disabled={refusal !== undefined} title={refusal} aria-keyshortcuts="c" onClick={declare}>
+          <Plus aria-hidden /> <span className="label">Declare incident</span> <kbd aria-hidden>c</kbd>
+        </button>
+        <LiveSign live={live} />
+        <button type="button" className="button ghost icon" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick={() => setDialog("help")}>
+          <CircleHelp aria-hidden />
+        </button>
+        <ThemeButton />
+        <Account />
+      </header>
+      <LostBanner live={live} />
+      {children}
+      <footer className="bottom">Tocsin {version}</footer>
+      <div className="visually-hidden" aria-live="polite">
+        {active.news}
+      </div>
+      {dialog === "declare" && <DeclareDialog onClose={close} />}
+      {dialog === "help" && <Help onClose={close} />}
+    </>
+  );
+}
+
+function NavLink({ href, current, label, count }: { href: string; current: boolean; label: string; count?: number }) {
+  return (
+    <Link href={href} aria-current={current ? "page" : undefined}>
+      {label}
+      {Boolean(count) && <span className="count bad" title="open, nobody has taken them">{count}</span>}
+    </Link>
+  );
+}
+
+function LiveSign({ live: store }: { live: LiveStore }) {
+  const live = useLive(store);
+  if (live.phase === "live") {
+    return (
+      <span className="live good" title="This page changes by itself">
+        <Radio aria-hidden /> <span className="label">Live</span>
+      </span>
+    );
+  }
+  return (
+    <span className="live warn" title={live.why || "Waiting for the live stream"}>
+      <WifiOff aria-hidden /> <span className="label">{live.phase === "connecting" ? "Connecting" : "Not live"}</span>
+    </span>
+  );
+}
+
+/** Says since when the page may be old, once that is worth saying. */
+function LostBanner({ live: store }: { live: LiveStore }) {
+  const live = useLive(store);
+  const now = useNow();
+  const down = live.phase === "lost" || live.phase === "connecting";
+  if (!down || now - live.since < BANNER_AFTER) return null;
+  return (
+    <div className="banner" role="alert">
+      <WifiOff aria-hidden />
+      <p>
+        <strong>
+          Live updates lost since <At at={new Date(live.since)} />
+        </strong>{" "}
+        (<span aria-hidden>{clockFace(now - live.since)}</span>). What you see may be old. {live.why}
+      </p>
+      <button type="button" className="button" onClick={store.retry}>
+        <RotateCw aria-hidden /> Try now
+      </button>
+    </div>
+  );
+}
+
+const THEMES: Record<Theme, [LucideIcon, string]> = { system: [Monitor, "as the system"], dark: [Moon, "dark"], light: [Sun, "light"] };
+
+function ThemeButton() {
+  const [theme, change] = useTheme();
+  const [Icon, name] = THEMES[theme];
+  return (
+    <button type="button" className="button ghost icon" aria-label={`Colours: ${name}. Change`} title={`Colours: ${name}`} onClick={change}>
+      <Icon aria-hidden />
+    </button>
+  );
+}
+
+function Account() {
+  const { name, role } = useCaller();
+  const queries = useQueryClient();
+  const notices = useNotices();
+  const signOut = useMutation(EdgeService.method.signOut, {
+    onSuccess: () => queries.resetQueries(),
+    onError: (error) => notices.failed("You are still signed in", error),
+  });
+  return (
+    <span className="account">
+      <span className="who">
+        <strong>{name}</strong>
+        <span className="under">{roleName(role)}</span>
+      </span>
+      <button type="button" className="button ghost icon" aria-label="Sign out" title="Sign out" disabled={signOut.isPending} onClick={() => signOut.mutate({})}>
+        <LogOut aria-hidden />
+      </button>
+    </span>
+  );
+}
+
+const SHORTCUTS: [string, [string[], string][]][] = [
+  ["Anywhere", [[["c"], "Declare an incident"], [["g", "i"], "Incidents now"], [["g", "a"], "Alerts"], [["g", "o"], "On call"], [["Esc"], "Close, or back to incidents"], [["?"], "This list"]]],
+  ["In the list", [[["j"], "Next incident"], [["k"], "Previous incident"], [["Enter"], "Open it"], [["a"], "Acknowledge it"], [["r"], "Resolve it"]]],
+  ["On an incident", [[["a"], "Acknowledge, or take over"], [["r"], "Resolve"], [["s"], "Change the severity"]]],
+];
+
+function Help({ onClose }: { onClose: () => void }) {
+  return (
+    <Dialog title="Keyboard shortcuts" onClose={onClose} wide>
+      <div className="shortcuts">
+        {SHORTCUTS.map(([where, keys]) => (
+          <section key={where}>
+            <h3>{where}</h3>
+            <dl>
+              {keys.map(([strokes, what]) => (
+                <div key={what}>
+                  <dt>
+                    {strokes.map((stroke) => (
+                      <kbd key={stroke}>{stroke}</kbd>
+                    ))}
+                  </dt>
+                  <dd>{what}</dd>
+                </div>
+              ))}
+            </dl>
+          </section>
+        ))}
+      </div>
+    </Dialog>
+  );
+}
