@@ -6,7 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 from google.protobuf.descriptor import ServiceDescriptor
@@ -27,6 +27,22 @@ RETENTION_SECONDS = 3600.0
 STOP_GRACE_SECONDS = 5.0
 
 
+class Server(Protocol):
+    """What listens for a service: its gRPC server, or the doors of the edge."""
+
+    async def start(self, listen: str) -> int:
+        """Listen at host:port; returns the port."""
+        ...
+
+    async def report(self, healthy: bool) -> None:
+        """Say whether calls would succeed now."""
+        ...
+
+    async def stop(self, grace: float) -> None:
+        """Refuse new calls, give running ones `grace` seconds, then cancel them."""
+        ...
+
+
 @dataclass(slots=True)
 class _Tick:
     name: str
@@ -44,6 +60,7 @@ class App:
     keys: TrustedKeys
     listen: str
     port: int = 0
+    _server: Server | None = None
     _served: list[Served] = field(default_factory=list)
     _consumers: list[Consumer] = field(default_factory=list)
     _ticks: list[_Tick] = field(default_factory=list)
@@ -53,6 +70,11 @@ class App:
     def serves(self, servicer: Any, add: Callable[[Any, Any], None], descriptor: ServiceDescriptor) -> "App":
         """Serve a gRPC service."""
         self._served.append(Served(servicer, add, descriptor))
+        return self
+
+    def listens(self, server: Server) -> "App":
+        """Listen by this server instead of one that serves what `serves` was given."""
+        self._server = server
         return self
 
     def consumes(self, handlers: Handlers) -> "App":
@@ -84,7 +106,7 @@ class App:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["App"]:
         """Everything runs inside; `port` is the gRPC port. At the end it stops gracefully: calls first, then the rest."""
-        server = GrpcServer(self._served, self.keys)
+        server = self._server or GrpcServer(self._served, self.keys)
         work = [
             self._restarted("relay", Relay(self.database, self.bus).run),
             *(self._restarted(consumer.name, consumer.run) for consumer in self._consumers),
@@ -138,7 +160,7 @@ class App:
         async with self.database.transaction() as tx:
             await retention.maintain(tx, self.database.clock.now())
 
-    async def _watch_health(self, server: GrpcServer) -> None:
+    async def _watch_health(self, server: Server) -> None:
         checks = [("postgres", self.database.ping), ("nats", self.bus.ping), *self._checks]
         was_healthy: bool | None = None
         while True:

@@ -135,7 +135,8 @@ async def print_intake(up: Installation) -> None:
     retries = sum(sender.sent.retries for sender in senders)
     busiest = max(up.processes(), key=lambda process: process.cpu_times().user)
     print(
-        f"durable intake: {alerts / took:.0f} new alerts/s in batches of {BATCH} from {SENDERS} senders ({alerts} in {took:.1f} s, {retries} retries; busiest {_name(busiest)})"
+        f"durable intake: {alerts / took:.0f} new alerts/s in batches of {BATCH} from {SENDERS} senders "
+        f"({alerts} in {took:.1f} s, {retries} retries; busiest {_name(busiest)})"
     )
 
 

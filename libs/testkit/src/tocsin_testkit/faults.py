@@ -125,7 +125,7 @@ async def _settle(caller: Caller, ledger: Path, load: Load) -> None:
 def _audit(caller: Caller, entries: list[Entry], load: Load, accepted_at: dict[str, int]) -> Verdict:
     groups = [f"g{number}" for number in range(load.groups)]
     summonses = [entry for entry in entries if "summons" in str(entry.body.get("type", "")).lower()]
-    first_page = {}
+    first_page: dict[str, int] = {}
     for entry in summonses:
         first_page.setdefault(_group(entry), entry.at)
     unmarked = Counter(_group(entry) for entry in summonses if not entry.body.get("page", {}).get("resent_after_unknown"))
@@ -158,7 +158,8 @@ def main() -> None:
     verdict = asyncio.run(run(load, chosen.seed))
     print(
         f"lost pages {len(verdict.lost)}, double pages {len(verdict.doubled)}, resent after an unknown outcome {verdict.resent}, "
-        f"wrong end states {len(verdict.wrong_end)}, longest from accepted to paged {verdict.late_seconds:.1f} s; took {time.monotonic() - began:.0f} s"
+        f"wrong end states {len(verdict.wrong_end)}, longest from accepted to paged {verdict.late_seconds:.1f} s; "
+        f"took {time.monotonic() - began:.0f} s"
     )
     for problem in [*verdict.lost, *verdict.doubled, *verdict.wrong_end][:20]:
         print(f"  {problem}")

@@ -69,7 +69,7 @@ class World:
             composed = await stack.enter_async_context(app)
             yield await stack.enter_async_context(composed.running())
 
-    def stub(self, stub: Callable[[aio.Channel], Stub], app: App | int, caller: Caller) -> Stub:
+    def stub(self, stub: Callable[[Any], Stub], app: App | int, caller: Caller) -> Stub:
         """A stub that calls a running service (or a port) as `caller`: a person or key as the edge would say, a service as itself."""
         port = app if isinstance(app, int) else app.port
         identity = self.keys.identity(caller.service or "edge")

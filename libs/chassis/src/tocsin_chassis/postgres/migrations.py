@@ -27,7 +27,10 @@ def migrate(url: str, service: str) -> list[str]:
 
 
 def require_current(url: str, service: str) -> None:
-    """Raises SchemaBehind if a migration of this version has not run. A schema that is ahead is fine: versions N and N-1 run side by side."""
+    """Raises SchemaBehind if a migration of this version has not run.
+
+    A schema that is ahead is fine: versions N and N-1 run side by side.
+    """
     with ExitStack() as stack:
         backend = get_backend(_yoyo_url(url, service))
         stack.callback(backend.connection.close)
