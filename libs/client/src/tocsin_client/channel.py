@@ -13,10 +13,10 @@ from tocsin.edge.v1 import edge_service_pb2
 from tocsin.response.v1 import response_service_pb2
 from tocsin.review.v1 import review_service_pb2
 from tocsin.triage.v1 import triage_service_pb2
-from tocsin_kernel.ids import Ids
 
 from tocsin_client.connection import Connection
 from tocsin_client.errors import call_failed
+from tocsin_kernel.ids import Ids
 
 CONTRACTS = (
     detection_service_pb2,

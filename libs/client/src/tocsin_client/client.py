@@ -20,11 +20,11 @@ from tocsin.review.v1.review_service_pb2_grpc import ReviewServiceStub
 from tocsin.triage.v1 import triage_service_pb2 as triage
 from tocsin.triage.v1.incident_pb2 import Incident
 from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceStub
-from tocsin_kernel.ids import Ids, RandomIds
 
 from tocsin_client.channel import open_channel
 from tocsin_client.connection import Connection
 from tocsin_client.errors import UsageError
+from tocsin_kernel.ids import Ids, RandomIds
 
 Request = TypeVar("Request", bound=Message)
 Item = TypeVar("Item", bound=Message)

@@ -159,6 +159,6 @@ def unexplained(status: str, message: str, address: str) -> str:
 def sentence(refusal: Refusal) -> str:
     """One text for people, with every refused field on a line of its own."""
     lines = [f"{each.field}: {each.description}" for each in refusal.violations]
-    if len(lines) == 1 and refusal.violations[0].description in refusal.message:
-        return lines[0]
+    if lines and all(each.description in refusal.message for each in refusal.violations):
+        return "\n".join(lines)
     return "\n  ".join([refusal.message, *lines])

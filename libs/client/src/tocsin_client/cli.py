@@ -1,0 +1,181 @@
+"""The `tocsin` command line: the list of its commands, their overview, and how a program ends.
+
+The overview is printed from this list alone, so that `tocsin --help` loads neither grpc nor rich nor any command.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tocsin_client.errors import TocsinError
+
+HELP = {"--help", "-h"}
+MODULE = "tocsin_client.commands"
+USAGE_STATUS = 2
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: the words that call it, where it is, and what it does. A default one also answers to its group's name alone."""
+
+    words: str
+    target: str
+    summary: str
+    default: bool = False
+
+
+COMMANDS = (
+    Command("up", "platform:up", "Start the whole platform on this machine"),
+    Command("doctor", "platform:doctor", "Say what works, what does not, and how to mend it"),
+    Command("apply", "files:apply", "Make the configuration like the given files, after showing the plan"),
+    Command("export", "files:export", "Write the stored configuration as files"),
+    Command("alert send", "alert:send", "Report that something is wrong"),
+    Command("alert list", "alert:list_", "List alerts, newest first"),
+    Command("alert show", "alert:show", "Show one alert and what was decided about it"),
+    Command("alert resolve", "alert:resolve", "End an alert by hand"),
+    Command("incident declare", "incident:declare", "Open an incident"),
+    Command("incident list", "incident:list_", "List incidents, newest first"),
+    Command("incident show", "incident:show", "Show one incident, its alerts and who was asked"),
+    Command("incident ack", "incident:ack", "Take an incident; nobody else is woken for it"),
+    Command("incident resolve", "incident:resolve", "End an incident"),
+    Command("incident reopen", "incident:reopen", "Open a resolved incident again"),
+    Command("incident severity", "incident:severity", "Say how bad an incident is now"),
+    Command("oncall now", "oncall:now", "Say who is on call, and why"),
+    Command("oncall shifts", "oncall:shifts", "List who is on call for a schedule over a range, gaps included"),
+    Command("oncall override add", "oncall:add_override", "Put somebody on call for a while"),
+    Command("oncall override list", "oncall:list_overrides", "List overrides that have not ended"),
+    Command("oncall override remove", "oncall:remove_override", "End an override at once"),
+    Command("page send", "page:send", "Page one responder directly: `tocsin page RESPONDER MESSAGE`", default=True),
+    Command("page list", "page:list_", "List pages and what became of them"),
+    Command("timeline", "look_back:timeline", "Tell what happened to an incident, fact by fact"),
+    Command("review show", "look_back:review_", "Print the review of an incident: `tocsin review INCIDENT`", default=True),
+    Command("review figures", "look_back:figures", "Show how fast incidents are taken and resolved"),
+    Command("trace", "trace:trace", "Draw what an incident's requests went through, and how long each part took"),
+    Command("sign-in-link", "access:sign_in_link", "Make a one-time link with which somebody signs in to the console"),
+    Command("key create", "access:create_key", "Make an API key for a program"),
+    Command("key list", "access:list_keys", "List API keys"),
+    Command("key revoke", "access:revoke_key", "End an API key for good"),
+    Command("integration list", "access:list_integrations", "List the doors through which senders report"),
+    Command("integration rotate-key", "access:rotate_key", "Give an integration a new key; the old one stops at once"),
+)
+GROUPS = {
+    "alert": "Report, list and end alerts",
+    "incident": "Open, take, end and list incidents",
+    "oncall": "Who is on call when, and overrides",
+    "oncall override": "Put somebody else on call for a while",
+    "page": "Page people, and see what became of pages",
+    "review": "Look back at incidents",
+    "key": "API keys of programs",
+    "integration": "Doors through which senders report",
+}
+FOOT = """\
+Options of every command that asks the platform:
+  --connection FILE   the connection.json to use; else $TOCSIN_CONNECTION, else $TOCSIN_GRPC with $TOCSIN_API_KEY,
+                      else ~/.local/share/tocsin/connection.json, else .tocsin/connection.json
+  -o, --output        table (default), json or yaml
+
+INCIDENT is a number (12) or an id. `tocsin COMMAND --help` tells more.
+Exit status: 0 done, 1 failed, 2 wrong usage or input, 3 not signed in, 4 not allowed,
+5 not found, 6 conflict, 7 unreachable, 8 too slow, 9 overloaded."""
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the arguments say; returns the exit status."""
+    words = [word for word in arguments if word not in HELP]
+    if is_overview(" ".join(words), asked=len(words) < len(arguments)):
+        print(overview(" ".join(words)))
+        return 0
+    if list(arguments) == ["--version"]:
+        print(version())
+        return 0
+    return finish(arguments)
+
+
+def is_overview(words: str, asked: bool) -> bool:
+    """True if the words name a group, or nothing: such a line can only ask what there is."""
+    group = words in GROUPS or not words
+    return group and (asked or not any(command.default and command.words.startswith(f"{words} ") for command in COMMANDS))
+
+
+def spelled_out(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the word that may be left out: `page alice …` is `page send alice …`."""
+    given = list(arguments)
+    for command in COMMANDS:
+        group, _, name = command.words.rpartition(" ")
+        if command.default and given[:1] == [group] and " ".join(given[1:2]) not in below(group):
+            return [group, name, *given[1:]]
+    return given
+
+
+def overview(group: str) -> str:
+    lines = [
+        f"Usage: {' '.join(filter(None, ['tocsin', group]))} COMMAND …",
+        "",
+        GROUPS.get(group, "Tocsin: open incident response") + ".",
+        "",
+    ]
+    entries = below(group)
+    width = max(map(len, entries)) + 3
+    lines += [f"  {name:<{width}}{summary}" for name, summary in entries.items()]
+    return "\n".join([*lines, "", FOOT])
+
+
+def below(group: str) -> dict[str, str]:
+    """What stands directly below a group, in the order of the list: commands and groups with their summaries."""
+    start = f"{group} " if group else ""
+    entries: dict[str, str] = {}
+    for command in COMMANDS:
+        if command.words.startswith(start):
+            name = command.words.removeprefix(start).split(" ")[0]
+            entries.setdefault(name, GROUPS.get(start + name, command.summary))
+    return entries
+
+
+def version() -> str:
+    from importlib.metadata import version as version_of
+
+    return f"tocsin {version_of('tocsin-client')}"
+
+
+def finish(arguments: Sequence[str]) -> int:
+    """Run one command and turn every way in which it can end into an exit status."""
+    from cyclopts import CycloptsError
+
+    from tocsin_client.parser import build_app
+
+    try:
+        build_app()(spelled_out(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        return complain(
+            f"{error}".strip(), f"`tocsin {' '.join(error.command_chain or ())}".rstrip() + " --help` tells more.", USAGE_STATUS
+        )
+    except TocsinError as error:
+        return complain(str(error), "", error.exit_code)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return leave_pipe()
+    return 0
+
+
+def complain(message: str, hint: str, status: int) -> int:
+    from tocsin_client.screen import plain
+
+    print(plain("\n".join(filter(None, [f"tocsin: {message}", hint]))), file=sys.stderr)
+    return status
+
+
+def leave_pipe() -> int:
+    """The reader has seen enough (`| head`): nothing may be written any more, not even when Python flushes at its end."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -1,0 +1,203 @@
+"""`tocsin incident`: open, take, end and list incidents."""
+
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+from tocsin.response.v1 import response_service_pb2 as response
+from tocsin.response.v1.escalation_pb2 import Escalation
+from tocsin.triage.v1 import triage_service_pb2 as triage
+from tocsin.triage.v1.incident_pb2 import Incident, Severity
+
+from tocsin_client import times
+from tocsin_client.commands.options import DEFAULTS, Options
+from tocsin_client.screen import coloured, facts, grid, heading, number, short, stack
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Reference = Annotated[str, Parameter(help="The incident's number or id.")]
+State = Literal["open", "acknowledged", "resolved", "active", "any"]
+STATES = {
+    "open": [Incident.STATE_OPEN],
+    "acknowledged": [Incident.STATE_ACKNOWLEDGED],
+    "resolved": [Incident.STATE_RESOLVED],
+    "active": [Incident.STATE_OPEN, Incident.STATE_ACKNOWLEDGED],
+    "any": [],
+}
+
+
+def declare(title: str, /, *, service: str = "", severity: str = "sev3", summary: str = "", options: Options = DEFAULTS) -> None:
+    """Open an incident. Its service's escalation policy begins to wake people.
+
+    Parameters
+    ----------
+    title
+        One line for people.
+    service
+        The affected service, by name; without it the default service.
+    severity
+        sev1 (critical) to sev5 (informational).
+    summary
+        More for people.
+    """
+    level = number(Severity, severity, "--severity")
+    request = triage.DeclareIncidentRequest(title=title, service=service, severity=level, summary=summary)
+    with options.open() as tocsin:
+        incident = tocsin.triage.DeclareIncident(request).incident
+    options.screen.result(incident, drawn)
+
+
+def list_(*, state: State = "active", service: str = "", limit: int = 50, options: Options = DEFAULTS) -> None:
+    """List incidents, newest first.
+
+    Parameters
+    ----------
+    state
+        Only these; active ones are open or acknowledged.
+    service
+        Only those of this service.
+    limit
+        At most this many.
+    """
+    now = options.now
+    with options.open() as tocsin:
+        incidents = list(islice(tocsin.incidents(STATES[state], service), limit))
+    options.screen.table(
+        incidents,
+        {
+            "#": lambda incident: str(incident.number),
+            "SEVERITY": lambda incident: coloured(short(Severity, incident.severity)),
+            "STATE": lambda incident: coloured(short(Incident.State, incident.state)),
+            "AGE": lambda incident: times.age(incident, "opened_at", now),
+            "SERVICE": lambda incident: incident.service,
+            "TAKEN BY": lambda incident: incident.acknowledged_by,
+            "ALERTS": lambda incident: str(incident.alert_count),
+            "TITLE": lambda incident: incident.title,
+        },
+        nothing=f"No {state} incident." if state != "any" else "No incident.",
+    )
+
+
+def show(incident: Reference, /, *, options: Options = DEFAULTS) -> None:
+    """Show one incident, its alerts and who was asked."""
+    with options.open() as tocsin:
+        answer = tocsin.incident(incident)
+        asked = response.ListEscalationsRequest(incident_id=answer.incident.id)
+        escalations = tocsin.response.ListEscalations(asked) if options.output == "table" else response.ListEscalationsResponse()
+    options.screen.result(answer, lambda found: drawn_whole(found, escalations))
+
+
+def ack(incident: Reference, /, *, by: str = "", options: Options = DEFAULTS) -> None:
+    """Take an incident: nobody else is woken for it.
+
+    Parameters
+    ----------
+    by
+        The responder who takes it, by name; without it the caller.
+    """
+    with options.open() as tocsin:
+        request = triage.AcknowledgeIncidentRequest(incident_id=tocsin.incident_id(incident), acknowledged_by=by)
+        taken = tocsin.triage.AcknowledgeIncident(request).incident
+    options.screen.result(taken, drawn)
+
+
+def resolve(incident: Reference, /, *, reason: str = "", by: str = "", options: Options = DEFAULTS) -> None:
+    """End an incident.
+
+    Parameters
+    ----------
+    reason
+        Why it is over, for people.
+    by
+        The responder who resolves it, by name; without it the caller.
+    """
+    with options.open() as tocsin:
+        request = triage.ResolveIncidentRequest(incident_id=tocsin.incident_id(incident), resolved_by=by, reason=reason)
+        resolved = tocsin.triage.ResolveIncident(request).incident
+    options.screen.result(resolved, drawn)
+
+
+def reopen(incident: Reference, /, *, reason: str = "", options: Options = DEFAULTS) -> None:
+    """Open a resolved incident again; its escalation starts anew.
+
+    Parameters
+    ----------
+    reason
+        Why it is not over, for people.
+    """
+    with options.open() as tocsin:
+        request = triage.ReopenIncidentRequest(incident_id=tocsin.incident_id(incident), reason=reason)
+        reopened = tocsin.triage.ReopenIncident(request).incident
+    options.screen.result(reopened, drawn)
+
+
+def severity(incident: Reference, severity: str, /, *, reason: str = "", options: Options = DEFAULTS) -> None:
+    """Say how bad an incident is now.
+
+    Parameters
+    ----------
+    severity
+        sev1 (critical) to sev5 (informational).
+    reason
+        Why, for people.
+    """
+    level = number(Severity, severity, "SEVERITY")
+    with options.open() as tocsin:
+        request = triage.ChangeSeverityRequest(incident_id=tocsin.incident_id(incident), severity=level, reason=reason)
+        changed = tocsin.triage.ChangeSeverity(request).incident
+    options.screen.result(changed, drawn)
+
+
+def drawn(incident: Incident) -> "RenderableType":
+    return facts(
+        {
+            "incident": f"#{incident.number}  {incident.id}",
+            "title": incident.title,
+            "severity": coloured(short(Severity, incident.severity)),
+            "state": coloured(short(Incident.State, incident.state)),
+            "service": incident.service,
+            "team": incident.team,
+            "policy": incident.escalation_policy or "none: the platform's fallback is paged",
+            "opened": times.local(incident, "opened_at"),
+            "declared by": incident.declared_by,
+            "taken": " by ".join(filter(None, [times.local(incident, "acknowledged_at"), incident.acknowledged_by])),
+            "resolved": " by ".join(filter(None, [times.local(incident, "resolved_at"), incident.resolved_by])),
+            "because": incident.resolve_reason,
+            "placed": incident.placement_reason,
+            "summary": incident.summary,
+        }
+    )
+
+
+def drawn_whole(answer: triage.GetIncidentResponse, escalations: response.ListEscalationsResponse) -> "RenderableType":
+    parts: list[RenderableType] = [drawn(answer.incident)]
+    if answer.alerts:
+        parts += [heading("Alerts"), grid(list(answer.alerts), ALERT_COLUMNS)]
+    for escalation in escalations.escalations:
+        summonses = [summons for summons in escalations.summonses if summons.escalation_id == escalation.id]
+        parts += [heading(escalation_line(escalation)), grid(summonses, SUMMONS_COLUMNS)]
+    return stack(*parts)
+
+
+ALERT_COLUMNS: dict[str, Any] = {
+    "ID": lambda alert: alert.alert_id,
+    "STATE": lambda alert: coloured("OPEN" if alert.open else "RESOLVED"),
+    "ATTACHED": lambda alert: times.local(alert, "attached_at"),
+    "TITLE": lambda alert: alert.title,
+    "WHY HERE": lambda alert: alert.reason,
+}
+SUMMONS_COLUMNS: dict[str, Any] = {
+    "ASKED": lambda summons: times.local(summons, "at"),
+    "RESPONDER": lambda summons: summons.responder,
+    "STEP": lambda summons: str(summons.step + 1),
+    "ROUND": lambda summons: str(summons.round + 1),
+    "WHY": lambda summons: summons.explanation or summons.reason,
+}
+
+
+def escalation_line(escalation: Escalation) -> str:
+    state = short(Escalation.State, escalation.state).lower()
+    following = f", goes on {times.local(escalation, 'due_at')}" if escalation.HasField("due_at") else ""
+    stopped = f": {escalation.stop_reason}" if escalation.stop_reason else ""
+    return f"Escalation by {escalation.policy or 'the fallback'}, {state}{stopped}{following}"
