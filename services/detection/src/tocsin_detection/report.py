@@ -30,7 +30,7 @@ def decide(existing: Iterable[Alert], signals: Sequence[Signal], now: datetime, 
         thing = (signal.integration, signal.fingerprint)
         decision = observe(current.get(thing), signal, now, ids)
         decisions.append(decision)
-        if decision.alert is None:
+        if decision.alert is None or decision.verdict is Verdict.IGNORED:
             continue
         touched[decision.alert.id] = current[thing] = decision.alert
         if decision.verdict is Verdict.OPENED:

@@ -1,0 +1,111 @@
+"""The rules of Alertmanager's API v2 that its senders rely on."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from detection_words import NOON, request
+
+from tocsin_detection.intake import alertmanager
+from tocsin_detection.intake.intake import Outcome, Report
+from tocsin_detection.signal import Signal
+
+MINUTE = timedelta(minutes=1)
+
+
+def read(*alerts: object, **more: str) -> Report:
+    return alertmanager.read(request("alertmanager", list(alerts), **more))  # type: ignore[arg-type]
+
+
+def only(alert: dict[str, object]) -> Signal:
+    report = read({"labels": {"alertname": "X"}, **alert})
+    assert report.rejections == ()
+    return report.signals[0]
+
+
+def test_a_missing_start_is_now_or_the_end_if_that_is_earlier() -> None:
+    assert only({"endsAt": (NOON + MINUTE).isoformat()}).starts_at == NOON
+    assert only({"endsAt": (NOON - MINUTE).isoformat()}).starts_at == NOON - MINUTE
+
+
+@pytest.mark.parametrize("end", [{}, {"endsAt": "0001-01-01T00:00:00Z"}, {"endsAt": ""}, {"endsAt": None}])
+def test_a_missing_end_is_the_resolve_timeout_and_marked_as_such(end: dict[str, object]) -> None:
+    signal = only(end)
+    assert (signal.ends_at, signal.ends_by_timeout, signal.resolved) == (NOON + 5 * MINUTE, True, False)
+
+
+def test_an_end_in_the_past_resolves_and_one_in_the_future_does_not() -> None:
+    assert only({"endsAt": NOON.isoformat()}).resolved
+    firing = only({"endsAt": (NOON + MINUTE).isoformat()})
+    assert (firing.resolved, firing.ends_by_timeout) == (False, False)
+
+
+def test_go_times_with_nanoseconds_and_offsets_are_read() -> None:
+    signal = only({"startsAt": "2026-11-23T12:30:00.123456789+01:00"})
+    assert signal.starts_at == NOON - 30 * MINUTE + timedelta(microseconds=123456)
+
+
+def test_a_label_without_value_is_no_label_and_identity_is_the_label_set() -> None:
+    report = read(
+        {"labels": {"alertname": "X", "host": ""}, "annotations": {"summary": "one"}},
+        {"labels": {"alertname": "X"}, "annotations": {"summary": "two"}},
+        {"labels": {"host": "a", "alertname": "X"}},
+        {"labels": {"alertname": "X", "host": "a"}},
+    )
+    first, second, third, fourth = (signal.fingerprint for signal in report.signals)
+    assert first == second != third == fourth
+    assert report.signals[0].labels == {"alertname": "X"}
+
+
+@pytest.mark.parametrize(
+    ("alert", "word"),
+    [
+        ({"labels": {"host": ""}}, "labels"),
+        ({}, "labels"),
+        ({"labels": {"bad-name": "x"}}, "bad-name"),
+        ({"labels": {"name\n": "x"}}, "name"),
+        ({"labels": {"a": 5}}, "quotes"),
+        ({"labels": {"a": "x" * 70_000}}, "annotations"),
+        ({"labels": {"a": "b"}, "annotations": {"1st": "x"}}, "1st"),
+        ({"labels": {"a": "b"}, "startsAt": NOON.isoformat(), "endsAt": (NOON - MINUTE).isoformat()}, "endsAt"),
+        ({"labels": {"a": "b"}, "startsAt": "yesterday"}, "startsAt"),
+        ({"labels": {"a": "b"}, "startsAt": "2026-11-23T07:00:00"}, "startsAt"),
+        ("text", "object"),
+    ],
+)
+def test_an_invalid_alert_is_refused_by_name_and_the_others_are_kept(alert: object, word: str) -> None:
+    report = read({"labels": {"alertname": "X"}}, alert)
+    assert len(report.signals) == 1
+    answer = alertmanager.answer(report, Outcome(("a-1",)))
+    told = json.loads(answer.body)
+    assert (answer.status, answer.content_type) == (400, "application/json")
+    assert isinstance(told, str) and told.startswith("alert 1: ") and word in told
+
+
+def test_success_is_200_without_a_body() -> None:
+    for report in (read({"labels": {"alertname": "X"}}), read()):
+        answer = alertmanager.answer(report, Outcome(()))
+        assert (answer.status, answer.body, answer.content_type) == (200, b"", "")
+
+
+def test_other_doors_and_methods_are_refused_as_alertmanager_does() -> None:
+    for path, method, status in (("/api/v2/silences", "POST", 404), ("/api/v2/alerts", "GET", 405), ("/", "POST", 404)):
+        refusal = read(path=path, method=method).refusal
+        assert refusal is not None and refusal.status == json.loads(refusal.body)["code"] == status
+    assert read({"labels": {"a": "b"}}, path="/prometheus/api/v2/alerts/").signals
+
+
+def test_the_title_is_the_best_line_there_is() -> None:
+    assert only({"annotations": {"summary": "high load", "description": "more"}}).title == "high load"
+    assert only({}).title == "X"
+    assert read({"labels": {"host": "a", "zone": "b"}}).signals[0].title == "host=a, zone=b"
+
+
+def test_links_that_a_browser_must_not_follow_are_dropped() -> None:
+    assert only({"generatorURL": "http://prom/graph"}).source_url == "http://prom/graph"
+    assert only({"generatorURL": "javascript:alert(1)"}).source_url == ""
+
+
+def test_an_alert_that_explains_too_much_is_cut_and_not_lost() -> None:
+    signal = only({"annotations": {f"a{number}": "x" * 10_000 for number in range(90)}})
+    assert sum(len(text) for text in signal.annotations.values()) < 131_072
