@@ -58,17 +58,20 @@ class Verdict:
 
 async def run(load: Load, seed: int) -> Verdict:
     """One run; prints what it does."""
-    with tempfile.TemporaryDirectory(prefix="tocsin-faults-") as folder, provider(Path(folder) / "ledger") as provider_port:
-        with installation(environment={"TOCSIN_WEBHOOK_ALLOW_PRIVATE": "true"}) as up:
-            caller = Caller(up.connection)
-            configure(caller, provider_port)
-            plan = [alert(f"g{group}", f"i{number}") for number in range(load.alerts_per_group) for group in range(load.groups)]
-            sending = asyncio.create_task(_send(up, plan, load.per_second))
-            await _disturb(up, load, random.Random(seed))
-            accepted_at = await sending
-            ledger = Path(folder) / "ledger"
-            await _settle(caller, ledger, load)
-            return _audit(caller, read_ledger(ledger), load, accepted_at)
+    with (
+        tempfile.TemporaryDirectory(prefix="tocsin-faults-") as folder,
+        provider(Path(folder) / "ledger") as provider_port,
+        installation(environment={"TOCSIN_WEBHOOK_ALLOW_PRIVATE": "true"}) as up,
+    ):
+        caller = Caller(up.connection)
+        configure(caller, provider_port)
+        plan = [alert(f"g{group}", f"i{number}") for number in range(load.alerts_per_group) for group in range(load.groups)]
+        sending = asyncio.create_task(_send(up, plan, load.per_second))
+        await _disturb(up, load, random.Random(seed))
+        accepted_at = await sending
+        ledger = Path(folder) / "ledger"
+        await _settle(caller, ledger, load)
+        return _audit(caller, read_ledger(ledger), load, accepted_at)
 
 
 async def _send(up: Installation, plan: list[dict[str, object]], per_second: float) -> dict[str, int]:

@@ -95,7 +95,7 @@ class Platform:
         await self.detection.ApplyConfiguration(detection_pb.ApplyConfigurationRequest(configuration=configuration))
         rotated = await self.detection.RotateIntegrationKey(detection_pb.RotateIntegrationKeyRequest(name=kind))
         self.keys[kind] = rotated.key
-        return rotated.key
+        return self.keys[kind]
 
     async def _respond(self, **parts: Any) -> None:
         configuration = response_pb.Configuration(**parts)
@@ -131,17 +131,20 @@ class Platform:
     async def declare(self, title: str, service: str = "") -> Incident:
         """A person declares an incident."""
         request = triage_pb.DeclareIncidentRequest(request_id=str(uuid7()), title=title, service=service)
-        return (await self.triage.DeclareIncident(request)).incident
+        made: Incident = (await self.triage.DeclareIncident(request)).incident
+        return made
 
     async def acknowledge(self, incident: Incident, by: str) -> Incident:
         """A responder takes the incident, by gRPC."""
         request = triage_pb.AcknowledgeIncidentRequest(request_id=str(uuid7()), incident_id=incident.id, acknowledged_by=by)
-        return (await self.triage.AcknowledgeIncident(request)).incident
+        made: Incident = (await self.triage.AcknowledgeIncident(request)).incident
+        return made
 
     async def resolve(self, incident: Incident, by: str = "alice") -> Incident:
         """A responder resolves the incident."""
         request = triage_pb.ResolveIncidentRequest(request_id=str(uuid7()), incident_id=incident.id, resolved_by=by)
-        return (await self.triage.ResolveIncident(request)).incident
+        made: Incident = (await self.triage.ResolveIncident(request)).incident
+        return made
 
     async def click(self, mail: Mail) -> httpx.Response:
         """Press the button on the page behind the acknowledge link."""

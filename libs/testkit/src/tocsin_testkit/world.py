@@ -24,7 +24,6 @@ from tocsin_testkit.servers import SERVICES, Servers
 
 SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
 MessageType = TypeVar("MessageType", bound=Message)
-Stub = TypeVar("Stub")
 
 
 class Keys:
@@ -69,7 +68,7 @@ class World:
             composed = await stack.enter_async_context(app)
             yield await stack.enter_async_context(composed.running())
 
-    def stub(self, stub: Callable[[Any], Stub], app: App | int, caller: Caller) -> Stub:
+    def stub(self, stub: Callable[[Any], Any], app: App | int, caller: Caller) -> Any:
         """A stub that calls a running service (or a port) as `caller`: a person or key as the edge would say, a service as itself."""
         port = app if isinstance(app, int) else app.port
         identity = self.keys.identity(caller.service or "edge")
