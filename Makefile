@@ -43,6 +43,7 @@ check: $(VENV)/.installed ## lint, types, layers, contracts
 	$(BIN)/mypy $(wildcard libs/*/src services/*/src)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/buf lint protos/gen/tocsin.binpb --config protos/buf.yaml --path tocsin
+	$(BIN)/buf breaking protos/gen/tocsin.binpb --against protos/released.binpb --config protos/buf.yaml --path tocsin
 
 bench: setup ## measure, and print figures
 	$(BIN)/python -m tocsin_testkit.bench

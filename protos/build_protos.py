@@ -1,6 +1,7 @@
 """Generates the Python code of the contracts into gen/: messages, service stubs and type stubs.
 
-Run by the build of the distribution (a hatch hook), or by hand: `python build_protos.py`.
+Run by the build of the distribution (a hatch hook), or by hand: `python build_protos.py`. With `--release` it also keeps the contracts as
+released.binpb, against which `make check` looks for breaking changes.
 """
 
 import shutil
@@ -67,5 +68,15 @@ def run_protoc(arguments: list[str]) -> None:
         raise SystemExit(f"protoc failed with status {status}: see its messages above")
 
 
+def release() -> None:
+    """Keep the contracts as they are now, without comments, as what clients may rely on."""
+    contracts = descriptor_pb2.FileDescriptorSet.FromString((GENERATED / "tocsin.binpb").read_bytes())
+    for file in contracts.file:
+        file.ClearField("source_code_info")
+    (HERE / "released.binpb").write_bytes(contracts.SerializeToString(deterministic=True))
+
+
 if __name__ == "__main__":
     generate(GENERATED)
+    if "--release" in sys.argv:
+        release()

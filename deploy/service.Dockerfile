@@ -1,0 +1,25 @@
+# The image of one service: docker build -f deploy/service.Dockerfile --build-arg SERVICE=triage -t tocsin-triage .
+# (The console must be built first for SERVICE=edge: `make setup`.)
+FROM python:3.11-slim AS build
+ARG SERVICE
+WORKDIR /src
+COPY requirements.lock ./
+COPY protos protos
+COPY libs/kernel libs/kernel
+COPY libs/chassis libs/chassis
+COPY services/${SERVICE} services/${SERVICE}
+# The service's own closure, held to the locked versions; the build tools of the contracts stay in this stage.
+RUN python -m venv /tocsin \
+    && sed -E 's/ *\\$//; /^ *--hash/d' requirements.lock > constraints.txt \
+    && python -m venv /tools && /tools/bin/pip install --no-cache-dir -c constraints.txt hatchling grpcio-tools mypy-protobuf protovalidate \
+    && for part in protos libs/kernel libs/chassis services/${SERVICE}; do /tools/bin/pip wheel --no-deps --no-build-isolation -w /wheels $part; done \
+    && /tocsin/bin/pip install --no-cache-dir -c constraints.txt /wheels/*.whl
+
+FROM python:3.11-slim
+ARG SERVICE
+ENV SERVICE=${SERVICE} PATH=/tocsin/bin:$PATH PYTHONUNBUFFERED=1
+COPY --from=build /tocsin /tocsin
+RUN useradd --system --no-create-home tocsin
+USER tocsin
+ENTRYPOINT ["/bin/sh", "-c", "exec tocsin-$SERVICE \"$@\"", "--"]
+CMD ["serve"]
