@@ -1,0 +1,66 @@
+"""The audit log: who changed what through this door."""
+
+import logging
+from uuid import UUID
+
+from google.protobuf.message import Message
+from tocsin.edge.v1.events_pb2 import ConfigurationChanged
+
+from tocsin_chassis import paging
+from tocsin_chassis.postgres.database import Database
+from tocsin_chassis.telemetry import trace_id
+from tocsin_edge import store
+from tocsin_edge.contracts import APPLY, Method
+from tocsin_edge.wire import timestamp
+from tocsin_kernel.clock import Clock
+from tocsin_kernel.ids import Ids
+
+log = logging.getLogger(__name__)
+
+OK = "OK"
+ANONYMOUS = "anonymous"
+
+
+class Audit:
+    """Writes one entry for each call that could change something, and tells the world when a configuration did."""
+
+    def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+
+    async def note(self, caller: str, method: Method, outcome: str, request: bytes) -> None:
+        """Keep what happened. The call is over: when this fails it is logged with everything that the entry would have said."""
+        entry = store.AuditRow(UUID(self._ids.new()), self._clock.now(), caller, method.path, outcome, trace_id())
+        try:
+            async with self._database.transaction() as tx:
+                await store.save_audit_entry(tx, entry)
+                if outcome == OK and _configured(method, request):
+                    fact = ConfigurationChanged(service=method.owner, changed_by=caller, at=timestamp(entry.at))
+                    tx.emit(fact, aggregate=method.owner, version=await store.next_configuration_version(tx, method.owner))
+        except Exception as error:
+            log.error("an audit entry could not be kept: %s called %s: %s", caller, method.path, outcome, exc_info=error)
+
+    async def entries(self, requested: int, page_token: str) -> tuple[list[store.AuditRow], str]:
+        """One page, newest first, and the token of the next (empty: none). Raises Invalid for a token that is not of this list."""
+        size = paging.page_size(requested)
+        async with self._database.transaction() as tx:
+            rows = await store.audit_entries(tx, _oldest_seen(page_token), size + 1)
+        return rows[:size], paging.encode(str(rows[size - 1].id)) if len(rows) > size else ""
+
+
+def _oldest_seen(page_token: str) -> UUID | None:
+    if not page_token:
+        return None
+    try:
+        return UUID(paging.decode(page_token, 1)[0])
+    except ValueError:
+        raise paging.refused() from None
+
+
+def _configured(method: Method, request: bytes) -> bool:
+    """Whether the call changed a configuration and did not only ask what would change."""
+    if method.name != APPLY:
+        return False
+    message: Message = method.request.FromString(request)
+    return not getattr(message, "dry_run", False)

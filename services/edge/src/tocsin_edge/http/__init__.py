@@ -1,0 +1,1 @@
+"""What arrives by HTTP: Connect calls, reports of monitors, reply links, spans, the console."""

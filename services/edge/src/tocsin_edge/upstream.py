@@ -1,0 +1,117 @@
+"""Calls to the services behind the door: bytes in, bytes out, in the visitor's name or in the edge's own."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any, Protocol
+
+import grpc
+from grpc import aio
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+from tocsin_chassis.grpc.caller import Caller, Identity
+from tocsin_chassis.grpc.channel import OPTIONS
+from tocsin_chassis.grpc.errors import STATUS_DETAILS
+from tocsin_chassis.telemetry import traceparent, tracer
+from tocsin_kernel.errors import Unavailable
+
+UNTRACED = "/grpc.health."
+
+
+class ServiceUnavailable(Unavailable):
+    reason = "SERVICE_UNAVAILABLE"
+    message = "{service} does not answer; try again"
+
+
+class Upstream(Protocol):
+    """What the rest of the edge needs of the services behind it."""
+
+    async def call(self, path: str, request: bytes, timeout: float, on_behalf: Caller | None = None) -> bytes:
+        """One request, one answer. `timeout` in seconds; without `on_behalf` the edge itself calls.
+
+        Raises aio.AioRpcError with what the service answered, ServiceUnavailable when none came.
+        """
+        ...
+
+    def stream(self, path: str, requests: AsyncIterator[bytes], timeout: float | None, on_behalf: Caller) -> AsyncIterator[bytes]:
+        """Any number of either. On the wire all kinds of streaming look the same."""
+        ...
+
+
+class Services:
+    """The channels to the other services. Implements Upstream."""
+
+    def __init__(self, identity: Identity, channels: Mapping[str, aio.Channel]) -> None:
+        self._identity = identity
+        self._channels = channels
+        self._calls: dict[tuple[str, str, bool], Any] = {}
+
+    async def call(self, path: str, request: bytes, timeout: float, on_behalf: Caller | None = None) -> bytes:
+        return await self._call(path.split(".", 2)[1], path, request, timeout, on_behalf)
+
+    async def check(self, service: str, request: bytes, timeout: float) -> bytes:
+        """Ask a service for its health, by the health protocol of gRPC."""
+        return await self._call(service, "/grpc.health.v1.Health/Check", request, timeout, None)
+
+    async def stream(self, path: str, requests: AsyncIterator[bytes], timeout: float | None, on_behalf: Caller) -> AsyncIterator[bytes]:
+        service = path.split(".", 2)[1]
+        with _span(path), _told(service):
+            call = self._method(service, path, True)(requests, timeout=timeout, metadata=self._metadata(on_behalf))
+            try:
+                async for response in call:
+                    yield response
+            finally:
+                call.cancel()
+
+    async def _call(self, service: str, path: str, request: bytes, timeout: float, on_behalf: Caller | None) -> bytes:
+        with _span(path), _told(service):
+            answer: bytes = await self._method(service, path, False)(request, timeout=timeout, metadata=self._metadata(on_behalf))
+            return answer
+
+    def _method(self, service: str, path: str, streams: bool) -> Any:
+        key = (service, path, streams)
+        if key not in self._calls:
+            channel = self._channels[service]
+            self._calls[key] = channel.stream_stream(path) if streams else channel.unary_unary(path)
+        return self._calls[key]
+
+    def _metadata(self, on_behalf: Caller | None) -> tuple[tuple[str, str], ...]:
+        token = ("authorization", f"Bearer {self._identity.token(on_behalf)}")
+        current = traceparent()
+        return (token, ("traceparent", current)) if current else (token,)
+
+
+@asynccontextmanager
+async def services(addresses: Mapping[str, str], identity: Identity) -> AsyncIterator[Services]:
+    """Channels to the services at these addresses. They connect when they are first used."""
+    async with AsyncExitStack() as stack:
+        channels = {
+            name: await stack.enter_async_context(aio.insecure_channel(address, options=OPTIONS)) for name, address in addresses.items()
+        }
+        yield Services(identity, channels)
+
+
+@contextmanager
+def _span(path: str) -> Any:
+    if path.startswith(UNTRACED):
+        yield
+        return
+    with tracer.start_as_current_span(
+        path.lstrip("/"), kind=SpanKind.CLIENT, record_exception=False, set_status_on_exception=False
+    ) as span:
+        try:
+            yield
+        except BaseException as error:
+            span.set_status(Status(StatusCode.ERROR, error.code().name if isinstance(error, aio.AioRpcError) else type(error).__name__))
+            raise
+
+
+@contextmanager
+def _told(service: str) -> Any:
+    """A service that cannot be reached gives no answer of its own: say so, without telling its address."""
+    try:
+        yield
+    except aio.AioRpcError as error:
+        spoke = any(key == STATUS_DETAILS for key, _ in error.trailing_metadata() or ())
+        if error.code() == grpc.StatusCode.UNAVAILABLE and not spoke:
+            raise ServiceUnavailable(service=service) from error
+        raise
