@@ -281,3 +281,11 @@ async def test_only_the_edge_and_exercises_may_submit_reports(platform: Platform
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await platform.admin.SubmitReport(pb.SubmitReportRequest(integration_key=platform.keys["webhook"], kind="webhook", method="POST"))
     assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_text_that_the_database_cannot_hold_is_made_harmless(platform: Platform) -> None:
+    raised = (await platform.alice.RaiseAlert(pb.RaiseAlertRequest(title="a\0b", description="\0", labels={"host": "\0"}))).alert
+    assert (raised.title, raised.labels["host"]) == ("a\ufffdb", "\ufffd")
+    assert await platform.alerts(integration="\0", labels={"x": "\0"}) == []
+    answer = await platform.report("webhook", {"title": "a\0b \ud800", "labels": {"x": "\0"}})
+    assert answer.status == 202

@@ -11,7 +11,7 @@ from tocsin_chassis.grpc.wrapping import Context
 from tocsin_detection.alerts import Alerts, page_start
 from tocsin_detection.integration import BUILT_IN
 from tocsin_detection.integrations import Integrations
-from tocsin_detection.signal import Signal, first_of, hashed, one_line, problem_of_labels, severity_word
+from tocsin_detection.signal import Signal, first_of, hashed, one_line, problem_of_labels, severity_word, storable
 from tocsin_detection.signals import Signals, Submission
 from tocsin_detection.store import Wanted
 from tocsin_detection.wire import alert_message, configured, integration_message, log_message
@@ -46,20 +46,20 @@ class DetectionApi(DetectionServiceServicer):
         return pb.RaiseAlertResponse(alert=alert)
 
     def _raised(self, request: pb.RaiseAlertRequest) -> Signal:
-        title = one_line(request.title)
+        title = one_line(storable(request.title))
         if not title:
             raise Invalid(field="title", detail="it is blank; say in one line what is wrong")
-        labels = {name: text for name, text in request.labels.items() if text}
+        labels = {name: storable(text) for name, text in request.labels.items() if text}
         if problem := problem_of_labels(labels):
             raise Invalid(field="labels", detail=problem)
         return Signal(
             integration=BUILT_IN,
-            fingerprint=request.dedup_key or hashed(title, labels=labels),
+            fingerprint=storable(request.dedup_key) or hashed(title, labels=labels),
             title=title,
-            description=request.description,
+            description=storable(request.description),
             labels=labels,
-            severity=severity_word(request.severity, labels.get("severity")),
-            service=one_line(first_of(request.service, labels.get("service"))),
+            severity=severity_word(storable(request.severity), labels.get("severity")),
+            service=one_line(first_of(storable(request.service), labels.get("service"))),
             starts_at=self._clock.now(),
         )
 
@@ -73,8 +73,8 @@ class DetectionApi(DetectionServiceServicer):
     async def ListAlerts(self, request: pb.ListAlertsRequest, context: Context) -> pb.ListAlertsResponse:
         wanted = Wanted(
             open=OPEN.get(request.state),
-            integration=request.integration or None,
-            labels=dict(request.labels),
+            integration=storable(request.integration) or None,
+            labels={storable(name): storable(text) for name, text in request.labels.items()},
             before=page_start(request.page_token),
             limit=paging.page_size(request.page_size),
         )
@@ -85,7 +85,7 @@ class DetectionApi(DetectionServiceServicer):
         return pb.ListIntegrationsResponse(integrations=[integration_message(item) for item in await self._integrations.all()])
 
     async def RotateIntegrationKey(self, request: pb.RotateIntegrationKeyRequest, context: Context) -> pb.RotateIntegrationKeyResponse:
-        integration, key = await self._integrations.rotate_key(request.name)
+        integration, key = await self._integrations.rotate_key(storable(request.name))
         return pb.RotateIntegrationKeyResponse(integration=integration_message(integration), key=key)
 
     async def ApplyConfiguration(self, request: pb.ApplyConfigurationRequest, context: Context) -> pb.ApplyConfigurationResponse:

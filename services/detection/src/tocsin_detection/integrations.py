@@ -11,6 +11,7 @@ from tocsin_chassis.configuration import changes
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_detection import store
 from tocsin_detection.integration import BUILT_IN, Integration, IntegrationKeyUnknown, IntegrationNotFound, key_hash, new_key
+from tocsin_detection.signal import storable
 from tocsin_detection.wire import configured, integration_of
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import Invalid
@@ -122,6 +123,6 @@ def _by_name(given: Sequence[IntegrationMessage]) -> dict[str, IntegrationMessag
         if message.name in wanted:
             raise Invalid(field=field, detail=f"{message.name!r} is given twice; names are unique")
         wanted[message.name] = IntegrationMessage(
-            name=message.name, kind=message.kind, service=message.service, description=message.description
+            name=message.name, kind=message.kind, service=storable(message.service), description=storable(message.description)
         )
     return wanted

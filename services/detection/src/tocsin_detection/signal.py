@@ -1,13 +1,14 @@
 """A signal: one report that something is wrong, or that it no longer is, in Tocsin's own words."""
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 
 LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+SPACE = re.compile(r"\s")
 MOST_TITLE = 1_024
 MOST_DESCRIPTION = 16_384
 MOST_URL = 2_048
@@ -44,7 +45,9 @@ class Signal:
 
 def hashed(*parts: str, labels: Mapping[str, str]) -> str:
     """A fingerprint: 32 hex digits over texts and labels, whatever the order of the labels."""
-    named = json.dumps([parts, sorted(labels.items())], separators=(",", ":"))
+    texts = (*parts, *chain.from_iterable(sorted(labels.items())))
+    # With its length before each text, no two lists of texts look the same.
+    named = f"{len(parts)}" + "".join([f",{len(text)}:{text}" for text in texts])
     return hashlib.blake2b(named.encode(), digest_size=16).hexdigest()
 
 
@@ -61,6 +64,11 @@ def one_line(text: str, most: int = MOST_TITLE) -> str:
     return shortened(" ".join(text.split()), most)
 
 
+def storable(text: str) -> str:
+    """The text without NUL, which Postgres does not take."""
+    return text.replace("\0", "\ufffd")
+
+
 def shortened(text: str, most: int) -> str:
     """At most `most` characters; a text that was cut ends in an ellipsis."""
     return text if len(text) <= most else text[: most - 1] + "…"
@@ -75,7 +83,7 @@ def web_address(text: str) -> str:
     """The text if it is an address that a browser may open: http or https; otherwise empty, as a sender's text is never trusted."""
     stripped = text.strip()
     fits = len(stripped) <= MOST_URL and stripped.lower().startswith(("http://", "https://"))
-    return stripped if fits and not any(character.isspace() for character in stripped) else ""
+    return stripped if fits and SPACE.search(stripped) is None else ""
 
 
 def fitting(annotations: Mapping[str, str]) -> Mapping[str, str]:

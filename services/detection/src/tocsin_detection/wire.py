@@ -1,7 +1,7 @@
 """Alerts and integrations as protobuf messages, and back."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -13,6 +13,8 @@ from tocsin.detection.v1.integration_pb2 import Integration as IntegrationMessag
 from tocsin_detection.alert import Alert, Decision, Verdict
 from tocsin_detection.integration import Integration
 from tocsin_detection.store import LogEntry
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 FACTS: Mapping[Verdict, Callable[..., Message]] = {
     Verdict.OPENED: AlertOpened,
@@ -59,11 +61,14 @@ def log_message(entry: LogEntry) -> AlertLogEntry:
 
 def integration_message(integration: Integration) -> IntegrationMessage:
     """The integration as it is shown."""
-    message = configured(integration)
-    message.created_at.FromDatetime(integration.created_at)
-    if integration.last_report_at is not None:
-        message.last_report_at.FromDatetime(integration.last_report_at)
-    return message
+    return IntegrationMessage(
+        name=integration.name,
+        kind=integration.kind,
+        service=integration.service,
+        description=integration.description,
+        created_at=timestamp(integration.created_at),
+        last_report_at=timestamp(integration.last_report_at),
+    )
 
 
 def configured(integration: Integration) -> IntegrationMessage:
@@ -82,6 +87,5 @@ def timestamp(instant: datetime | None) -> Timestamp | None:
     """An aware instant as a message; None stays None."""
     if instant is None:
         return None
-    message = Timestamp()
-    message.FromDatetime(instant)
-    return message
+    since = instant - EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
