@@ -1,0 +1,1 @@
+"""Response decides who is asked, and when."""

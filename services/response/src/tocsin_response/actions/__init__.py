@@ -1,0 +1,1 @@
+"""What response does at other services."""

@@ -1,0 +1,1 @@
+"""What can be kept in files: applied, compared, exported."""

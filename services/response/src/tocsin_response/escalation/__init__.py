@@ -1,0 +1,1 @@
+"""Who is asked about an incident, in which order, for how long."""

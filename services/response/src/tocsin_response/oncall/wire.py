@@ -1,0 +1,64 @@
+"""On-call words between protobuf and the domain."""
+
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from tocsin.response.v1 import oncall_pb2 as oncall_pb
+from tocsin.response.v1 import response_service_pb2 as pb
+
+from tocsin_kernel.errors import Invalid
+from tocsin_response.oncall.oncall import NamedDuty, OverrideWish
+from tocsin_response.oncall.schedule import Override
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC)
+
+
+def instant(field: str, given: Timestamp) -> datetime:
+    """The instant. Raises Invalid beyond 1970 and 2999, where calendars and zones end."""
+    if not EARLIEST.timestamp() <= given.seconds <= LATEST.timestamp():
+        raise Invalid(field=field, detail="must lie between the years 1970 and 2999")
+    return given.ToDatetime(UTC)
+
+
+def timestamp(at: datetime | None) -> Timestamp | None:
+    """The instant as a message; None stays None."""
+    if at is None:
+        return None
+    made = Timestamp()
+    made.FromDatetime(at)
+    return made
+
+
+def override_wish(request: pb.CreateOverrideRequest, created_by: str) -> OverrideWish:
+    return OverrideWish(
+        schedule=request.schedule,
+        responder=request.responder,
+        starts_at=instant("starts_at", request.starts_at) if request.HasField("starts_at") else None,
+        ends_at=instant("ends_at", request.ends_at),
+        created_by=created_by,
+        reason=request.reason,
+    )
+
+
+def override_to_proto(override: Override) -> oncall_pb.Override:
+    return oncall_pb.Override(
+        id=override.id,
+        schedule=override.schedule,
+        responder=override.responder,
+        starts_at=timestamp(override.starts_at),
+        ends_at=timestamp(override.ends_at),
+        created_by=override.created_by,
+        created_at=timestamp(override.created_at),
+        reason=override.reason,
+    )
+
+
+def duty_to_proto(named: NamedDuty) -> oncall_pb.Duty:
+    return oncall_pb.Duty(
+        schedule=named.schedule,
+        responder=named.duty.responder,
+        display_name=named.display_name,
+        since=timestamp(named.duty.since),
+        until=timestamp(named.duty.until),
+        reason=named.duty.reason,
+    )
