@@ -17,6 +17,7 @@ from tocsin.detection.v1.detection_service_pb2_grpc import DetectionServiceStub
 from tocsin.detection.v1.events_pb2 import AlertChanged, AlertOpened, AlertResolved
 from tocsin.detection.v1.integration_pb2 import Configuration, Integration
 
+from tocsin_chassis import paging
 from tocsin_chassis.app import App
 from tocsin_chassis.grpc.caller import Caller
 from tocsin_detection.app import detection
@@ -235,7 +236,9 @@ async def test_lists_are_filtered_and_paged_newest_first(platform: Platform) -> 
     assert pages == [["w4", "w3"], ["w2", "w1"], ["w0"]]
     assert [alert.title for alert in await platform.alerts(labels={"parity": "1", "all": "yes"})] == ["w3", "w1"]
     assert await platform.alerts(state=Alert.STATE_RESOLVED) == []
-    for token in ("nonsense", "YQ"):
+    exact = await platform.alice.ListAlerts(pb.ListAlertsRequest(integration="webhook", page_size=5))
+    assert (len(exact.alerts), exact.next_page_token) == (5, "")
+    for token in ("nonsense", "YQ", paging.encode("x", "y"), paging.encode("2026-11-23T07:00:00+00:00", "y")):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await platform.alice.ListAlerts(pb.ListAlertsRequest(page_token=token))
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT

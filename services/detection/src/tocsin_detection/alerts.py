@@ -1,7 +1,8 @@
 """What people and programs do with alerts: raise, resolve, look at; and the silent end that time brings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from tocsin.detection.v1.alert_pb2 import Alert as AlertMessage
 
@@ -14,7 +15,7 @@ from tocsin_detection.signal import Signal
 from tocsin_detection.signals import ATTEMPTS, ReportContended, observe_in, tell
 from tocsin_detection.wire import alert_message
 from tocsin_kernel.clock import Clock
-from tocsin_kernel.errors import Invalid, NotFound
+from tocsin_kernel.errors import NotFound
 from tocsin_kernel.ids import Ids
 
 AT_ONCE = 500
@@ -90,9 +91,10 @@ class Alerts:
     async def list(self, wanted: store.Wanted) -> Listing:
         """One page; `wanted.limit` is its size."""
         async with self._database.transaction() as tx:
-            found = await store.list_alerts(tx, wanted)
-        full = len(found) == wanted.limit
-        return Listing(found, paging.encode(found[-1].opened_at.isoformat(), found[-1].id) if full else "")
+            # One more than wanted says whether there is a next page.
+            found = await store.list_alerts(tx, replace(wanted, limit=wanted.limit + 1))
+        page = found[: wanted.limit]
+        return Listing(page, paging.encode(page[-1].opened_at.isoformat(), page[-1].id) if len(found) > len(page) else "")
 
     async def end_silent(self) -> None:
         """End the alerts whose end has passed.
@@ -122,11 +124,11 @@ class Alerts:
 
 
 def page_start(token: str) -> tuple[datetime, str] | None:
-    """Where the page of a token starts; None for the first. Raises Invalid."""
+    """Where the page of a token starts; None for the first. Raises PageTokenInvalid."""
     if not token:
         return None
     opened_at, alert_id = paging.decode(token, 2)
     try:
-        return datetime.fromisoformat(opened_at), alert_id
-    except ValueError as error:
-        raise Invalid(field="page_token", detail="it is not a token of this list") from error
+        return datetime.fromisoformat(opened_at).astimezone(UTC), str(UUID(alert_id))
+    except (ValueError, OverflowError) as error:
+        raise paging.refused() from error
