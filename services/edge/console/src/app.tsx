@@ -10,9 +10,12 @@ import { useActiveIncidents } from "./incidents/active";
 import { IncidentPage } from "./incidents/IncidentPage";
 import { NowPage } from "./incidents/NowPage";
 import type { LiveStore } from "./live/store";
-import { hasCode } from "./platform/errors";
+import { hasCode, isTransient } from "./platform/errors";
 import { Shell } from "./shell";
 import { Empty, Failure, Loading } from "./ui/States";
+
+// A page that was opened while Tocsin starts finds it by itself.
+const RETRY = 3_000;
 
 const AlertsPage = lazy(() => import("./alerts/AlertsPage"));
 const OncallPage = lazy(() => import("./oncall/OncallPage"));
@@ -32,7 +35,11 @@ export function App({ live }: { live: LiveStore }) {
 
 /** Lets signed-in people through. */
 function Gate({ live }: { live: LiveStore }) {
-  const caller = useQuery(EdgeService.method.getCaller, {});
+  const caller = useQuery(
+    EdgeService.method.getCaller,
+    {},
+    { refetchInterval: (query) => (query.state.data === undefined && isTransient(query.state.error) ? RETRY : false) },
+  );
   if (hasCode(caller.error, Code.Unauthenticated)) return <SignedOut />;
   if (caller.data) return <SignedIn live={live} answer={caller.data} />;
   return (

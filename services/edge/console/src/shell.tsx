@@ -3,8 +3,8 @@
 import { useMutation } from "@connectrpc/connect-query";
 import { useQueryClient } from "@tanstack/react-query";
 import { BellRing, CircleHelp, LogOut, type LucideIcon, Monitor, Moon, Plus, Radio, RotateCw, Sun, WifiOff } from "lucide-react";
-import { type ReactNode, useEffect, useState } from "react";
-import { Link, useLocation } from "wouter";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import { Link, useLocation, useSearch } from "wouter";
 import { useCaller, useRefusal } from "./account/caller";
 import { EdgeService } from "./gen/tocsin/edge/v1/edge_service_pb";
 import type { ActiveIncidents } from "./incidents/active";
@@ -31,6 +31,7 @@ interface ShellProps {
 export function Shell({ live, active, version, children }: ShellProps) {
   const [location, navigate] = useLocation();
   const [dialog, setDialog] = useState<"declare" | "help">();
+  const list = useListAddress();
   const refusal = useRefusal();
   const declare = () => refusal === undefined && setDialog("declare");
   useShortcuts({
@@ -39,7 +40,7 @@ export function Shell({ live, active, version, children }: ShellProps) {
     "g i": () => navigate("/"),
     "g a": () => navigate("/alerts"),
     "g o": () => navigate("/oncall"),
-    Escape: () => location !== "/" && navigate("/"),
+    Escape: () => location !== "/" && navigate(list.current),
   });
   useEffect(() => {
     if (location === "/") document.title = active.open ? `(${active.open}) Tocsin` : "Tocsin";
@@ -79,6 +80,17 @@ export function Shell({ live, active, version, children }: ShellProps) {
       {dialog === "help" && <Help onClose={close} />}
     </>
   );
+}
+
+/** The address of the list with the filters that were last used there, for the way back. */
+function useListAddress() {
+  const [location] = useLocation();
+  const search = useSearch();
+  const address = useRef("/");
+  useEffect(() => {
+    if (location === "/") address.current = search ? `/?${search}` : "/";
+  }, [location, search]);
+  return address;
 }
 
 function NavLink({ href, current, label, count }: { href: string; current: boolean; label: string; count?: number }) {

@@ -50,7 +50,7 @@ export function IncidentPage({ reference }: { reference: string }) {
     <main id="main" className="incident">
       <Headline incident={incident} />
       <div className="incident-main">
-        <ReviewPanel incidentId={incident.id} />
+        <ReviewPanel incident={incident} />
         <Timeline incidentId={incident.id} openedAt={toDate(incident.openedAt)} />
       </div>
       <div className="incident-aside">

@@ -2,7 +2,8 @@ import { useQuery } from "@connectrpc/connect-query";
 import { Code } from "@connectrpc/connect";
 import { lazy, Suspense } from "react";
 import { ReviewService } from "../gen/tocsin/review/v1/review_service_pb";
-import { hasCode, isTransient } from "../platform/errors";
+import { type Incident, Incident_State } from "../gen/tocsin/triage/v1/incident_pb";
+import { hasCode } from "../platform/errors";
 import { toDate } from "../platform/time";
 import { Panel } from "../ui/Panel";
 import { Failure, Loading } from "../ui/States";
@@ -10,11 +11,12 @@ import { Ago } from "../ui/Time";
 
 const Markdown = lazy(() => import("../ui/Markdown"));
 
-/** The drafted review; nothing before there is one. */
-export function ReviewPanel({ incidentId }: { incidentId: string }) {
-  const answer = useQuery(ReviewService.method.getReview, { incidentId }, { retry: (failures, error) => failures < 2 && isTransient(error) });
+/** The drafted review of a resolved incident; nothing before there is one. */
+export function ReviewPanel({ incident }: { incident: Incident }) {
+  const over = incident.state === Incident_State.RESOLVED;
+  const answer = useQuery(ReviewService.method.getReview, { incidentId: incident.id }, { enabled: over });
   const review = answer.data?.review;
-  if (hasCode(answer.error, Code.NotFound) || answer.isPending) return null;
+  if (hasCode(answer.error, Code.NotFound) || answer.isPending || !over) return null;
   if (review === undefined) {
     return (
       <Panel title="Review">

@@ -88,16 +88,14 @@ function Line({ entry, openedAt }: { entry: TimelineEntry; openedAt: Date | unde
   const offset = at && openedAt ? at.getTime() - openedAt.getTime() : undefined;
   return (
     <li className={tone}>
-      <span className="mark">
+      <span className="mark" title={factInWords(entry.fact)}>
         <Icon aria-hidden />
+        <span className="visually-hidden">{factInWords(entry.fact)}</span>
       </span>
       <div>
         <p className="what">{entry.summary || factInWords(entry.fact)}</p>
         {entry.reason && <p className="why">{entry.reason}</p>}
-        <p className="under">
-          {factInWords(entry.fact)}
-          {entry.actor && ` · by ${entry.actor}`}
-        </p>
+        {entry.actor && <p className="under">by {entry.actor}</p>}
       </div>
       <span className="when">
         {at && <At at={at} />}

@@ -53,7 +53,7 @@ function Schedule({ duty }: { duty: Duty }) {
   return (
     <Panel title={duty.schedule} aside={answer.data && <Coverage missing={missing.length} />}>
       <ul className="duties">
-        <DutyLine duty={duty} />
+        <DutyLine duty={duty} detail="reason" />
       </ul>
       {answer.isPending && <Loading what="shifts" />}
       {answer.isError && !answer.data && <Failure what="Shifts" error={answer.error} retry={() => void answer.refetch()} />}

@@ -44,7 +44,13 @@ export function OncallPanel() {
   );
 }
 
-export function DutyLine({ duty }: { duty: Duty }) {
+interface DutyLineProps {
+  duty: Duty;
+  /** What stands under the name: which schedule, or why it is this person. */
+  detail?: "schedule" | "reason";
+}
+
+export function DutyLine({ duty, detail = "schedule" }: DutyLineProps) {
   const until = toDate(duty.until);
   if (duty.responder === "") {
     return (
@@ -53,10 +59,11 @@ export function DutyLine({ duty }: { duty: Duty }) {
         <span className="who">
           <strong>Nobody</strong>
           <span className="under">
-            {duty.schedule} · {duty.reason || "no shift and no override"}
+            {detail === "schedule" && `${duty.schedule} · `}
+            {duty.reason || "no shift and no override"}
           </span>
         </span>
-        <span className="until">{until && <Ago at={until} />}</span>
+        <span className="until">{until && <>gap ends <Ago at={until} /></>}</span>
       </li>
     );
   }
@@ -65,7 +72,7 @@ export function DutyLine({ duty }: { duty: Duty }) {
       <UserRound aria-hidden />
       <span className="who">
         <strong>{duty.displayName || duty.responder}</strong>
-        <span className="under">{duty.schedule}</span>
+        <span className="under">{detail === "schedule" ? duty.schedule : duty.reason}</span>
       </span>
       <span className="until">{until ? <>ends <Ago at={until} /></> : "no end"}</span>
     </li>

@@ -15,9 +15,9 @@ const REASONS: Record<string, string> = {
 };
 
 const CODES: Partial<Record<Code, string>> = {
-  [Code.Unavailable]: "Tocsin cannot be reached, or a part of it is down. Nothing was changed; try again.",
+  [Code.Unavailable]: "Tocsin cannot be reached, or a part of it is down. Try again in a moment.",
   [Code.DeadlineExceeded]: "Tocsin did not answer in time. It may or may not have happened; look before you try again.",
-  [Code.ResourceExhausted]: "Tocsin is busy. Nothing was changed; try again in a moment.",
+  [Code.ResourceExhausted]: "Tocsin is busy. Try again in a moment.",
   [Code.PermissionDenied]: "Your role does not allow this.",
   [Code.Unauthenticated]: "You are not signed in any more.",
   [Code.Aborted]: "Somebody changed it at the same moment. Look again, then try again.",

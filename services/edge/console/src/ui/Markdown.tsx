@@ -15,6 +15,12 @@ export default function Markdown({ text }: { text: string }) {
           h1: "h3",
           h2: "h4",
           h3: "h5",
+          // The check box of a task list.
+          input: ({ checked }) => (
+            <span role="img" aria-label={checked ? "done" : "not done"}>
+              {checked ? "☑" : "☐"}
+            </span>
+          ),
           a: ({ href, children }) =>
             href ? (
               <a href={href} target="_blank" rel="noreferrer noopener">
