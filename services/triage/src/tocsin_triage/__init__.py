@@ -1,0 +1,1 @@
+"""Triage: decides whether what is true matters."""

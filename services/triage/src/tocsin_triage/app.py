@@ -1,0 +1,40 @@
+"""The composition root of triage."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tocsin.triage.v1.triage_service_pb2 import DESCRIPTOR
+from tocsin.triage.v1.triage_service_pb2_grpc import add_TriageServiceServicer_to_server
+
+from tocsin_chassis import cli
+from tocsin_chassis.app import App
+from tocsin_chassis.compose import foundation
+from tocsin_kernel.clock import Clock
+from tocsin_triage.api import TriageApi
+from tocsin_triage.configuring import Configuring
+from tocsin_triage.consumers import AlertFacts
+from tocsin_triage.incidents import Incidents
+from tocsin_triage.placements import Placements
+from tocsin_triage.settings import TriageSettings
+
+HOUR_SECONDS = 3600.0
+
+
+@asynccontextmanager
+async def triage(settings: TriageSettings, clock: Clock | None = None) -> AsyncIterator[App]:
+    """The service, composed."""
+    async with foundation("triage", settings, clock) as base:
+        incidents = Incidents(base.database, base.clock, base.ids)
+        placements = Placements(base.database, base.clock, base.ids)
+        api = TriageApi(base.database, incidents, Configuring(base.database))
+        yield (
+            base.app.serves(api, add_TriageServiceServicer_to_server, DESCRIPTOR.services_by_name["TriageService"])
+            .consumes(AlertFacts(placements).handlers)
+            .ticks("forgetting of early alerts", HOUR_SECONDS, placements.forget_early)
+        )
+
+
+def main() -> None:
+    """The command tocsin-triage."""
+    sys.exit(cli.run("triage", TriageSettings, triage))

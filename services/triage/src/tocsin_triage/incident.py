@@ -1,0 +1,203 @@
+"""The life of an incident: which state follows from which command, and what the others hear of it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+from tocsin_kernel.decision import Decision
+from tocsin_kernel.errors import Conflict
+
+
+class State(StrEnum):
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class Severity(IntEnum):
+    """Smaller is worse."""
+
+    SEV1 = 1
+    SEV2 = 2
+    SEV3 = 3
+    SEV4 = 4
+    SEV5 = 5
+
+
+class NotAcknowledgeable(Conflict):
+    reason = "INCIDENT_NOT_ACKNOWLEDGEABLE"
+    message = "incident {number} is resolved; nobody needs to take it. Reopen it if it is not over"
+
+
+class NotReopenable(Conflict):
+    reason = "INCIDENT_NOT_REOPENABLE"
+    message = "incident {number} is {state}; only a resolved incident can be reopened"
+
+
+class IsResolved(Conflict):
+    reason = "INCIDENT_RESOLVED"
+    message = "incident {number} is resolved; its severity stays as it was"
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedAlert:
+    """One alert of an incident. `version` is that of the alert as last heard."""
+
+    alert_id: str
+    title: str
+    open: bool
+    attached_at: datetime
+    reason: str
+    source_url: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that people coordinate about.
+
+    `group_key` is what further alerts must share to join it; None if none can. `open_alert_count` says how many of its alerts
+    have not ended.
+    `severity_by_person` is true once a person has set the severity: alerts do not change it any more.
+    """
+
+    id: str
+    number: int
+    title: str
+    summary: str
+    state: State
+    severity: Severity
+    service: str
+    group_key: str | None
+    escalation_policy: str
+    team: str
+    opened_at: datetime
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str = ""
+    resolved_at: datetime | None = None
+    resolved_by: str = ""
+    resolve_reason: str = ""
+    declared_by: str = ""
+    alert_count: int = 0
+    open_alert_count: int = 0
+    placement_reason: str = ""
+    severity_by_person: bool = False
+    version: int = 1
+
+    def attach(self, alert: AttachedAlert) -> Decision["Incident"]:
+        """Gather one more open alert. The caller has found this incident not resolved."""
+        joined = self._next(alert_count=self.alert_count + 1, open_alert_count=self.open_alert_count + 1)
+        return Decision(joined, (Attached(joined, alert),), alert.reason)
+
+    def acknowledge(self, by: str, at: datetime) -> Decision["Incident"]:
+        """Take it, or take it over. Again by the same responder changes nothing. Raises NotAcknowledgeable."""
+        match self.state:
+            case State.OPEN:
+                taken = self._next(state=State.ACKNOWLEDGED, acknowledged_by=by, acknowledged_at=at)
+            case State.ACKNOWLEDGED if self.acknowledged_by == by:
+                return Decision(self, reason=f"{by} has it already")
+            case State.ACKNOWLEDGED:
+                taken = self._next(acknowledged_by=by)
+            case State.RESOLVED:
+                raise NotAcknowledgeable(incident=self.id, number=self.number)
+        return Decision(taken, (Acknowledged(taken),), f"{by} took it")
+
+    def resolve(self, by: str, reason: str, at: datetime) -> Decision["Incident"]:
+        """End it; `by` is empty if its alerts ended by themselves. What is resolved stays as it is."""
+        if self.state is State.RESOLVED:
+            return Decision(self, reason="it was resolved already")
+        over = self._next(state=State.RESOLVED, resolved_at=at, resolved_by=by, resolve_reason=reason)
+        return Decision(over, (Resolved(over),), reason)
+
+    def alert_ended(self, reason: str, at: datetime) -> Decision["Incident"]:
+        """One of its open alerts ended. The last one ends the incident too, whoever has taken it."""
+        left = replace(self, open_alert_count=self.open_alert_count - 1)
+        if left.open_alert_count > 0 or left.state is State.RESOLVED:
+            return Decision(left, reason=f"{left.open_alert_count} of its alerts are still open")
+        return left.resolve("", f"its last open alert ended: {reason}", at)
+
+    def reopen(self, by: str, reason: str, at: datetime, *, keeps_group: bool) -> Decision["Incident"]:
+        """Not over after all. `keeps_group` is False if another incident gathers the group's alerts by now. Raises NotReopenable."""
+        if self.state is not State.RESOLVED:
+            raise NotReopenable(incident=self.id, number=self.number, state=self.state)
+        again = self._next(
+            state=State.OPEN,
+            opened_at=at,
+            acknowledged_at=None,
+            acknowledged_by="",
+            resolved_at=None,
+            resolved_by="",
+            resolve_reason="",
+            group_key=self.group_key if keeps_group else None,
+        )
+        return Decision(again, (Reopened(again, by, reason),), reason)
+
+    def change_severity(self, severity: Severity, by: str, reason: str) -> Decision["Incident"]:
+        """A person says how bad it is; from now on alerts do not change it. Raises IsResolved."""
+        if self.state is State.RESOLVED:
+            raise IsResolved(incident=self.id, number=self.number)
+        if severity == self.severity:
+            return Decision(replace(self, severity_by_person=True), reason="it has this severity already")
+        changed = self._next(severity=severity, severity_by_person=True)
+        return Decision(changed, (SeverityChanged(changed, self.severity, by, reason),), reason)
+
+    def worsen(self, severity: Severity, reason: str) -> Decision["Incident"]:
+        """An alert says that it is this bad. Better than thought, said of a resolved one, or against a person's word: changes nothing."""
+        if severity >= self.severity or self.state is State.RESOLVED or self.severity_by_person:
+            return Decision(self, reason="the severity stays")
+        worse = self._next(severity=severity)
+        return Decision(worse, (SeverityChanged(worse, self.severity, "", reason),), reason)
+
+    def _next(self, **changed: object) -> "Incident":
+        return replace(self, version=self.version + 1, **changed)  # type: ignore[arg-type]  # replace() checks the names at run time
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An alert found no open incident to join, or a person declared one (no alert)."""
+
+    incident: Incident
+    alert: AttachedAlert | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    incident: Incident
+    alert: AttachedAlert
+
+
+@dataclass(frozen=True, slots=True)
+class SeverityChanged:
+    """`changed_by` is empty if an alert changed it."""
+
+    incident: Incident
+    before: Severity
+    changed_by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    incident: Incident
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    incident: Incident
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    incident: Incident
+    reopened_by: str
+    reason: str
+
+
+Told = Opened | Attached | SeverityChanged | Acknowledged | Resolved | Reopened
+
+
+def opened(incident: Incident, alert: AttachedAlert | None = None) -> Decision[Incident]:
+    """A new incident, with its first alert if one opened it."""
+    count = 0 if alert is None else 1
+    counted = replace(incident, alert_count=count, open_alert_count=count)
+    return Decision(counted, (Opened(counted, alert),), incident.placement_reason)

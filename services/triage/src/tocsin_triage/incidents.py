@@ -1,0 +1,143 @@
+"""What people do with incidents: declare, take, resolve, reopen, judge, look."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tocsin_chassis import paging
+from tocsin_chassis.postgres.database import Database, Tx
+from tocsin_chassis.telemetry import name_incident
+from tocsin_kernel.clock import Clock
+from tocsin_kernel.decision import Decision
+from tocsin_kernel.errors import NotFound
+from tocsin_kernel.ids import Ids
+from tocsin_triage import store
+from tocsin_triage.catalogue import Catalogue
+from tocsin_triage.correlation import declared_place
+from tocsin_triage.incident import AttachedAlert, Incident, Severity, State, opened
+from tocsin_triage.store import Wanted
+from tocsin_triage.wire import tell
+
+MOST_ALERTS = 500
+
+
+class IncidentNotFound(NotFound):
+    reason = "INCIDENT_NOT_FOUND"
+    message = "there is no incident {incident}"
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a person knows; `service` may be empty or unknown."""
+
+    title: str
+    summary: str
+    service: str
+    severity: Severity
+    declared_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page; the token is empty on the last one."""
+
+    incidents: list[Incident]
+    next_page_token: str
+
+
+class Incidents:
+    """The commands take the caller's transaction, in which a repeat of the request is recognised; the queries open their own."""
+
+    def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+
+    async def declare(self, tx: Tx, said: Declaration) -> Incident:
+        """Open an incident on a person's word. An unknown service goes to the default one."""
+        catalogue = Catalogue({service.name: service for service in await store.services(tx)}, ())
+        service, reason = declared_place(said.service, catalogue)
+        decision = opened(
+            Incident(
+                id=self._ids.new(),
+                number=await store.next_number(tx),
+                title=said.title,
+                summary=said.summary,
+                state=State.OPEN,
+                severity=said.severity,
+                service=service.name,
+                group_key=None,
+                escalation_policy=service.escalation_policy,
+                team=service.team,
+                opened_at=self._clock.now(),
+                declared_by=said.declared_by,
+                placement_reason=f"{reason} Declared by {said.declared_by}.",
+                severity_by_person=True,
+            )
+        )
+        await store.insert_incident(tx, decision.state)
+        tell(tx, decision.facts)
+        name_incident(decision.state.id)
+        return decision.state
+
+    async def acknowledge(self, tx: Tx, incident_id: str, by: str) -> Incident:
+        """Raises IncidentNotFound, NotAcknowledgeable."""
+        return await self._change(tx, incident_id, lambda incident: incident.acknowledge(by, self._clock.now()))
+
+    async def resolve(self, tx: Tx, incident_id: str, by: str, reason: str) -> Incident:
+        """Raises IncidentNotFound."""
+        return await self._change(tx, incident_id, lambda incident: incident.resolve(by, reason or f"resolved by {by}", self._clock.now()))
+
+    async def change_severity(self, tx: Tx, incident_id: str, severity: Severity, by: str, reason: str) -> Incident:
+        """Raises IncidentNotFound, IsResolved."""
+        return await self._change(tx, incident_id, lambda incident: incident.change_severity(severity, by, reason))
+
+    async def reopen(self, tx: Tx, incident_id: str, by: str, reason: str) -> Incident:
+        """Raises IncidentNotFound, NotReopenable."""
+        incident = await _locked(tx, incident_id)
+        gathering = incident.group_key and await store.lock_incident_of_group(tx, incident.service, incident.group_key)
+        decision = incident.reopen(by, reason, self._clock.now(), keeps_group=not gathering)
+        return await _kept(tx, incident, decision)
+
+    async def get(self, incident_id: str | None, number: int | None) -> tuple[Incident, list[AttachedAlert]]:
+        """One incident by id or number, and its newest alerts. Raises IncidentNotFound."""
+        async with self._database.transaction() as tx:
+            incident = await store.find_incident(tx, incident_id, number)
+            if incident is None:
+                raise IncidentNotFound(incident=incident_id or number)
+            name_incident(incident.id)
+            return incident, await store.alerts_of(tx, incident.id, MOST_ALERTS)
+
+    async def list(self, wanted: Wanted) -> Listing:
+        """Newest first."""
+        async with self._database.transaction() as tx:
+            found = await store.list_incidents(tx, wanted)
+        return Listing(found, paging.encode(str(found[-1].number)) if len(found) == wanted.limit else "")
+
+    async def _change(self, tx: Tx, incident_id: str, decide: Callable[[Incident], Decision[Incident]]) -> Incident:
+        incident = await _locked(tx, incident_id)
+        return await _kept(tx, incident, decide(incident))
+
+
+async def _locked(tx: Tx, incident_id: str) -> Incident:
+    incident = await store.lock_incident(tx, incident_id)
+    if incident is None:
+        raise IncidentNotFound(incident=incident_id)
+    name_incident(incident.id)
+    return incident
+
+
+async def _kept(tx: Tx, before: Incident, decision: Decision[Incident]) -> Incident:
+    if decision.state != before:
+        await store.update_incident(tx, decision.state)
+    tell(tx, decision.facts)
+    return decision.state
+
+
+def page_start(token: str) -> int | None:
+    """The number below which a page starts. Raises PageTokenInvalid."""
+    if not token:
+        return None
+    (number,) = paging.decode(token, 1)
+    if not (number.isascii() and number.isdigit() and len(number) < 19):
+        raise paging.refused()
+    return int(number)

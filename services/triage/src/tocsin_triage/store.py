@@ -1,0 +1,336 @@
+"""The only place with SQL."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime
+
+from psycopg.types.json import Jsonb
+
+from tocsin_chassis.postgres.database import Tx
+from tocsin_triage.catalogue import Route, Service
+from tocsin_triage.incident import AttachedAlert, Incident, Severity, State
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which incidents a list holds: no states, or no service, is any. The page starts below the number `below`."""
+
+    states: Sequence[State]
+    service: str
+    below: int | None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Which incident an alert was placed in, and what was last heard of it."""
+
+    incident_id: str
+    open: bool
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRow:
+    """One incident as it is stored."""
+
+    id: str
+    number: int
+    title: str
+    summary: str
+    state: str
+    severity: int
+    service: str
+    group_key: str | None
+    escalation_policy: str
+    team: str
+    opened_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str
+    resolved_at: datetime | None
+    resolved_by: str
+    resolve_reason: str
+    declared_by: str
+    alert_count: int
+    open_alert_count: int
+    placement_reason: str
+    severity_by_person: bool
+    version: int
+
+    def to_domain(self) -> Incident:
+        id_, number, title, summary, state, severity, *rest = (getattr(self, name) for name in self.__slots__)
+        return Incident(id_, number, title, summary, State(state), Severity(severity), *rest)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRow:
+    name: str
+    display_name: str
+    description: str
+    team: str
+    escalation_policy: str
+    runbook_url: str
+    depends_on: list[str]
+    group_by: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRow:
+    name: str
+    position: int
+    match: Mapping[str, str]
+    service: str
+    severity: int | None
+
+
+# Incidents
+
+
+async def lock_incident(tx: Tx, incident_id: str) -> Incident | None:
+    """Lock one incident for the rest of the transaction."""
+    row = await tx.maybe(
+        IncidentRow,
+        """SELECT id::text AS id, number, title, summary, state, severity, service, group_key, escalation_policy, team, opened_at,
+               acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by, alert_count, open_alert_count,
+               placement_reason, severity_by_person, version
+           FROM incident WHERE id = %s FOR UPDATE""",
+        (incident_id,),
+    )
+    return None if row is None else row.to_domain()
+
+
+async def lock_incident_of_group(tx: Tx, service: str, group_key: str) -> Incident | None:
+    """Lock the incident that gathers the alerts of a group, if one does."""
+    row = await tx.maybe(
+        IncidentRow,
+        """SELECT id::text AS id, number, title, summary, state, severity, service, group_key, escalation_policy, team, opened_at,
+               acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by, alert_count, open_alert_count,
+               placement_reason, severity_by_person, version
+           FROM incident WHERE service = %s AND group_key = %s AND state <> 'resolved' FOR UPDATE""",
+        (service, group_key),
+    )
+    return None if row is None else row.to_domain()
+
+
+async def find_incident(tx: Tx, incident_id: str | None, number: int | None) -> Incident | None:
+    """One incident by id or by number."""
+    row = await tx.maybe(
+        IncidentRow,
+        """SELECT id::text AS id, number, title, summary, state, severity, service, group_key, escalation_policy, team, opened_at,
+               acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by, alert_count, open_alert_count,
+               placement_reason, severity_by_person, version
+           FROM incident WHERE id = %s::uuid OR number = %s::bigint""",
+        (incident_id, number),
+    )
+    return None if row is None else row.to_domain()
+
+
+async def list_incidents(tx: Tx, wanted: Wanted) -> list[Incident]:
+    """Newest first."""
+    rows = await tx.many(
+        IncidentRow,
+        """SELECT id::text AS id, number, title, summary, state, severity, service, group_key, escalation_policy, team, opened_at,
+               acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by, alert_count, open_alert_count,
+               placement_reason, severity_by_person, version
+           FROM incident
+           WHERE (%(any_state)s OR state = ANY(%(states)s))
+             AND (%(service)s = '' OR service = %(service)s)
+             AND (%(below)s::bigint IS NULL OR number < %(below)s::bigint)
+           ORDER BY number DESC LIMIT %(limit)s""",
+        {
+            "any_state": not wanted.states,
+            "states": [state.value for state in wanted.states],
+            "service": wanted.service,
+            "below": wanted.below,
+            "limit": wanted.limit,
+        },
+    )
+    return [row.to_domain() for row in rows]
+
+
+async def next_number(tx: Tx) -> int:
+    """The number of the next incident. One that is not used leaves a gap."""
+    number = await tx.value(int, "SELECT nextval('incident_number')")
+    assert number is not None
+    return number
+
+
+async def insert_incident(tx: Tx, incident: Incident) -> bool:
+    """Write a new incident; False if another transaction has just opened one that gathers the same group."""
+    inserted = await tx.execute(
+        """INSERT INTO incident (id, number, title, summary, state, severity, service, group_key, escalation_policy, team, opened_at,
+               acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by, alert_count, open_alert_count,
+               placement_reason, severity_by_person, version)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+           ON CONFLICT (service, group_key) WHERE state <> 'resolved' AND group_key IS NOT NULL DO NOTHING""",
+        astuple(incident),
+    )
+    return inserted > 0
+
+
+async def update_incident(tx: Tx, incident: Incident) -> None:
+    """Write everything that can change of an incident that is locked."""
+    await tx.execute(
+        """UPDATE incident SET state = %s, severity = %s, group_key = %s, opened_at = %s, acknowledged_at = %s, acknowledged_by = %s,
+               resolved_at = %s, resolved_by = %s, resolve_reason = %s, alert_count = %s, open_alert_count = %s,
+               severity_by_person = %s, version = %s
+           WHERE id = %s""",
+        (
+            incident.state,
+            incident.severity,
+            incident.group_key,
+            incident.opened_at,
+            incident.acknowledged_at,
+            incident.acknowledged_by,
+            incident.resolved_at,
+            incident.resolved_by,
+            incident.resolve_reason,
+            incident.alert_count,
+            incident.open_alert_count,
+            incident.severity_by_person,
+            incident.version,
+            incident.id,
+        ),
+    )
+
+
+# Alerts
+
+
+async def serialize_alert(tx: Tx, alert_id: str) -> None:
+    """Nobody else handles facts about this alert until the transaction ends."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (alert_id,))
+
+
+async def placement_of(tx: Tx, alert_id: str) -> Placement | None:
+    """Where an alert was placed; None if it was not."""
+    return await tx.maybe(
+        Placement, "SELECT incident_id::text AS incident_id, open, version FROM attached_alert WHERE alert_id = %s", (alert_id,)
+    )
+
+
+async def attach_alert(tx: Tx, incident_id: str, alert: AttachedAlert) -> None:
+    await tx.execute(
+        """INSERT INTO attached_alert (alert_id, incident_id, title, open, attached_at, reason, source_url, version)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
+        (
+            alert.alert_id,
+            incident_id,
+            alert.title,
+            alert.open,
+            alert.attached_at,
+            alert.reason,
+            alert.source_url,
+            alert.version,
+        ),
+    )
+
+
+async def update_alert(tx: Tx, alert_id: str, title: str, source_url: str, open: bool, version: int) -> None:
+    await tx.execute(
+        "UPDATE attached_alert SET title = %s, source_url = %s, open = %s, version = %s WHERE alert_id = %s",
+        (title, source_url, open, version, alert_id),
+    )
+
+
+async def alerts_of(tx: Tx, incident_id: str, limit: int) -> list[AttachedAlert]:
+    """Newest first."""
+    return await tx.many(
+        AttachedAlert,
+        """SELECT alert_id::text AS alert_id, title, open, attached_at, reason, source_url, version
+           FROM attached_alert WHERE incident_id = %s ORDER BY attached_at DESC, alert_id DESC LIMIT %s""",
+        (incident_id, limit),
+    )
+
+
+async def remember_early(tx: Tx, alert_id: str, version: int, alert: bytes, heard_at: datetime) -> None:
+    """Keep what was heard of an alert before its opening; only the newest of it."""
+    await tx.execute(
+        """INSERT INTO early_alert (alert_id, version, alert, heard_at) VALUES (%s, %s, %s, %s)
+           ON CONFLICT (alert_id) DO UPDATE SET version = excluded.version, alert = excluded.alert, heard_at = excluded.heard_at
+           WHERE early_alert.version < excluded.version""",
+        (alert_id, version, alert, heard_at),
+    )
+
+
+async def take_early(tx: Tx, alert_id: str) -> bytes | None:
+    """What was heard of an alert before its opening, once."""
+    return await tx.value(bytes, "DELETE FROM early_alert WHERE alert_id = %s RETURNING alert", (alert_id,))
+
+
+async def forget_early(tx: Tx, before: datetime) -> int:
+    """Forget what was heard before this instant of alerts whose opening never came."""
+    return await tx.execute("DELETE FROM early_alert WHERE heard_at < %s", (before,))
+
+
+# The catalogue
+
+
+async def services(tx: Tx) -> list[Service]:
+    """All, by name."""
+    rows = await tx.many(
+        ServiceRow,
+        """SELECT name, display_name, description, team, escalation_policy, runbook_url, depends_on, group_by
+           FROM service ORDER BY name""",
+    )
+    return [
+        Service(
+            row.name,
+            row.display_name,
+            row.description,
+            row.team,
+            row.escalation_policy,
+            row.runbook_url,
+            tuple(row.depends_on),
+            tuple(row.group_by),
+        )
+        for row in rows
+    ]
+
+
+async def routes(tx: Tx) -> list[Route]:
+    """All, in the order in which they are tried."""
+    rows = await tx.many(RouteRow, 'SELECT name, position, match, service, severity FROM route ORDER BY position, name COLLATE "C"')
+    return [Route(row.name, row.position, row.match, row.service, Severity(row.severity) if row.severity else None) for row in rows]
+
+
+async def lock_catalogue(tx: Tx) -> None:
+    """Nobody else changes the catalogue until the transaction ends; everybody can read it."""
+    await tx.execute("LOCK TABLE service, route IN SHARE ROW EXCLUSIVE MODE")
+
+
+async def save_service(tx: Tx, service: Service) -> None:
+    await tx.execute(
+        """INSERT INTO service (name, display_name, description, team, escalation_policy, runbook_url, depends_on, group_by)
+           VALUES (%s, %s, %s, %s, %s, %s, %s::text[], %s::text[])
+           ON CONFLICT (name) DO UPDATE SET display_name = excluded.display_name, description = excluded.description,
+               team = excluded.team, escalation_policy = excluded.escalation_policy, runbook_url = excluded.runbook_url,
+               depends_on = excluded.depends_on, group_by = excluded.group_by""",
+        (
+            service.name,
+            service.display_name,
+            service.description,
+            service.team,
+            service.escalation_policy,
+            service.runbook_url,
+            list(service.depends_on),
+            list(service.group_by),
+        ),
+    )
+
+
+async def delete_service(tx: Tx, name: str) -> None:
+    await tx.execute("DELETE FROM service WHERE name = %s", (name,))
+
+
+async def save_route(tx: Tx, route: Route) -> None:
+    await tx.execute(
+        """INSERT INTO route (name, position, match, service, severity) VALUES (%s, %s, %s, %s, %s)
+           ON CONFLICT (name) DO UPDATE SET position = excluded.position, match = excluded.match, service = excluded.service,
+               severity = excluded.severity""",
+        (route.name, route.position, Jsonb(dict(route.match)), route.service, route.severity),
+    )
+
+
+async def delete_route(tx: Tx, name: str) -> None:
+    await tx.execute("DELETE FROM route WHERE name = %s", (name,))

@@ -1,0 +1,147 @@
+"""Laws of an incident's life: any sequence of commands, legal and illegal, leaves it in a legal state."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tocsin_kernel.errors import Conflict
+from tocsin_triage.incident import (
+    Acknowledged,
+    AttachedAlert,
+    Incident,
+    IsResolved,
+    NotAcknowledgeable,
+    NotReopenable,
+    Resolved,
+    Severity,
+    SeverityChanged,
+    State,
+    opened,
+)
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+ALERT = AttachedAlert("a1", "disk is full", True, START, "together by alertname=DiskFull", "", 1)
+NEW = Incident("i1", 1, "disk is full", "", State.OPEN, Severity.SEV3, "shop", "key", "policy", "team", START)
+
+people = st.sampled_from(["alice", "bob"])
+commands = st.one_of(
+    st.tuples(st.just("attach")),
+    st.tuples(st.just("acknowledge"), people),
+    st.tuples(st.just("resolve"), people),
+    st.tuples(st.just("alert_ended")),
+    st.tuples(st.just("reopen"), people, st.booleans()),
+    st.tuples(st.just("change_severity"), st.sampled_from(Severity), people),
+    st.tuples(st.just("worsen"), st.sampled_from(Severity)),
+)
+
+
+def obey(incident: Incident, command: tuple, at: datetime):
+    match command:
+        case ("attach",):
+            return incident.attach(ALERT) if incident.state is not State.RESOLVED else None
+        case ("acknowledge", who):
+            return incident.acknowledge(who, at)
+        case ("resolve", who):
+            return incident.resolve(who, "done", at)
+        case ("alert_ended",):
+            return incident.alert_ended("silence", at) if incident.open_alert_count else None
+        case ("reopen", who, keeps):
+            return incident.reopen(who, "it is back", at, keeps_group=keeps)
+        case ("change_severity", severity, who):
+            return incident.change_severity(severity, who, "seen worse")
+        case ("worsen", severity):
+            return incident.worsen(severity, "the sender says so")
+
+
+def assert_legal(incident: Incident) -> None:
+    assert (incident.state is State.RESOLVED) == (incident.resolved_at is not None)
+    assert (incident.acknowledged_at is None) == (incident.acknowledged_by == "")
+    assert incident.state is not State.ACKNOWLEDGED or incident.acknowledged_by
+    assert incident.state is not State.OPEN or not incident.acknowledged_by
+    assert 0 <= incident.open_alert_count <= incident.alert_count
+    assert bool(incident.resolve_reason) == (incident.state is State.RESOLVED)
+
+
+@given(st.booleans(), st.lists(commands, max_size=30))
+def test_any_sequence_of_commands_stays_legal(by_alert: bool, sequence: list[tuple]) -> None:
+    incident = opened(NEW, ALERT if by_alert else None).state
+    for minute, command in enumerate(sequence):
+        try:
+            decision = obey(incident, command, START + timedelta(minutes=minute))
+        except Conflict:
+            continue
+        if decision is None:
+            continue
+        versions = [incident.version, *(fact.incident.version for fact in decision.facts)]
+        assert versions == list(range(incident.version, incident.version + len(decision.facts) + 1)), "each fact has its own, next version"
+        assert decision.state.version == versions[-1]
+        if incident.state is State.RESOLVED and command[0] != "reopen":
+            assert decision.state.state is State.RESOLVED
+        if decision.facts:
+            assert decision.facts[-1].incident == decision.state
+        incident = decision.state
+        assert_legal(incident)
+
+
+@given(st.lists(commands, max_size=20), people)
+def test_a_resolved_incident_is_never_acknowledged(sequence: list[tuple], who: str) -> None:
+    incident = opened(NEW, ALERT).state
+    for command in sequence:
+        try:
+            decision = obey(incident, command, START)
+        except Conflict:
+            continue
+        incident = decision.state if decision else incident
+    over = incident.resolve(who, "done", START).state
+    with pytest.raises(NotAcknowledgeable):
+        over.acknowledge(who, START)
+
+
+def test_an_acknowledgement_is_kept_and_taken_over() -> None:
+    taken = NEW.acknowledge("alice", START).state
+    again = taken.acknowledge("alice", START + timedelta(minutes=1))
+    assert (again.state, again.facts) == (taken, ())
+    over = taken.acknowledge("bob", START + timedelta(minutes=2))
+    assert (over.state.acknowledged_by, over.state.acknowledged_at) == ("bob", START)
+    assert isinstance(over.facts[0], Acknowledged)
+
+
+def test_the_last_open_alert_ends_the_incident_and_not_before() -> None:
+    two = opened(NEW, ALERT).state.attach(ALERT).state
+    one = two.alert_ended("silence", START)
+    assert (one.state.state, one.facts, one.state.version) == (State.OPEN, (), two.version)
+    none = one.state.alert_ended("silence", START)
+    assert none.state.state is State.RESOLVED
+    assert none.state.resolved_by == ""
+    assert "silence" in none.state.resolve_reason
+    assert isinstance(none.facts[0], Resolved)
+
+
+def test_a_reopened_incident_is_as_new_and_tells_who() -> None:
+    over = NEW.acknowledge("alice", START).state.resolve("alice", "fixed", START).state
+    later = START + timedelta(hours=1)
+    again = over.reopen("bob", "it is back", later, keeps_group=False)
+    assert again.state.opened_at == later
+    assert (again.state.state, again.state.acknowledged_by, again.state.group_key) == (State.OPEN, "", None)
+    assert (again.facts[0].reopened_by, again.facts[0].reason) == ("bob", "it is back")
+    with pytest.raises(NotReopenable):
+        again.state.reopen("bob", "", later, keeps_group=True)
+
+
+def test_alerts_only_make_it_worse_and_never_against_a_person() -> None:
+    assert NEW.worsen(Severity.SEV4, "no").facts == ()
+    worse = NEW.worsen(Severity.SEV1, "the sender says so")
+    assert worse.state.severity is Severity.SEV1
+    assert isinstance(worse.facts[0], SeverityChanged)
+    assert (worse.facts[0].before, worse.facts[0].changed_by) == (Severity.SEV3, "")
+    judged = worse.state.change_severity(Severity.SEV4, "alice", "a false alarm").state
+    assert judged.worsen(Severity.SEV1, "again").state == judged
+
+
+def test_the_same_severity_tells_nobody_and_a_resolved_one_stays() -> None:
+    assert NEW.change_severity(Severity.SEV3, "alice", "").facts == ()
+    with pytest.raises(IsResolved):
+        replace(NEW, state=State.RESOLVED).change_severity(Severity.SEV1, "alice", "")

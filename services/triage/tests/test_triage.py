@@ -1,0 +1,292 @@
+"""Alerts in, incidents out, on real servers."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import grpc
+import pytest
+from tocsin.access.v1.access_pb2 import Role
+from tocsin.configuration.v1.change_pb2 import Change
+from tocsin.detection.v1.alert_pb2 import Alert
+from tocsin.detection.v1.events_pb2 import AlertChanged, AlertOpened, AlertResolved
+from tocsin.triage.v1 import triage_service_pb2 as pb
+from tocsin.triage.v1.catalogue_pb2 import Configuration, Route, Service
+from tocsin.triage.v1.events_pb2 import (
+    AlertAttached,
+    IncidentAcknowledged,
+    IncidentOpened,
+    IncidentReopened,
+    IncidentResolved,
+    SeverityChanged,
+)
+from tocsin.triage.v1.incident_pb2 import Incident, Severity
+from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceStub
+
+from tocsin_chassis.grpc.caller import Caller
+from tocsin_triage.app import triage
+from tocsin_triage.settings import TriageSettings
+
+ALICE = Caller("alice", Role.ROLE_MANAGER)
+OPEN, RESOLVED = Alert.STATE_OPEN, Alert.STATE_RESOLVED
+
+
+@pytest.fixture
+async def app(world):
+    async with world.running(triage(world.settings("triage", TriageSettings), clock=world.clock)) as app:
+        yield app
+
+
+@pytest.fixture
+async def alice(world, app):
+    """Triage as a manager sees it, with one service."""
+    stub = world.stub(TriageServiceStub, app, ALICE)
+    await apply(stub, Configuration(services=[Service(name="shop", escalation_policy="shop-policy", team="sales")]))
+    return stub
+
+
+async def apply(stub, configuration, **more):
+    return list((await stub.ApplyConfiguration(pb.ApplyConfigurationRequest(configuration=configuration, **more))).changes)
+
+
+def an_alert(name="DiskFull", service="shop", severity="warning", **more):
+    return Alert(id=str(uuid4()), title=f"{name} here", state=OPEN, version=1, integration="prometheus", sender_service=service,
+                 sender_severity=severity, labels={"alertname": name}, **more)  # fmt: skip
+
+
+def later(alert, **changed):
+    copy = Alert()
+    copy.CopyFrom(alert)
+    copy.MergeFrom(Alert(version=alert.version + 1, **changed))
+    return copy
+
+
+async def fire(world, alert):
+    await world.publish(AlertOpened(alert=alert, reason="new"), alert.id, alert.version)
+
+
+async def end(world, alert):
+    ended = later(alert, state=RESOLVED, resolve_reason="RESOLVED_BY_SENDER")
+    await world.publish(AlertResolved(alert=ended, reason="its sender resolved it"), alert.id, ended.version)
+
+
+async def incidents(stub, **wanted):
+    return list((await stub.ListIncidents(pb.ListIncidentsRequest(**wanted))).incidents)
+
+
+async def test_an_alert_opens_an_incident_and_its_end_resolves_it(world, alice):
+    alert = an_alert(severity="critical", description="all of it", source_url="http://prometheus/g")
+    await fire(world, alert)
+    [told] = await world.facts(IncidentOpened)
+    incident = told.incident
+    assert (incident.service, incident.severity) == ("shop", Severity.SEVERITY_SEV1)
+    assert (incident.escalation_policy, incident.team, incident.alert_count, incident.version) == ("shop-policy", "sales", 1, 1)
+    assert (incident.title, incident.summary) == ("DiskFull here", "all of it")
+    assert told.alert.alert_id == alert.id
+    assert incident.opened_at.ToDatetime(world.clock.now().tzinfo) == world.clock.now()
+    shown = await alice.GetIncident(pb.GetIncidentRequest(number=incident.number))
+    assert shown.incident == incident
+    assert [(each.alert_id, each.open, each.source_url) for each in shown.alerts] == [(alert.id, True, "http://prometheus/g")]
+
+    world.clock.forward(timedelta(minutes=3))
+    await end(world, alert)
+    [over] = await world.facts(IncidentResolved)
+    assert (over.incident.id, over.incident.state, over.incident.resolved_by) == (incident.id, Incident.STATE_RESOLVED, "")
+    assert "its sender resolved it" in over.incident.resolve_reason
+    [shown_alert] = (await alice.GetIncident(pb.GetIncidentRequest(incident_id=incident.id))).alerts
+    assert not shown_alert.open
+
+
+async def test_alerts_of_a_group_join_and_the_last_one_ends_it(world, alice):
+    alerts = [an_alert(), an_alert(), an_alert(severity="critical"), an_alert(name="Other")]
+    for alert in alerts:
+        await fire(world, alert)
+    await world.facts(IncidentOpened, 2)
+    attached = await world.facts(AlertAttached, 2)
+    assert [fact.incident.alert_count for fact in attached] == [2, 3]
+    [worse] = await world.facts(SeverityChanged)
+    assert (worse.before, worse.incident.severity, worse.changed_by) == (Severity.SEVERITY_SEV3, Severity.SEVERITY_SEV1, "")
+    assert "critical" in worse.reason
+    assert worse.incident.version == attached[1].incident.version + 1
+    for alert in alerts[:2]:
+        await end(world, alert)
+    await end(world, alerts[3])
+    [over] = await world.facts(IncidentResolved)
+    assert over.incident.alert_count == 1
+    await end(world, alerts[2])
+    await world.facts(IncidentResolved, 2)
+    # The group has ended: the next alert is a new incident.
+    await fire(world, an_alert())
+    await world.facts(IncidentOpened, 3)
+
+
+async def test_the_order_of_an_alerts_facts_does_not_matter(world, alice):
+    """Ended or changed before it opened, told twice: the same tables in the end."""
+    backwards, in_order = an_alert(name="Backwards"), an_alert(name="InOrder")
+    for alert in (backwards, in_order):
+        worse = later(alert)
+        worse.sender_severity = "critical"
+        facts = [
+            (AlertOpened(alert=alert, reason="new"), 1),
+            (AlertChanged(alert=worse, reason="worse"), 2),
+            (AlertResolved(alert=later(worse, state=RESOLVED, resolve_reason="ENDED_SILENTLY")), 3),
+            (AlertOpened(alert=alert, reason="new"), 1),
+        ]
+        for fact, version in reversed(facts[:3]) if alert is backwards else facts:
+            await world.publish(fact, alert.id, version)
+    await world.facts(IncidentResolved, 2)
+    assert len(await world.facts(IncidentOpened, 2)) == 2
+    first, second = [
+        (incident.state, incident.severity, incident.alert_count, incident.version, incident.resolve_reason)
+        for incident in await incidents(alice)
+    ]
+    assert first == second
+    assert first == (Incident.STATE_RESOLVED, Severity.SEVERITY_SEV1, 1, 3, "its last open alert ended: ENDED_SILENTLY")
+
+
+async def test_two_replicas_open_one_incident_for_a_group(world, alice):
+    """Whoever loses the race attaches."""
+    async with world.running(triage(world.settings("triage", TriageSettings), clock=world.clock)):
+        for _ in range(40):
+            await fire(world, an_alert())
+        await world.facts(AlertAttached, 39)
+        assert len(await world.facts(IncidentOpened)) == 1
+        [incident] = await incidents(alice)
+        assert incident.alert_count == 40
+        assert incident.version == 40
+
+
+async def test_an_unknown_service_is_not_dropped(world, alice):
+    await fire(world, an_alert(service="nobody-knows-this"))
+    [told] = await world.facts(IncidentOpened)
+    assert told.incident.service == "unrouted"
+    assert "nobody-knows-this" in told.incident.placement_reason
+
+
+async def test_a_person_declares_takes_and_resolves(world, app, alice):
+    request = pb.DeclareIncidentRequest(request_id="d1", title="payments\nlook odd", service="shop")
+    declared = (await alice.DeclareIncident(request)).incident
+    assert (await alice.DeclareIncident(request)).incident == declared
+    assert len(await incidents(alice)) == 1
+    assert (declared.title, declared.declared_by, declared.severity) == ("payments look odd", "alice", Severity.SEVERITY_SEV3)
+    assert (declared.escalation_policy, declared.alert_count) == ("shop-policy", 0)
+
+    world.clock.forward(timedelta(minutes=2))
+    take = pb.AcknowledgeIncidentRequest(request_id="a1", incident_id=declared.id)
+    taken = (await alice.AcknowledgeIncident(take)).incident
+    assert (taken.state, taken.acknowledged_by) == (Incident.STATE_ACKNOWLEDGED, "alice")
+    service = world.stub(TriageServiceStub, app, Caller("communication", service="communication"))
+    over = pb.AcknowledgeIncidentRequest(request_id="a2", incident_id=declared.id, acknowledged_by="bob")
+    assert (await service.AcknowledgeIncident(over)).incident.acknowledged_by == "bob"
+    assert [fact.incident.acknowledged_by for fact in await world.facts(IncidentAcknowledged, 2)] == ["alice", "bob"]
+
+    resolve = pb.ResolveIncidentRequest(request_id="r1", incident_id=declared.id, reason="restarted")
+    ended = (await alice.ResolveIncident(resolve)).incident
+    assert (ended.resolved_by, ended.resolve_reason) == ("alice", "restarted")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await alice.AcknowledgeIncident(pb.AcknowledgeIncidentRequest(request_id="a3", incident_id=declared.id))
+    assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    assert "resolved" in refused.value.details()
+    # A refusal is not remembered as an answer: the same request may succeed later.
+    await alice.ReopenIncident(pb.ReopenIncidentRequest(request_id="o1", incident_id=declared.id, reason="it is back"))
+    [again] = await world.facts(IncidentReopened)
+    assert (again.reopened_by, again.reason, again.incident.state) == ("alice", "it is back", Incident.STATE_OPEN)
+    assert (await alice.AcknowledgeIncident(pb.AcknowledgeIncidentRequest(request_id="a3", incident_id=declared.id))).incident.version == 6
+
+
+async def test_a_service_must_say_for_whom_it_acts(world, app, alice):
+    declared = (await alice.DeclareIncident(pb.DeclareIncidentRequest(request_id="d1", title="odd"))).incident
+    assert declared.service == "unrouted"
+    service = world.stub(TriageServiceStub, app, Caller("communication", service="communication"))
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await service.AcknowledgeIncident(pb.AcknowledgeIncidentRequest(request_id="a1", incident_id=declared.id))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "acknowledged_by" in refused.value.details()
+
+
+async def test_a_persons_severity_stays(world, alice):
+    await fire(world, an_alert())
+    [told] = await world.facts(IncidentOpened)
+    change = pb.ChangeSeverityRequest(request_id="s1", incident_id=told.incident.id, severity=Severity.SEVERITY_SEV5, reason="a test")
+    assert (await alice.ChangeSeverity(change)).incident.severity == Severity.SEVERITY_SEV5
+    await fire(world, an_alert(severity="critical"))
+    [attached] = await world.facts(AlertAttached)
+    assert attached.incident.severity == Severity.SEVERITY_SEV5
+
+
+async def test_a_reopened_incident_leaves_the_group_to_the_one_that_gathers_it(world, alice):
+    await fire(world, an_alert())
+    [first] = await world.facts(IncidentOpened)
+    await alice.ResolveIncident(pb.ResolveIncidentRequest(request_id="r1", incident_id=first.incident.id))
+    await fire(world, an_alert())
+    second = (await world.facts(IncidentOpened, 2))[1].incident
+    assert second.number > first.incident.number
+    await alice.ReopenIncident(pb.ReopenIncidentRequest(request_id="o1", incident_id=first.incident.id))
+    await fire(world, an_alert())
+    [attached] = await world.facts(AlertAttached)
+    assert attached.incident.id == second.id
+
+
+async def test_an_unknown_incident_is_not_found(alice):
+    for call in (
+        alice.GetIncident(pb.GetIncidentRequest(number=77)),
+        alice.ResolveIncident(pb.ResolveIncidentRequest(request_id="r", incident_id=str(uuid4()))),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call
+        assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_lists_are_paged_newest_first(alice):
+    for number in range(5):
+        await alice.DeclareIncident(pb.DeclareIncidentRequest(request_id=str(number), title="odd", service="shop" if number % 2 else ""))
+    first = await alice.ListIncidents(pb.ListIncidentsRequest(page_size=2))
+    second = await alice.ListIncidents(pb.ListIncidentsRequest(page_size=2, page_token=first.next_page_token))
+    third = await alice.ListIncidents(pb.ListIncidentsRequest(page_size=2, page_token=second.next_page_token))
+    assert len({incident.id for page in (first, second, third) for incident in page.incidents}) == 5
+    numbers = [incident.number for page in (first, second, third) for incident in page.incidents]
+    assert numbers == sorted(numbers, reverse=True)
+    assert third.next_page_token == ""
+    assert [incident.number for incident in await incidents(alice, service="shop")] == [numbers[1], numbers[3]]
+    assert await incidents(alice, states=[Incident.STATE_RESOLVED]) == []
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await alice.ListIncidents(pb.ListIncidentsRequest(page_token="nonsense"))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_configuration_round_trips_and_says_what_changes(alice):
+    shop = Service(name="shop", escalation_policy="other", team="sales", depends_on=["bank"], group_by=["job"])
+    wanted = Configuration(
+        services=[Service(name="bank"), shop, Service(name="unrouted", escalation_policy="everybody")],
+        routes=[Route(name="r", position=2, match={"team": "a"}, service="bank", severity=Severity.SEVERITY_SEV2)],
+    )
+    planned = await apply(alice, wanted, dry_run=True)
+    assert [service.name for service in (await alice.ListServices(pb.ListServicesRequest())).services] == ["shop", "unrouted"]
+    assert await apply(alice, wanted) == planned
+    assert {change.name: change.action for change in planned} == {
+        "bank": Change.ACTION_CREATED, "shop": Change.ACTION_UPDATED, "unrouted": Change.ACTION_UPDATED, "r": Change.ACTION_CREATED,
+    }  # fmt: skip
+    [updated] = [change for change in planned if change.name == "shop"]
+    assert [field.path for field in updated.fields] == ["depends_on", "escalation_policy", "group_by"]
+    exported = (await alice.ExportConfiguration(pb.ExportConfigurationRequest())).configuration
+    assert {change.action for change in await apply(alice, exported, prune=True)} == {Change.ACTION_UNCHANGED}
+    assert {change.action for change in await apply(alice, Configuration(), prune=True)} == {Change.ACTION_DELETED}
+    assert [service.name for service in (await alice.ListServices(pb.ListServicesRequest())).services] == ["unrouted"]
+    assert (await alice.ExportConfiguration(pb.ExportConfigurationRequest())).configuration == Configuration()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        (Configuration(routes=[Route(name="r", service="gone")]), "routes[0].service"),
+        (Configuration(services=[Service(name="a", depends_on=["gone"])]), "services[0].depends_on[0]"),
+        (Configuration(services=[Service(name="a"), Service(name="a")]), "services[1].name"),
+        (Configuration(services=[Service(name="Not A Name")]), "services[0].name"),
+    ],
+)
+async def test_wrong_configuration_is_refused_by_field_and_changes_nothing(alice, wanted, field):
+    before = (await alice.ExportConfiguration(pb.ExportConfigurationRequest())).configuration
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await apply(alice, wanted)
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert field in refused.value.details()
+    assert (await alice.ExportConfiguration(pb.ExportConfigurationRequest())).configuration == before
