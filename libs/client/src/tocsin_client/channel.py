@@ -26,8 +26,9 @@ CONTRACTS = (
     review_service_pb2,
     edge_service_pb2,
 )
-DEADLINE = "10s"
-LONG_DEADLINE = "60s"
+# Seconds.
+DEADLINE = 10.0
+LONG_DEADLINE = 60.0
 LONG_METHODS = frozenset({"ApplyConfiguration", "ExportConfiguration"})
 SAFE_LEVELS = frozenset({MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT})
 RETRY = {
@@ -57,23 +58,29 @@ def open_channel(connection: Connection, ids: Ids) -> grpc.Channel:
 
 
 def service_config() -> dict[str, object]:
-    """The gRPC service config: a deadline for every call, and repeats where the contract says that they are harmless."""
-    services = [service for contract in CONTRACTS for service in contract.DESCRIPTOR.services_by_name.values()]
-    return {"methodConfig": [method_config(service, method) for service in services for method in service.methods]}
+    """The gRPC service config: repeats, where the contract says that they are harmless."""
+    names = [name_of(method) for service in services() for method in service.methods if safe_to_repeat(method)]
+    return {"methodConfig": [{"name": names, "retryPolicy": RETRY}]}
 
 
-def method_config(service: ServiceDescriptor, method: MethodDescriptor) -> dict[str, object]:
-    config: dict[str, object] = {"name": [{"service": service.full_name, "method": method.name}]}
-    if not method.server_streaming:
-        config["timeout"] = LONG_DEADLINE if method.name in LONG_METHODS else DEADLINE
-    if safe_to_repeat(method):
-        config["retryPolicy"] = RETRY
-    return config
+def services() -> Iterator[ServiceDescriptor]:
+    return (service for contract in CONTRACTS for service in contract.DESCRIPTOR.services_by_name.values())
+
+
+def name_of(method: MethodDescriptor) -> dict[str, str]:
+    return {"service": method.containing_service.full_name, "method": method.name}
 
 
 def safe_to_repeat(method: MethodDescriptor) -> bool:
     """By its own option, or because its request carries a request_id: the answer to a repeat is then the first answer."""
     return method.GetOptions().idempotency_level in SAFE_LEVELS or "request_id" in method.input_type.fields_by_name
+
+
+def deadline(method: str | bytes) -> float:
+    """Seconds that a call may take, by its path "/package.Service/Method". Set here and not in the service config, whose
+    timeouts the server is not told."""
+    path = method.decode() if isinstance(method, bytes) else method
+    return LONG_DEADLINE if path.rpartition("/")[2] in LONG_METHODS else DEADLINE
 
 
 class CallDetails(NamedTuple):
@@ -95,20 +102,23 @@ class Manners(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
         self._ids = ids
 
     def intercept_unary_unary(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:
-        call = continuation(self._with_key(client_call_details), self._repeatable(request))
+        details = self._with_key(client_call_details, client_call_details.timeout or deadline(client_call_details.method))
+        call = continuation(details, self._repeatable(request))
         # A call made with .future() is not done yet; its error stays a grpc.RpcError.
         if isinstance(call, grpc.RpcError) and call.done():  # type: ignore[attr-defined]
             raise call_failed(call, self._connection.address) from call
         return call
 
     def intercept_unary_stream(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:
-        return Answers(continuation(self._with_key(client_call_details), request), self._connection.address)
+        # A stream is meant to last: it has a deadline only if the caller gives one.
+        details = self._with_key(client_call_details, client_call_details.timeout)
+        return Answers(continuation(details, request), self._connection.address)
 
-    def _with_key(self, details: Any) -> CallDetails:
+    def _with_key(self, details: Any, timeout: float | None) -> CallDetails:
         metadata = list(details.metadata or ())
         if self._connection.api_key:
             metadata.append(("authorization", f"Bearer {self._connection.api_key}"))
-        return CallDetails(details.method, details.timeout, metadata, details.credentials, details.wait_for_ready, details.compression)
+        return CallDetails(details.method, timeout, metadata, details.credentials, details.wait_for_ready, details.compression)
 
     def _repeatable(self, request: Any) -> Any:
         """The request, with a request_id where it has a place for one that is empty."""

@@ -95,6 +95,8 @@ class Document:
     def resource(self, node: Node) -> Resource | None:
         before = len(self.problems)
         parts = self.entries(node, "")
+        if not isinstance(node, MappingNode):
+            return None
         self.only(parts, ROOT_FIELDS, "")
         kind = self.kind(node, parts)
         name = self.name(node, parts, kind)

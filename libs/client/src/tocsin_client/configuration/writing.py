@@ -33,8 +33,19 @@ def file_name(kind: Kind) -> str:
     return f"{kind.field.replace('_', '-')}.yaml"
 
 
+class Dumper(yaml.SafeDumper):
+    """Escapes what readers of YAML take for a line break or drop; PyYAML writes some of it as it is."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        odd = any(not letter.isprintable() and letter != "\n" for letter in text)
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style='"' if odd else None)
+
+
+Dumper.add_representer(str, Dumper.represent_text)
+
+
 def dump(documents: Iterable[dict[str, Any]]) -> str:
-    return yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, explicit_start=True, width=120)
+    return str(yaml.dump_all(documents, Dumper=Dumper, sort_keys=False, allow_unicode=True, explicit_start=True, width=120))
 
 
 def document(kind: Kind, name: str, message: Any) -> dict[str, Any]:
