@@ -122,8 +122,9 @@ class Feed:
 class Listener:
     """Hears one stream from now on, without a place of its own in it: what it needs to go on after a break it keeps itself."""
 
-    def __init__(self, bus: EventBus, source: str, feed: Feed) -> None:
+    def __init__(self, bus: EventBus, source: str, feed: Feed, silence: float = SILENCE_SECONDS) -> None:
         self._bus = bus
+        self._silence = silence
         self._source = source
         self._stream = stream_of(source)
         self._feed = feed
@@ -148,7 +149,7 @@ class Listener:
             await self._begin(inbox)
             delivered = 0
             while True:
-                message = await asyncio.wait_for(arrived.get(), SILENCE_SECONDS)
+                message = await asyncio.wait_for(arrived.get(), self._silence)
                 delivered = self._take(message, delivered)
         finally:
             if self._bus.connection.is_connected:

@@ -1,0 +1,166 @@
+"""What arrives by plain HTTP: reports, reply links, spans, the console."""
+
+import base64
+import gzip
+from datetime import timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+from edge_harness import ADMIN_KEY, SPAN_KEY, Edge, bearer, running_edge
+from grpc import aio
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from tocsin.edge.v1 import edge_service_pb2 as pb
+
+from tocsin_edge import spans as spans_module
+from tocsin_edge.http.console import Console
+from tocsin_testkit.world import World
+
+INCIDENT = "01890000-0000-7000-8000-000000000001"
+BASIC = "Basic " + base64.b64encode(b"tocsin:right").decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "authorization", "kind", "inner"),
+    [
+        ("/api/v2/alerts", "Bearer right", "alertmanager", "/api/v2/alerts"),
+        ("/some/prefix/api/v2/alerts", BASIC, "alertmanager", "/api/v2/alerts"),
+        ("/right/api/v2/alerts", "", "alertmanager", "/api/v2/alerts"),
+        ("/webhook", "Bearer right", "webhook", "/"),
+        ("/webhook/right", "", "webhook", "/"),
+    ],
+)
+async def test_a_report_is_handed_over_as_it_came(door: Edge, path: str, authorization: str, kind: str, inner: str) -> None:
+    headers = {"authorization": authorization} if authorization else {}
+    answer = await door.http.post(path, content=b"[ {} ]", headers=headers | {"content-type": "application/json"})
+    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (202, b'{"accepted":1}', "application/json")
+    report = door.behind.reports[0]
+    assert (report.kind, report.integration_key, report.method, report.path, report.body) == (kind, "right", "POST", inner, b"[ {} ]")
+    assert report.headers["content-type"] == "application/json" and "authorization" not in report.headers
+    assert door.behind.callers[0].service == "edge"
+
+
+async def test_a_packed_report_is_unpacked(door: Edge) -> None:
+    answer = await door.http.post("/webhook/right", content=gzip.compress(b"{}"), headers={"content-encoding": "gzip"})
+    assert (answer.status_code, door.behind.reports[0].body) == (202, b"{}")
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "headers", "status"),
+    [
+        ("/api/v2/alerts", b"[]", {}, 401),
+        ("/webhook/wrong", b"{}", {}, 401),
+        ("/webhook/right", b"x" * (1024 * 1024 + 1), {}, 413),
+        ("/webhook/right", gzip.compress(b"x" * (1024 * 1024 + 1)), {"content-encoding": "gzip"}, 413),
+        ("/webhook/right", b"no gzip", {"content-encoding": "gzip"}, 400),
+        ("/webhook/busy", b"{}", {}, 503),
+    ],
+)
+async def test_bad_reports_are_refused_in_words(door: Edge, path: str, content: bytes, headers: dict[str, str], status: int) -> None:
+    answer = await door.http.post(path, content=content, headers=headers)
+    assert answer.status_code == status
+    assert answer.json()["error"]
+    assert ("retry-after" in answer.headers) == (status == 503)
+
+
+async def test_opening_a_reply_link_changes_nothing_and_its_button_answers_once(door: Edge) -> None:
+    page = await door.http.get("/a/secret")
+    assert page.status_code == 200 and 'method="post"' in page.text and "&lt;script&gt;" in page.text and "<script" not in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert door.behind.replies == []
+    done = await door.http.post("/a/secret")
+    assert done.status_code == 200 and "Acknowledged by alice" in done.text
+    again = await door.http.post("/a/secret")
+    assert again.status_code == 409 and "This link was used already." in again.text
+    assert "<button" not in (await door.http.get("/a/secret")).text
+    assert door.behind.replies == ["secret"]
+
+
+def exported(trace: bytes, span: bytes, incident: str = "") -> bytes:
+    request = ExportTraceServiceRequest()
+    resource = request.resource_spans.add()
+    resource.resource.attributes.add(key="service.name").value.string_value = "tocsin-triage"
+    one = resource.scope_spans.add().spans.add(trace_id=trace, span_id=span, name="handle AlertOpened", kind=5)
+    one.start_time_unix_nano, one.end_time_unix_nano = 1_700_000_000_000_000_000, 1_700_000_000_001_000_000
+    if incident:
+        one.attributes.add(key="tocsin.incident.id").value.string_value = incident
+    return request.SerializeToString()
+
+
+async def test_spans_are_kept_for_a_week_and_found_by_their_incident(door: Edge) -> None:
+    headers = {"authorization": f"Bearer {SPAN_KEY}", "content-type": "application/x-protobuf", "content-encoding": "gzip"}
+    trace = bytes(range(16))
+    for span, incident in ((b"span-001", ""), (b"span-002", INCIDENT), (b"span-002", INCIDENT)):
+        assert (
+            await door.http.post("/v1/traces", content=gzip.compress(exported(trace, span, incident)), headers=headers)
+        ).status_code == 200
+    request = pb.GetTraceRequest(incident_id=INCIDENT)
+    found = await door.service().GetTrace(request, metadata=bearer(ADMIN_KEY))
+    assert [(span.span_id, span.service, span.kind) for span in found.spans] == [
+        (b"span-001".hex(), "tocsin-triage", "consumer"),
+        (b"span-002".hex(), "tocsin-triage", "consumer"),
+    ]
+    door.world.clock.forward(timedelta(days=8))
+    kept = spans_module.Spans(door.app.database, door.world.clock, kept=1000, receiving=True)
+    await kept.forget_old()
+    assert await kept.of(INCIDENT) == []
+
+
+async def test_the_oldest_spans_go_when_there_are_too_many(door: Edge) -> None:
+    headers = {"authorization": f"Bearer {SPAN_KEY}", "content-type": "application/x-protobuf"}
+    for number in range(5):
+        await door.http.post("/v1/traces", content=exported(bytes(range(16)), b"span-00%d" % number, INCIDENT), headers=headers)
+    kept = spans_module.Spans(door.app.database, door.world.clock, kept=2, receiving=True)
+    await kept.forget_old()
+    assert [row.span_id for row in await kept.of(INCIDENT)] == [b"span-003", b"span-004"]
+
+
+@pytest.mark.parametrize(
+    ("key", "content", "status"), [("wrong", b"", 401), (SPAN_KEY, b"\xff\xff", 400), (SPAN_KEY, b"x" * 4_194_305, 413)]
+)
+async def test_bad_spans_are_refused(door: Edge, key: str, content: bytes, status: int) -> None:
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/x-protobuf"}
+    assert (await door.http.post("/v1/traces", content=content, headers=headers)).status_code == status
+
+
+async def test_without_a_span_key_traces_are_elsewhere(world: World, tmp_path: Path) -> None:
+    async with running_edge(world, tmp_path, spans=False) as door:
+        assert (await door.http.post("/v1/traces", content=b"")).status_code == 404
+        with pytest.raises(aio.AioRpcError) as refused:
+            await door.service().GetTrace(pb.GetTraceRequest(incident_id=INCIDENT), metadata=bearer(ADMIN_KEY))
+        assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_operators_see_that_it_lives(door: Edge) -> None:
+    assert (await door.http.get("/healthz")).text == "ok\n"
+    assert "tocsin_reports_received_total" in (await door.http.get("/metrics")).text
+    assert (await door.http.delete("/incidents")).status_code == 405
+
+
+async def answered(console: Console, path: str) -> tuple[int, dict[str, str], bytes]:
+    sent: list[dict[str, object]] = []
+
+    async def send(message: object) -> None:
+        assert isinstance(message, dict)
+        sent.append(message)
+
+    await console.answer({"path": path, "headers": []}, send)
+    start, content = sent
+    headers = start["headers"]
+    assert isinstance(headers, list) and isinstance(content["body"], bytes) and isinstance(start["status"], int)
+    return start["status"], {name.decode(): value.decode() for name, value in headers}, content["body"]
+
+
+async def test_the_console_is_one_page_with_assets_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("<p>console</p>")
+    (tmp_path / "assets" / "index-abc.js").write_text("1")
+    console = Console(tmp_path)
+    for path in ("/", "/incidents/7"):
+        status, headers, content = await answered(console, path)
+        assert (status, content, headers["cache-control"]) == (200, b"<p>console</p>", "no-cache")
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "immutable" in (await answered(console, "/assets/index-abc.js"))[1]["cache-control"]
+    assert (await answered(console, "/assets/gone.js"))[0] == 404
+    status, _, content = await answered(Console(tmp_path / "nothing"), "/")
+    assert status == 503 and b"not built" in content
