@@ -87,9 +87,15 @@ class Installation:
             if isinstance(answer, Fault):
                 abort(context, answer)
             return answer
-        if method in ("ApplyConfiguration", "ExportConfiguration"):
+        if method in ("ApplyConfiguration", "ExportConfiguration", "ListServices"):
             return getattr(self, method)(service, request)
         return context.abort(grpc.StatusCode.UNIMPLEMENTED, method)
+
+    def ListServices(self, service: str, request: Any) -> Any:
+        """What is stored, and one that is built in and never exported."""
+        answer = response_class("triage", "ListServices")(services=self.kept("triage").services)
+        answer.services.add(name="unrouted")
+        return answer
 
     def ExportConfiguration(self, service: str, request: Any) -> Any:
         return response_class(service, "ExportConfiguration")(configuration=self.kept(service))

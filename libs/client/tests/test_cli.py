@@ -25,6 +25,7 @@ from tocsin.triage.v1 import triage_service_pb2 as triage
 from tocsin.triage.v1.incident_pb2 import AttachedAlert, Incident
 
 from tocsin_client.cli import COMMANDS, GROUPS, run
+from tocsin_client.commands import platform
 from tocsin_client.parser import build_app
 
 ID = "01996b2e-0000-7000-8000-000000000001"
@@ -406,3 +407,12 @@ def test_a_reader_that_stops_reading_is_no_error(installation: Any, tmp_path: Pa
     child.stdout.close()
     assert child.stderr.read() == "" and child.wait(20) == 0
     child.stderr.close()
+
+
+def test_up_without_the_platform_says_what_to_install(tocsin: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(platform, "STANDALONE", "tocsin_that_is_not_there")
+    monkeypatch.chdir(tmp_path)
+    tocsin("up", status=2)
+    assert "tocsin-standalone" in tocsin.error
+    tocsin("doctor", "--home", str(tmp_path), status=2)
+    assert "tocsin-standalone" in tocsin.error

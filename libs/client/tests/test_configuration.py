@@ -208,6 +208,13 @@ def test_names_may_be_in_the_files_or_on_the_server(folder: Path, installation: 
         configuration.plan(installation.connection, configuration.load(file), prune=True)
 
 
+@pytest.mark.parametrize("prune", [False, True])
+def test_a_built_in_service_may_be_named(installation: Any, tmp_path: Path, prune: bool) -> None:
+    file = tmp_path / "one.yaml"
+    file.write_text(head("Integration", "prometheus") + "  kind: webhook\n  service: unrouted\n")
+    assert [change.action for change in configuration.plan(installation.connection, configuration.load(file), prune)] == ["created"]
+
+
 def test_a_name_that_nothing_has_is_refused_before_anything_is_sent(folder: Path, installation: Any) -> None:
     (folder / "organisation.yaml").write_text(ORGANISATION.replace("targets: [{schedule: primary}]", "targets: [{schedule: primry}]"))
     with pytest.raises(ConfigurationError) as caught:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tocsin.configuration.v1 import change_pb2
+from tocsin.triage.v1 import triage_service_pb2
 
 from tocsin_client.client import Tocsin
 from tocsin_client.configuration.kinds import CONTRACTS, ONLY_ONE, Kind, kinds
@@ -68,13 +69,18 @@ def apply(connection: Connection, configurations: Configurations, prune: bool = 
 
 
 def planned(tocsin: Tocsin, configurations: Configurations, prune: bool) -> list[Change]:
-    known = set(configurations.names())
-    if not prune:
-        known |= set(stored(tocsin).names())
-    problems = dangling(configurations, known)
+    problems = dangling(configurations, remaining(tocsin, configurations, prune))
     if problems:
         raise ConfigurationError(problems)
     return [change for service in concerned(configurations, prune) for change in ask(tocsin, service, configurations, prune, True)]
+
+
+def remaining(tocsin: Tocsin, configurations: Configurations, prune: bool) -> set[tuple[str, str]]:
+    """The kind and name of everything that is there after applying."""
+    kept = set(stored(tocsin).names())
+    # A service that is catalogued and not exported is built in: no file holds it, and nothing prunes it.
+    listed = {("Service", service.name) for service in tocsin.triage.ListServices(triage_service_pb2.ListServicesRequest()).services}
+    return {*configurations.names(), *(listed - kept if prune else listed | kept)}
 
 
 def concerned(configurations: Configurations, prune: bool) -> list[str]:
