@@ -12,7 +12,7 @@ from tocsin_client.waterfall import Bar, Trace, traces
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-WIDTH = 40
+WIDTH = 32
 
 
 def trace(incident: str, /, *, options: Options = DEFAULTS) -> None:
@@ -47,8 +47,8 @@ def waterfall(trace: Trace) -> "RenderableType":
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("SPAN", "SERVICE"):
-        table.add_column(name, overflow="fold")
+    table.add_column("SPAN", overflow="fold", min_width=WIDTH)
+    table.add_column("SERVICE", no_wrap=True)
     for name in ("AT", "TOOK"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", width=WIDTH, no_wrap=True)
