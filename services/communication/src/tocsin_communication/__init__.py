@@ -1,0 +1,1 @@
+"""Says it, and proves that it was delivered: contact methods, pages, replies."""

@@ -1,0 +1,79 @@
+"""The gRPC face of communication: translation, and one call each."""
+
+from uuid import UUID
+
+from tocsin.communication.v1 import communication_service_pb2 as pb
+from tocsin.communication.v1.communication_service_pb2_grpc import CommunicationServiceServicer
+
+from tocsin_chassis import paging
+from tocsin_chassis.grpc.caller import caller
+from tocsin_chassis.grpc.wrapping import Context
+from tocsin_chassis.postgres import inbox
+from tocsin_chassis.postgres.database import Database
+from tocsin_communication import store
+from tocsin_communication.configuration import ConfigurationStore
+from tocsin_communication.pages import Pages
+from tocsin_communication.replies import Replies
+from tocsin_communication.wire import page_to_proto
+
+
+class CommunicationApi(CommunicationServiceServicer):
+    """Serves tocsin.communication.v1.CommunicationService."""
+
+    def __init__(self, database: Database, pages: Pages, replies: Replies, configuration: ConfigurationStore) -> None:
+        self._database = database
+        self._pages = pages
+        self._replies = replies
+        self._configuration = configuration
+
+    async def GetReplyLink(self, request: pb.GetReplyLinkRequest, context: Context) -> pb.GetReplyLinkResponse:
+        reply = await self._replies.find(request.token)
+        return pb.GetReplyLinkResponse(
+            responder=reply.page.responder,
+            incident_id=reply.incident.id,
+            title=reply.incident.title,
+            number=reply.incident.number,
+            used=reply.page.used_at is not None,
+            effect=reply.effect,
+        )
+
+    async def ReceiveReply(self, request: pb.ReceiveReplyRequest, context: Context) -> pb.ReceiveReplyResponse:
+        reply = await self._replies.receive(request.token)
+        return pb.ReceiveReplyResponse(
+            responder=reply.page.responder, incident_id=reply.incident.id, title=reply.incident.title, number=reply.incident.number
+        )
+
+    async def PageResponder(self, request: pb.PageResponderRequest, context: Context) -> pb.PageResponderResponse:
+        sender = caller().name
+        async with self._database.transaction() as tx:
+
+            async def work() -> pb.PageResponderResponse:
+                pages = await self._pages.direct(tx, sender, request.responder, request.message, request.incident_id)
+                return pb.PageResponderResponse(pages=[page_to_proto(page) for page in pages])
+
+            return await inbox.once(tx, "PageResponder", request.request_id, pb.PageResponderResponse, work)
+
+    async def ListPages(self, request: pb.ListPagesRequest, context: Context) -> pb.ListPagesResponse:
+        size = paging.page_size(request.page_size)
+        before = _key(request.page_token)
+        async with self._database.transaction() as tx:
+            found = await store.list_pages(tx, request.incident_id, request.responder, before, size + 1)
+        token = paging.encode(found[size - 1].id) if len(found) > size else ""
+        return pb.ListPagesResponse(pages=[page_to_proto(page) for page in found[:size]], next_page_token=token)
+
+    async def ApplyConfiguration(self, request: pb.ApplyConfigurationRequest, context: Context) -> pb.ApplyConfigurationResponse:
+        changes = await self._configuration.apply(request.configuration, dry_run=request.dry_run, prune=request.prune)
+        return pb.ApplyConfigurationResponse(changes=changes)
+
+    async def ExportConfiguration(self, request: pb.ExportConfigurationRequest, context: Context) -> pb.ExportConfigurationResponse:
+        return pb.ExportConfigurationResponse(configuration=await self._configuration.export())
+
+
+def _key(token: str) -> UUID | None:
+    """The last page of the list before; None for the first."""
+    if not token:
+        return None
+    try:
+        return UUID(paging.decode(token, 1)[0])
+    except ValueError:
+        raise paging.refused() from None

@@ -1,0 +1,183 @@
+"""E-mail over SMTP: one connection for each message, plain text and HTML, one thread for each incident."""
+
+import asyncio
+import html
+import ssl
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from email.utils import format_datetime
+from enum import StrEnum
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from aiosmtplib import SMTP, SMTPException, SMTPResponseException
+
+from tocsin_communication.channels.channel import Outgoing
+from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_kernel.clock import Clock
+
+LONGEST_DETAIL = 300
+QUIT_SECONDS = 1.0
+
+
+class StartTls(StrEnum):
+    """When a plain connection is turned into an encrypted one."""
+
+    ALWAYS = "always"
+    NEVER = "never"
+    AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mail is handed over, read from a URL."""
+
+    host: str
+    port: int
+    tls: bool
+    start_tls: StartTls
+    user: str = ""
+    password: str = ""
+
+    @classmethod
+    def read(cls, url: str) -> "MailServer":
+        """Raises ValueError that says what is wrong, without the password."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+            raise ValueError("TOCSIN_SMTP_URL must be smtp://[user:password@]host:port[?starttls=always|never|auto] or smtps://…")
+        tls = parts.scheme == "smtps"
+        wanted = parse_qs(parts.query).get("starttls", ["never" if tls else "auto"])[0]
+        if wanted not in list(StartTls):
+            raise ValueError(f"TOCSIN_SMTP_URL: starttls must be always, never or auto, not {wanted!r}")
+        port = parts.port or (465 if tls else 587)
+        return cls(parts.hostname, port, tls, StartTls(wanted), unquote(parts.username or ""), unquote(parts.password or ""))
+
+    def client(self, seconds: float) -> SMTP:
+        """A client that is not yet connected. With AUTO it encrypts if the server offers to."""
+        return SMTP(
+            hostname=self.host,
+            port=self.port,
+            use_tls=self.tls,
+            start_tls={StartTls.ALWAYS: True, StartTls.NEVER: False, StartTls.AUTO: None}[self.start_tls],
+            username=self.user or None,
+            password=self.password or None,
+            timeout=seconds,
+        )
+
+
+class EmailChannel:
+    """Hands pages to a mail server."""
+
+    def __init__(self, server: MailServer, sender: str, clock: Clock) -> None:
+        self._server = server
+        self._sender = sender
+        self._clock = clock
+
+    async def send(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt:
+        """See ChannelDriver. Accepted means that the mail server has it."""
+        message = compose(outgoing, idempotency_key, self._sender, self._clock.now())
+        content = message.as_bytes(policy=SMTP_POLICY)
+        client = self._server.client(seconds)
+        handed_over = False
+        try:
+            async with asyncio.timeout(seconds):
+                await client.connect()
+                await client.mail(self._sender)
+                await client.rcpt(outgoing.page.address)
+                handed_over = True
+                answer = await client.data(content)
+            return Receipt(Outcome.ACCEPTED, _said(answer.code, answer.message), str(message["Message-ID"]))
+        except SMTPResponseException as error:
+            return Receipt(_refusal(error.code), _said(error.code, error.message))
+        except ssl.SSLCertVerificationError as error:
+            return Receipt(Outcome.TRANSIENT, f"the mail server's certificate is not trusted: {error.verify_message}")
+        except (SMTPException, OSError, TimeoutError) as error:
+            return _lost(handed_over, error)
+        finally:
+            await _leave(client)
+
+
+def compose(outgoing: Outgoing, key: str, sender: str, now: datetime) -> EmailMessage:
+    """The message; its id comes from the key, so that mailboxes can tell a repeat."""
+    page = outgoing.page
+    domain = sender.rpartition("@")[2].rstrip(">") or "localhost"
+    message = EmailMessage()
+    message["Message-ID"] = f"<page.{key}@{domain}>"
+    message["Date"] = format_datetime(now)
+    message["From"] = sender
+    message["To"] = page.address
+    message["Subject"] = page.subject
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Auto-Response-Suppress"] = "All"
+    if page.incident_id:
+        thread = f"<incident.{page.incident_id}@{domain}>"
+        message["In-Reply-To"] = thread
+        message["References"] = thread
+        message["X-Tocsin-Incident"] = page.incident_id
+    if page.resent_after_unknown:
+        message["X-Tocsin-Resent"] = "unknown-outcome"
+    message.set_content(plain(outgoing))
+    message.add_alternative(rich(outgoing), subtype="html")
+    return message
+
+
+RESENT = "You may have had this message before: what became of the first attempt is not known."
+
+
+def plain(outgoing: Outgoing) -> str:
+    """The plain text, links included."""
+    parts = [outgoing.page.body]
+    if outgoing.acknowledge_url:
+        parts.insert(0, f"Acknowledge: {outgoing.acknowledge_url}\n")
+    if outgoing.incident_url:
+        parts.append(f"\nIncident: {outgoing.incident_url}")
+    if outgoing.page.resent_after_unknown:
+        parts.append(f"\n{RESENT}")
+    return "\n".join(parts) + "\n"
+
+
+def rich(outgoing: Outgoing) -> str:
+    """The same as HTML. Everything that came from outside is escaped."""
+    body = html.escape(outgoing.page.body).replace("\n", "<br>\n")
+    parts = [f"<h2>{html.escape(outgoing.page.subject)}</h2>"]
+    if outgoing.acknowledge_url:
+        parts.append(f'<p><a href="{html.escape(outgoing.acknowledge_url)}"><strong>Acknowledge</strong></a></p>')
+    parts.append(f"<p>{body}</p>")
+    if outgoing.incident_url:
+        parts.append(f'<p><a href="{html.escape(outgoing.incident_url)}">Incident</a></p>')
+    if outgoing.page.resent_after_unknown:
+        parts.append(f"<p><em>{RESENT}</em></p>")
+    return f"<!doctype html>\n<html><body>{''.join(parts)}</body></html>\n"
+
+
+def _lost(handed_over: bool, error: Exception) -> Receipt:
+    """Once the message is on its way nobody can say whether the server took it."""
+    said = str(error) or type(error).__name__
+    if handed_over:
+        return Receipt(Outcome.UNKNOWN, _clipped(f"no answer after the message was handed over: {said}"))
+    return Receipt(Outcome.TRANSIENT, _clipped(f"not handed over: {said}"))
+
+
+async def _leave(client: SMTP) -> None:
+    """Say goodbye; the outcome is known already, so nothing that happens here matters."""
+    try:
+        if client.is_connected:
+            async with asyncio.timeout(QUIT_SECONDS):
+                await client.quit()
+    except (SMTPException, OSError, TimeoutError):
+        pass
+    finally:
+        client.close()
+
+
+def _refusal(code: int) -> Outcome:
+    return Outcome.PERMANENT if 500 <= code < 600 else Outcome.TRANSIENT
+
+
+def _said(code: int, message: str) -> str:
+    return _clipped(f"{code} {message}")
+
+
+def _clipped(text: str) -> str:
+    return " ".join(text.split())[:LONGEST_DETAIL]

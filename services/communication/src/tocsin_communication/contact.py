@@ -1,0 +1,80 @@
+"""Contact methods: how to reach a responder, and which addresses can be reached at all."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+_MAILBOX = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_UNSEEN = re.compile(r"[\x00-\x20\x7f]")
+
+
+class Channel(StrEnum):
+    """The way a page goes."""
+
+    EMAIL = "EMAIL"
+    WEBHOOK = "WEBHOOK"
+    NONE = "NONE"
+    """The responder cannot be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactMethod:
+    """One way to reach one responder; used `delay` after the summons (None: at once)."""
+
+    name: str
+    responder: str
+    channel: Channel
+    address: str
+    delay: timedelta | None = None
+
+    @property
+    def provider(self) -> str:
+        """Who carries the pages: the mail server, or the host of the webhook."""
+        return provider(self.channel, self.address)
+
+
+def provider(channel: Channel, address: str) -> str:
+    """Who carries pages to this address."""
+    return f"webhook {urlsplit(address).netloc.lower()}" if channel is Channel.WEBHOOK else channel.value.lower()
+
+
+def flaw(channel: Channel, address: str) -> str:
+    """What is wrong with an address; empty if nothing is."""
+    return _mailbox_flaw(address) if channel is Channel.EMAIL else _url_flaw(address)
+
+
+def _mailbox_flaw(address: str) -> str:
+    if _MAILBOX.fullmatch(address) is None or ".." in address:
+        return "must be a mailbox such as alice@example.org (ASCII only, no display name)"
+    return ""
+
+
+def _url_flaw(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError as error:
+        return f"is not a URL: {error}"
+    if parts.scheme not in ("http", "https") or not parts.hostname or _UNSEEN.search(address) or not address.isascii():
+        return "must be an http or https URL with a host, in ASCII"
+    if parts.username is not None or parts.password is not None:
+        return "must not hold a user or password"
+    return "has no usable port" if port == 0 else ""
+
+
+def is_public(address: str) -> bool:
+    """True if an IP address is one of the public internet, however it is wrapped."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if inner is None and ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return ip.is_global and not ip.is_multicast
+
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
