@@ -4,10 +4,12 @@ import asyncio
 import importlib.metadata
 import os
 import platform
+import re
 import statistics
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -61,11 +63,11 @@ def print_machine() -> None:
 
 def print_memory(up: Installation) -> None:
     """All processes together; shared pages are counted once (PSS)."""
-    pss = {f"{process.name()}": 0 for process in up.processes()}
+    pss: Counter[str] = Counter()
     rss = 0
     for process in up.processes():
         full = process.memory_full_info()
-        pss[process.name()] += full.pss
+        pss[_name(process)] += full.pss
         rss += full.rss
     parts = ", ".join(f"{name} {size // 2**20}" for name, size in sorted(pss.items(), key=lambda item: -item[1]))
     print(f"idle memory: {sum(pss.values()) // 2**20} MiB (PSS; RSS {rss // 2**20} MiB): {parts}")
@@ -147,8 +149,9 @@ def percentile(values: list[float], percent: int) -> float:
 
 
 def _name(process: psutil.Process) -> str:
-    words = process.cmdline()
-    return next((Path(word).name for word in words[:3] if "tocsin" in Path(word).name), process.name())
+    """The service that a Python process runs, or the program's name."""
+    found = re.search(r"tocsin_(\w+)\.app", " ".join(process.cmdline()))
+    return found.group(1) if found else process.name()
 
 
 if __name__ == "__main__":

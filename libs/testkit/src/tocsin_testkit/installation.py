@@ -45,7 +45,7 @@ class Installation:
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 words = process.cmdline()
-                if any(Path(word).name in (name, f"tocsin-{name}") for word in words[:3]):
+                if any(Path(word).name == name or f"tocsin_{name}.app" in word for word in words[:4]):
                     return process
         raise LookupError(f"no process of {name}")
 
