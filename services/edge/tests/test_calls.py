@@ -80,6 +80,7 @@ async def test_a_role_that_is_too_low_is_refused_and_written_down(door: Edge) ->
     assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
     written = await door.service().ListAuditEntries(pb.ListAuditEntriesRequest(), metadata=bearer(ADMIN_KEY))
     assert (written.entries[0].caller, written.entries[0].outcome) == ("bob", "PERMISSION_DENIED")
+    assert [entry.caller for entry in written.entries if entry.method.endswith("/SignIn")] == ["bob"]
 
 
 async def test_a_key_works_until_it_is_revoked_and_only_within_its_time(door: Edge) -> None:

@@ -1,6 +1,7 @@
 """Every statement of the store is valid in the migrated schema."""
 
 import ast
+import itertools
 import re
 from pathlib import Path
 
@@ -21,7 +22,12 @@ async def test_every_statement_can_be_prepared(world: World) -> None:
     assert len(found) >= 15
     with psycopg.connect(world.servers.postgres_url(world.database, "tocsin_edge"), autocommit=True) as connection:
         for number, text in enumerate(found):
-            numbers: dict[str, int] = {}
-            named = re.sub(r"%\((\w+)\)s", lambda match: f"${numbers.setdefault(match[1], len(numbers) + 1)}", text)
-            counter = iter(range(1, 100))
-            connection.execute(f"PREPARE statement_{number} AS {re.sub('%s', lambda _: f'${next(counter)}', named)}".encode())
+            connection.execute(f"PREPARE statement_{number} AS {numbered(text)}".encode())
+
+
+def numbered(text: str) -> str:
+    """The statement with PostgreSQL's own placeholders: $1, $2, …"""
+    numbers: dict[str, int] = {}
+    counter = itertools.count(1)
+    named = re.sub(r"%\((\w+)\)s", lambda match: f"${numbers.setdefault(match[1], len(numbers) + 1)}", text)
+    return re.sub("%s", lambda _: f"${next(counter)}", named)

@@ -13,6 +13,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace import Status as SpanStatus
 from tocsin.access.v1.access_pb2 import Access, Role
+from tocsin.edge.v1.edge_service_pb2 import SignInResponse
 
 from tocsin_chassis.grpc.authorization import require
 from tocsin_chassis.grpc.caller import Caller, NotSignedIn
@@ -53,6 +54,14 @@ class Knock:
     seconds: float | None
 
 
+@dataclass(slots=True)
+class _Visit:
+    """A call that is under way: who makes it, once that is known, and under which name it is written down."""
+
+    visitor: Visitor | None = None
+    name: str = ""
+
+
 class Door:
     """Passes calls of other services' methods on as bytes, and handles the edge's own (`own` has a method for each, named like it)."""
 
@@ -65,16 +74,19 @@ class Door:
     async def unary(self, knock: Knock, request: bytes) -> bytes:
         """Raises Refused."""
         seconds = min(knock.seconds or LONGEST_CALL_SECONDS, LONGEST_CALL_SECONDS)
-        async with self._visit(knock, request) as visitor, asyncio.timeout(seconds):
+        async with self._visit(knock, request) as visit, asyncio.timeout(seconds):
+            visitor = visit.visitor
             if knock.method.owner == EDGE:
                 answer: Message = await getattr(self._own, knock.method.name)(_read(knock.method, request), visitor)
+                if isinstance(answer, SignInResponse):
+                    visit.name = answer.caller.name
                 return answer.SerializeToString()
             return await self._upstream.call(knock.method.path, request, max(0.0, seconds - MARGIN_SECONDS), _caller(visitor))
 
     async def stream(self, knock: Knock, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Raises Refused."""
-        async with self._visit(knock, b"") as visitor:
-            responses = self._responses(knock, requests, visitor)
+        async with self._visit(knock, b"") as visit:
+            responses = self._responses(knock, requests, visit.visitor)
             try:
                 async for response in responses:
                     yield response
@@ -103,16 +115,17 @@ class Door:
             await responses.aclose()
 
     @asynccontextmanager
-    async def _visit(self, knock: Knock, request: bytes) -> AsyncIterator[Visitor | None]:
+    async def _visit(self, knock: Knock, request: bytes) -> AsyncIterator[_Visit]:
         """The order of things: errors inside the span so that it sees the status; the entry in the log last."""
-        outcome, who, began = OK, None, asyncio.get_running_loop().time()
+        visit = _Visit()
+        outcome, began = OK, asyncio.get_running_loop().time()
         context = trace_context({"traceparent": knock.traceparent})
         with tracer.start_as_current_span(
             knock.method.path.lstrip("/"), context=context, kind=SpanKind.SERVER, record_exception=False, set_status_on_exception=False
         ) as span:
             try:
-                who = await self._admitted(knock)
-                yield who
+                await self._admit(knock, visit)
+                yield visit
             except (asyncio.CancelledError, GeneratorExit):
                 outcome = "CANCELLED"
                 raise
@@ -125,18 +138,20 @@ class Door:
                     span.set_status(SpanStatus(StatusCode.ERROR, outcome))
                 span.set_attribute("rpc.grpc.status", outcome)
                 duration.labels(knock.method.path, outcome).observe(asyncio.get_running_loop().time() - began)
-                if knock.method.changes_something and (who is not None or outcome == OK):
-                    name = who.name if who else ANONYMOUS
+                # Strangers whose call came to nothing could fill the log with whatever they like.
+                if knock.method.changes_something and (visit.name or outcome == OK):
                     # Shielded: a caller that goes away does not stop what it did from being written down.
-                    await asyncio.shield(self._audit.note(name, knock.method, outcome, request))
+                    await asyncio.shield(self._audit.note(visit.name or ANONYMOUS, knock.method, outcome, request))
 
-    async def _admitted(self, knock: Knock) -> Visitor | None:
+    async def _admit(self, knock: Knock, visit: _Visit) -> None:
         if knock.method.rule.anonymous:
-            return await self._known_or_none(knock.secret)
-        visitor = await self._known(knock.secret)
-        # A method for services only is refused here, before anybody behind is asked.
-        require(_caller(visitor), knock.method.path, knock.method.rule)
-        return visitor
+            visit.visitor = await self._known_or_none(knock.secret)
+        else:
+            visit.visitor = await self._known(knock.secret)
+        visit.name = visit.visitor.name if visit.visitor else ""
+        if not knock.method.rule.anonymous:
+            # A method for services only is refused here, before anybody behind is asked.
+            require(_caller(visit.visitor), knock.method.path, knock.method.rule)
 
     async def _known(self, secret: str) -> Visitor:
         if not secret:
