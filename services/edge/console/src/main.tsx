@@ -14,6 +14,7 @@ import { hasCode, isTransient } from "./platform/errors";
 import { NoticesProvider } from "./ui/Notices";
 import { applyTheme } from "./ui/theme";
 
+const ASK_AGAIN = 10_000;
 const CALLER = "EdgeService/GetCaller";
 
 function start(root: HTMLElement): void {
@@ -30,7 +31,13 @@ function start(root: HTMLElement): void {
     }),
     defaultOptions: {
       // The stream says when an answer is stale. The server may be on this very machine, so "offline" means nothing.
-      queries: { staleTime: 60_000, networkMode: "always", retry: (failures, error) => failures < 2 && isTransient(error) },
+      queries: {
+        staleTime: 60_000,
+        networkMode: "always",
+        retry: (failures, error) => failures < 2 && isTransient(error),
+        // A service that comes back says nothing: ask until it answers.
+        refetchInterval: (query) => (query.state.status === "error" && isTransient(query.state.error) ? ASK_AGAIN : false),
+      },
       mutations: { networkMode: "always" },
     },
   });

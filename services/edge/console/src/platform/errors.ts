@@ -45,7 +45,7 @@ export function hasCode(error: unknown, code: Code): boolean {
 
 /** True if the same call may well succeed in a moment and a repeat does no harm. */
 export function isTransient(error: unknown): boolean {
-  return TRANSIENT.has(asConnectError(error).code);
+  return error != null && TRANSIENT.has(asConnectError(error).code);
 }
 
 /** Errors of fetch itself (no network, connection refused) count as UNAVAILABLE. */
