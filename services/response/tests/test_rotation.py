@@ -81,7 +81,9 @@ def test_handoffs_keep_their_wall_clock_time(rotation: Rotation, index: int) -> 
         assert wall.fold == 0
     else:
         # That time does not exist on that day: one second before, clocks showed an earlier time, now a later one.
-        planned = datetime.combine(rotation.starts_on + timedelta(days=index * rotation.unit.value * (rotation.length or 1)), rotation.handoff)
+        planned = datetime.combine(
+            rotation.starts_on + timedelta(days=index * rotation.unit.value * (rotation.length or 1)), rotation.handoff
+        )
         before = (instant - timedelta(seconds=1)).astimezone(zone).replace(tzinfo=None)
         assert before < planned < wall.replace(tzinfo=None)
 

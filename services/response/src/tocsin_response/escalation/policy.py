@@ -140,15 +140,15 @@ class Exhausted:
     """Everybody was asked, and nobody answered."""
 
 
-def chosen(name: str, policies: Mapping[str, Policy]) -> Policy:
-    """The policy with this name, or the platform's."""
-    return policies.get(name, PLATFORM_POLICY)
-
-
 def targets_of(escalation: Escalation) -> tuple[Target, ...]:
     """Every target that the coming decision may need to know the candidates of."""
     step, _ = _position_after(escalation) or (escalation.step, escalation.round)
-    wanted = (*escalation.policy.steps[escalation.step].targets, *escalation.policy.steps[step].targets, *escalation.policy.fallback, PLATFORM)
+    wanted = (
+        *escalation.policy.steps[escalation.step].targets,
+        *escalation.policy.steps[step].targets,
+        *escalation.policy.fallback,
+        PLATFORM,
+    )
     return tuple(dict.fromkeys(wanted))
 
 

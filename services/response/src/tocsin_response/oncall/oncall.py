@@ -87,9 +87,7 @@ class Oncall:
         await _schedule(tx, wish.schedule)
         if not await store.responder_exists(tx, wish.responder):
             raise ResponderNotFound(responder=wish.responder)
-        made = Override(
-            self._ids.new(), wish.schedule, wish.responder, starts_at, wish.ends_at, wish.created_by, now, wish.reason
-        )
+        made = Override(self._ids.new(), wish.schedule, wish.responder, starts_at, wish.ends_at, wish.created_by, now, wish.reason)
         await store.insert_override(tx, made)
         return made
 

@@ -23,9 +23,7 @@ class _ScheduleRow:
         if self.unit is None or self.length is None or self.starts_on is None or self.handoff_time is None or self.responders is None:
             return Schedule(self.name, None)
         unit = Unit[self.unit.upper()]
-        return Schedule(
-            self.name, Rotation(unit, self.length, self.starts_on, self.handoff_time, tuple(self.responders), self.time_zone)
-        )
+        return Schedule(self.name, Rotation(unit, self.length, self.starts_on, self.handoff_time, tuple(self.responders), self.time_zone))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,13 @@ def instant(field: str, given: Timestamp) -> datetime:
     return given.ToDatetime(UTC)
 
 
+def text(field: str, given: str) -> str:
+    """The text. Raises Invalid when it holds what the database cannot keep."""
+    if "\0" in given:
+        raise Invalid(field=field, detail="must not hold a NUL character")
+    return given
+
+
 def timestamp(at: datetime | None) -> Timestamp | None:
     """The instant as a message; None stays None."""
     if at is None:
@@ -31,12 +38,12 @@ def timestamp(at: datetime | None) -> Timestamp | None:
 
 def override_wish(request: pb.CreateOverrideRequest, created_by: str) -> OverrideWish:
     return OverrideWish(
-        schedule=request.schedule,
-        responder=request.responder,
+        schedule=text("schedule", request.schedule),
+        responder=text("responder", request.responder),
         starts_at=instant("starts_at", request.starts_at) if request.HasField("starts_at") else None,
         ends_at=instant("ends_at", request.ends_at),
         created_by=created_by,
-        reason=request.reason,
+        reason=text("reason", request.reason),
     )
 
 

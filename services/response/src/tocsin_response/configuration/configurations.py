@@ -1,0 +1,74 @@
+"""Makes the stored configuration like a given one, and says what changed."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from tocsin.configuration.v1.change_pb2 import Change
+from tocsin.response.v1.response_service_pb2 import Configuration
+
+from tocsin_chassis.configuration import changes
+from tocsin_chassis.grpc.errors import ManyInvalid
+from tocsin_chassis.postgres.database import Database, Tx
+from tocsin_kernel.clock import Clock
+from tocsin_response.configuration import store, wire
+from tocsin_response.configuration.checks import Reference, problems_of_references
+from tocsin_response.configuration.wire import Resources
+from tocsin_response.oncall.store import load_coming_overrides
+
+
+class Configurations:
+    """The configuration of response."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def apply(self, configuration: Configuration, *, dry_run: bool, prune: bool) -> list[Change]:
+        """All of it or nothing. Raises Invalid that names every field that is wrong."""
+        _refuse(wire.problems(configuration))
+        given = wire.resources(configuration)
+        async with self._database.transaction() as tx:
+            await store.lock(tx)
+            stored = await store.load(tx)
+            made = [change for kind in given for change in changes(kind, stored[kind], given[kind], prune)]
+            overridden = await _override_references(tx, self._clock.now())
+            _refuse(_broken([*wire.references(configuration), *overridden], stored, given, made))
+            if not dry_run:
+                await _carry_out(tx, given, made)
+        return made
+
+    async def export(self) -> Configuration:
+        """Everything; applying it changes nothing."""
+        async with self._database.transaction() as tx:
+            return wire.configuration_of(await store.load(tx))
+
+
+def _refuse(problems: list[tuple[str, str]]) -> None:
+    if problems:
+        raise ManyInvalid(problems)
+
+
+def _broken(references: Iterable[Reference], stored: Resources, given: Resources, made: list[Change]) -> list[tuple[str, str]]:
+    deleted: dict[str, set[str]] = {kind: set() for kind in given}
+    for change in made:
+        if change.action == Change.ACTION_DELETED:
+            deleted[change.kind].add(change.name)
+    kept = {kind: stored[kind].keys() | given[kind].keys() for kind in given}
+    return problems_of_references(references, kept, deleted)
+
+
+async def _override_references(tx: Tx, now: datetime) -> list[Reference]:
+    """Overrides that have not ended name responders too."""
+    overrides = await load_coming_overrides(tx, "", now)
+    return [
+        Reference("configuration.responders", f"an override of Schedule {override.schedule}", "Responder", override.responder)
+        for override in overrides
+    ]
+
+
+async def _carry_out(tx: Tx, given: Resources, made: list[Change]) -> None:
+    for change in made:
+        if change.action in (Change.ACTION_CREATED, Change.ACTION_UPDATED):
+            await store.save(tx, given[change.kind][change.name])
+        elif change.action == Change.ACTION_DELETED:
+            await store.delete(tx, change.kind, change.name)

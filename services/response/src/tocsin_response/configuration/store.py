@@ -1,0 +1,168 @@
+"""Configuration in the database."""
+
+from dataclasses import dataclass
+from datetime import date, time
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from psycopg.types.json import Jsonb
+from tocsin.response.v1.escalation_pb2 import EscalationPolicy, Fallback
+from tocsin.response.v1.oncall_pb2 import Responder, Rotation, Schedule, Team
+
+from tocsin_chassis.postgres.database import Tx
+from tocsin_response.configuration.wire import PLATFORM, Resources
+
+_UNITS = {Rotation.UNIT_DAILY: "daily", Rotation.UNIT_WEEKLY: "weekly"}
+_MESSAGE_UNITS = {word: unit for unit, word in _UNITS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _ResponderRow:
+    name: str
+    display_name: str
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class _TeamRow:
+    name: str
+    display_name: str
+    members: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _ScheduleRow:
+    name: str
+    display_name: str
+    time_zone: str
+    unit: str | None
+    length: int | None
+    starts_on: date | None
+    handoff_time: time | None
+    responders: list[str] | None
+
+    def to_proto(self) -> Schedule:
+        made = Schedule(name=self.name, display_name=self.display_name, time_zone=self.time_zone)
+        if self.unit is not None and self.starts_on is not None and self.handoff_time is not None:
+            made.rotation.unit = _MESSAGE_UNITS[self.unit]
+            made.rotation.length = self.length or 0
+            made.rotation.starts_on = self.starts_on.isoformat()
+            made.rotation.handoff_time = f"{self.handoff_time:%H:%M}"
+            made.rotation.responders.extend(self.responders or ())
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class _FallbackRow:
+    responders: list[str]
+
+
+async def lock(tx: Tx) -> None:
+    """One configuration is applied at a time, and nothing refers to it meanwhile."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('configuration:' || current_schema()))")
+
+
+async def load(tx: Tx) -> Resources:
+    """Everything, by kind and name."""
+    responders = await tx.many(_ResponderRow, "SELECT name, display_name, time_zone FROM responder")
+    teams = await tx.many(_TeamRow, "SELECT name, display_name, members FROM team")
+    schedules = await tx.many(
+        _ScheduleRow, "SELECT name, display_name, time_zone, unit, length, starts_on, handoff_time, responders FROM schedule"
+    )
+    policies = await tx.values(dict[str, Any], "SELECT definition FROM escalation_policy")
+    fallback = await tx.maybe(_FallbackRow, "SELECT responders FROM platform_fallback")
+    parsed = [json_format.ParseDict(definition, EscalationPolicy()) for definition in policies]
+    return {
+        "Responder": {row.name: Responder(name=row.name, display_name=row.display_name, time_zone=row.time_zone) for row in responders},
+        "Team": {row.name: Team(name=row.name, display_name=row.display_name, members=row.members) for row in teams},
+        "Schedule": {row.name: row.to_proto() for row in schedules},
+        "EscalationPolicy": {policy.name: policy for policy in parsed},
+        "Fallback": {PLATFORM: Fallback(responders=fallback.responders)} if fallback is not None else {},
+    }
+
+
+async def save(tx: Tx, resource: Message) -> None:
+    """Insert it, or replace the one with its name."""
+    match resource:
+        case Responder():
+            await _save_responder(tx, resource)
+        case Team():
+            await _save_team(tx, resource)
+        case Schedule():
+            await _save_schedule(tx, resource)
+        case EscalationPolicy():
+            await _save_policy(tx, resource)
+        case Fallback():
+            await _save_fallback(tx, resource)
+        case _:
+            raise TypeError(f"{type(resource).__name__} is not configuration of response")
+
+
+async def delete(tx: Tx, kind: str, name: str) -> None:
+    """Delete one resource. A schedule takes its overrides along."""
+    match kind:
+        case "Responder":
+            await tx.execute("DELETE FROM responder WHERE name = %s", (name,))
+        case "Team":
+            await tx.execute("DELETE FROM team WHERE name = %s", (name,))
+        case "Schedule":
+            await tx.execute("DELETE FROM schedule WHERE name = %s", (name,))
+        case "EscalationPolicy":
+            await tx.execute("DELETE FROM escalation_policy WHERE name = %s", (name,))
+        case "Fallback":
+            await tx.execute("DELETE FROM platform_fallback")
+        case _:
+            raise TypeError(f"{kind} is not configuration of response")
+
+
+async def _save_responder(tx: Tx, responder: Responder) -> None:
+    await tx.execute(
+        """INSERT INTO responder (name, display_name, time_zone) VALUES (%s, %s, %s)
+           ON CONFLICT (name) DO UPDATE SET display_name = excluded.display_name, time_zone = excluded.time_zone""",
+        (responder.name, responder.display_name, responder.time_zone),
+    )
+
+
+async def _save_team(tx: Tx, team: Team) -> None:
+    await tx.execute(
+        """INSERT INTO team (name, display_name, members) VALUES (%s, %s, %s)
+           ON CONFLICT (name) DO UPDATE SET display_name = excluded.display_name, members = excluded.members""",
+        (team.name, team.display_name, list(team.members)),
+    )
+
+
+async def _save_schedule(tx: Tx, schedule: Schedule) -> None:
+    await tx.execute(
+        """INSERT INTO schedule (name, display_name, time_zone, unit, length, starts_on, handoff_time, responders)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+           ON CONFLICT (name) DO UPDATE SET display_name = excluded.display_name, time_zone = excluded.time_zone, unit = excluded.unit,
+               length = excluded.length, starts_on = excluded.starts_on, handoff_time = excluded.handoff_time,
+               responders = excluded.responders""",
+        (schedule.name, schedule.display_name, schedule.time_zone, *_rotation_columns(schedule)),
+    )
+
+
+def _rotation_columns(schedule: Schedule) -> tuple[object, ...]:
+    """The columns from unit to responders."""
+    if not schedule.HasField("rotation"):
+        return (None,) * 5
+    rotation = schedule.rotation
+    handoff = time.fromisoformat(rotation.handoff_time)
+    return (_UNITS[rotation.unit], rotation.length, date.fromisoformat(rotation.starts_on), handoff, list(rotation.responders))
+
+
+async def _save_policy(tx: Tx, policy: EscalationPolicy) -> None:
+    definition = json_format.MessageToDict(policy, preserving_proto_field_name=True)
+    await tx.execute(
+        """INSERT INTO escalation_policy (name, definition) VALUES (%s, %s)
+           ON CONFLICT (name) DO UPDATE SET definition = excluded.definition""",
+        (policy.name, Jsonb(definition)),
+    )
+
+
+async def _save_fallback(tx: Tx, fallback: Fallback) -> None:
+    await tx.execute(
+        "INSERT INTO platform_fallback (responders) VALUES (%s) ON CONFLICT (id) DO UPDATE SET responders = excluded.responders",
+        (list(fallback.responders),),
+    )

@@ -1,0 +1,195 @@
+"""Escalations, summonses and the newest that was heard of each incident, in the database."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from tocsin_chassis.postgres.database import Tx
+from tocsin_response.escalation import snapshot
+from tocsin_response.escalation.policy import Escalation, State
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentCopy:
+    """The newest that was heard of an incident: its protobuf bytes, and its version."""
+
+    version: int
+    incident: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Summons:
+    """One request to one responder."""
+
+    id: str
+    escalation_id: str
+    responder: str
+    step: int
+    round: int
+    reason: str
+    explanation: str
+    at: datetime
+    late_by: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A due escalation, the newest that was heard of its incident, and the trace it began in."""
+
+    escalation: Escalation
+    incident: bytes
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class _EscalationRow:
+    id: str
+    incident_id: str
+    policy: dict[str, Any]
+    state: str
+    step: int
+    round: int
+    due_at: datetime | None
+    started_at: datetime
+    stop_reason: str
+    version: int
+    opened_version: int
+    about_gap: bool
+
+    def to_domain(self) -> Escalation:
+        return Escalation(
+            id=self.id,
+            incident_id=self.incident_id,
+            policy=snapshot.from_plain(self.policy),
+            state=State(self.state),
+            step=self.step,
+            round=self.round,
+            due_at=self.due_at,
+            started_at=self.started_at,
+            stop_reason=self.stop_reason,
+            version=self.version,
+            opened_version=self.opened_version,
+            about_gap=self.about_gap,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _ClaimedRow(_EscalationRow):
+    incident: bytes
+    traceparent: str
+
+
+async def remember_incident(tx: Tx, incident_id: str, version: int, incident: bytes) -> IncidentCopy:
+    """Keep this if it is newer than what is known; returns the newest. Locks it for the rest of the transaction."""
+    await tx.execute(
+        """INSERT INTO incident_copy (id, version, incident) VALUES (%s, %s, %s)
+           ON CONFLICT (id) DO UPDATE SET version = excluded.version, incident = excluded.incident
+           WHERE incident_copy.version < excluded.version""",
+        (incident_id, version, incident),
+    )
+    return await tx.one(IncidentCopy, "SELECT version, incident FROM incident_copy WHERE id = %s FOR UPDATE", (incident_id,))
+
+
+async def load_policy(tx: Tx, name: str) -> dict[str, Any] | None:
+    """The definition of the policy with this name."""
+    return await tx.value(dict[str, Any], "SELECT definition FROM escalation_policy WHERE name = %s", (name,))
+
+
+async def load_latest(tx: Tx, incident_id: str) -> Escalation | None:
+    """The latest escalation of an incident, locked for the rest of the transaction."""
+    row = await tx.maybe(
+        _EscalationRow,
+        """SELECT id::text, incident_id::text, policy, state, step, round, due_at, started_at, stop_reason, version, opened_version,
+                  about_gap
+           FROM escalation WHERE incident_id = %s ORDER BY opened_version DESC LIMIT 1 FOR UPDATE""",
+        (incident_id,),
+    )
+    return row.to_domain() if row is not None else None
+
+
+async def claim_due(tx: Tx, now: datetime, limit: int) -> list[Claimed]:
+    """Escalations whose time is up, the longest overdue first, which no other process is at."""
+    rows = await tx.many(
+        _ClaimedRow,
+        """SELECT e.id::text, e.incident_id::text, e.policy, e.state, e.step, e.round, e.due_at, e.started_at, e.stop_reason, e.version,
+                  e.opened_version, e.about_gap, e.traceparent, i.incident
+           FROM escalation AS e JOIN incident_copy AS i ON i.id = e.incident_id
+           WHERE e.state = 'RUNNING' AND e.due_at <= %s ORDER BY e.due_at LIMIT %s FOR UPDATE OF e SKIP LOCKED""",
+        (now, limit),
+    )
+    return [Claimed(row.to_domain(), row.incident, row.traceparent) for row in rows]
+
+
+async def insert_escalation(tx: Tx, escalation: Escalation, traceparent: str) -> None:
+    await tx.execute(
+        """INSERT INTO escalation (id, incident_id, policy, state, step, round, due_at, started_at, stop_reason, version, opened_version,
+                                   about_gap, traceparent)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+        (
+            escalation.id,
+            escalation.incident_id,
+            Jsonb(snapshot.to_plain(escalation.policy)),
+            escalation.state.value,
+            escalation.step,
+            escalation.round,
+            escalation.due_at,
+            escalation.started_at,
+            escalation.stop_reason,
+            escalation.version,
+            escalation.opened_version,
+            escalation.about_gap,
+            traceparent,
+        ),
+    )
+
+
+async def update_escalation(tx: Tx, escalation: Escalation) -> None:
+    """Write what an escalation's decisions can change."""
+    await tx.execute(
+        "UPDATE escalation SET state = %s, step = %s, round = %s, due_at = %s, stop_reason = %s, version = %s WHERE id = %s",
+        (
+            escalation.state.value,
+            escalation.step,
+            escalation.round,
+            escalation.due_at,
+            escalation.stop_reason,
+            escalation.version,
+            escalation.id,
+        ),
+    )
+
+
+async def insert_summonses(tx: Tx, summonses: Iterable[Summons]) -> None:
+    await tx.execute_many(
+        """INSERT INTO summons (id, escalation_id, responder, step, round, reason, explanation, at, late_by)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+        [
+            (one.id, one.escalation_id, one.responder, one.step, one.round, one.reason, one.explanation, one.at, one.late_by)
+            for one in summonses
+        ],
+    )
+
+
+async def list_escalations(tx: Tx, incident_id: str) -> list[Escalation]:
+    """The escalations of an incident, newest first."""
+    rows = await tx.many(
+        _EscalationRow,
+        """SELECT id::text, incident_id::text, policy, state, step, round, due_at, started_at, stop_reason, version, opened_version,
+                  about_gap
+           FROM escalation WHERE incident_id = %s ORDER BY opened_version DESC""",
+        (incident_id,),
+    )
+    return [row.to_domain() for row in rows]
+
+
+async def list_summonses(tx: Tx, escalation_ids: list[str]) -> list[Summons]:
+    """The summonses of these escalations, newest first."""
+    return await tx.many(
+        Summons,
+        """SELECT id::text, escalation_id::text, responder, step, round, reason, explanation, at, late_by FROM summons
+           WHERE escalation_id = ANY(%s::uuid[]) ORDER BY at DESC, round DESC, step DESC, id DESC""",
+        (escalation_ids,),
+    )

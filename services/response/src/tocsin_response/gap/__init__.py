@@ -1,0 +1,1 @@
+"""Coverage gaps, and the alerts about them."""
