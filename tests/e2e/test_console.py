@@ -41,5 +41,6 @@ async def test_sign_in_see_a_new_incident_without_reload_and_take_it(up, page):
     await page.get_by_role("button", name=re.compile("Acknowledge")).first.click()
     await expect(page.get_by_text(re.compile("Acknowledged", re.IGNORECASE)).first).to_be_visible(timeout=10_000)
     await page.get_by_role("button", name=re.compile("Resolve")).first.click()
+    await page.get_by_role("dialog").get_by_role("button", name="Resolve").click()
     await expect(page.get_by_text(re.compile("Resolved", re.IGNORECASE)).first).to_be_visible(timeout=10_000)
     assert not problems
