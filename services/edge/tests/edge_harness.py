@@ -1,5 +1,6 @@
 """The edge on real servers, with stand-ins behind it that speak the services' contracts and verify the edge's tokens."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ class Behind(
     callers: list[Caller] = field(default_factory=list)
     reports: list[Any] = field(default_factory=list)
     replies: list[str] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    given_up: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def ListIncidents(self, request: Any, context: Any) -> Any:
         self.callers.append(caller())
@@ -65,6 +68,14 @@ class Behind(
 
     async def GetIncident(self, request: Any, context: Any) -> Any:
         raise IncidentNotFound(incident=request.incident_id)
+
+    async def ListServices(self, request: Any, context: Any) -> Any:
+        """Takes for ever."""
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.given_up.set()
 
     async def ApplyConfiguration(self, request: Any, context: Any) -> Any:
         self.callers.append(caller())

@@ -260,3 +260,17 @@ async def test_stopping_does_not_wait_for_watchers(world: World, tmp_path: Path)
             with pytest.raises(aio.AioRpcError) as sent_away:
                 await watch.read()
             assert sent_away.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_caller_that_gives_up_cancels_what_it_asked_for(door: Edge) -> None:
+    call = door.service(TRIAGE).ListServices(triage_service_pb2.ListServicesRequest(), metadata=bearer(ADMIN_KEY), timeout=30)
+    await door.world.eventually(lambda: asyncio.wait_for(door.behind.asked.wait(), 5))
+    call.cancel()
+    await asyncio.wait_for(door.behind.given_up.wait(), 5)
+
+
+async def test_the_callers_deadline_holds_behind_the_door_too(door: Edge) -> None:
+    with pytest.raises(aio.AioRpcError) as late:
+        await door.service(TRIAGE).ListServices(triage_service_pb2.ListServicesRequest(), metadata=bearer(ADMIN_KEY), timeout=0.5)
+    assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await asyncio.wait_for(door.behind.given_up.wait(), 5)
