@@ -111,6 +111,7 @@ class Edge:
     world: World
     app: App
     behind: Behind
+    server: GrpcServer
     http: httpx.AsyncClient
     channel: aio.Channel
 
@@ -173,7 +174,7 @@ async def running_edge(world: World, folder: Path, *, spans: bool = True) -> Asy
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{http_port}", timeout=10) as http,
             aio.insecure_channel(f"127.0.0.1:{app.port}") as channel,
         ):
-            yield Edge(world, app, behind, http, channel)
+            yield Edge(world, app, behind, server, http, channel)
     finally:
         await server.stop(0)
 

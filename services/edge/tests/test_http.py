@@ -63,6 +63,14 @@ async def test_bad_reports_are_refused_in_words(door: Edge, path: str, content: 
     assert ("retry-after" in answer.headers) == (status == 503)
 
 
+async def test_a_monitor_is_told_to_repeat_while_detection_is_down(door: Edge) -> None:
+    await door.server.stop(0)
+    answer = await door.http.post("/webhook/right", content=b"{}")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    page = await door.http.post("/a/secret")
+    assert page.status_code == 503 and "Nothing happened" in page.text and "Try again" in page.text
+
+
 async def test_opening_a_reply_link_changes_nothing_and_its_button_answers_once(door: Edge) -> None:
     page = await door.http.get("/a/secret")
     assert page.status_code == 200 and 'method="post"' in page.text and "&lt;script&gt;" in page.text and "<script" not in page.text
