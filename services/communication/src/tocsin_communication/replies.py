@@ -1,10 +1,10 @@
 """Answers of responders: the links in pages."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tocsin.communication.v1.events_pb2 import ReplyReceived
 from tocsin.triage.v1.triage_service_pb2 import AcknowledgeIncidentRequest
-from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceAsyncStub
 
 from tocsin_chassis.postgres.database import Database
 from tocsin_chassis.telemetry import name_incident
@@ -14,6 +14,9 @@ from tocsin_communication.links import fingerprint
 from tocsin_communication.page import Page
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import Conflict, NotFound
+
+if TYPE_CHECKING:  # the name is in the stubs only
+    from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceAsyncStub
 
 ACKNOWLEDGE = "ACKNOWLEDGE"
 
@@ -48,7 +51,7 @@ class Reply:
 class Replies:
     """Takes answers. The incident is acknowledged before a link counts as used: what is lost between the two can be repeated."""
 
-    def __init__(self, database: Database, clock: Clock, triage: TriageServiceAsyncStub) -> None:
+    def __init__(self, database: Database, clock: Clock, triage: "TriageServiceAsyncStub") -> None:
         self._database = database
         self._clock = clock
         self._triage = triage

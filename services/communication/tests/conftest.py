@@ -1,0 +1,132 @@
+"""The outside world of communication: a mail server and a web server that speak the real protocols and do what they are told."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any
+
+import pytest_asyncio
+from aiosmtpd.smtp import SMTP
+
+
+class _Smtp(SMTP):
+    """A server that can be told to drop the line as soon as it has a whole message."""
+
+    def __init__(self, outside: "MailServerDouble", **options: Any) -> None:
+        self.outside = outside
+        super().__init__(outside, **options)
+
+
+@dataclass
+class MailServerDouble:
+    """Real SMTP. `answers` holds what the next messages meet: a reply, "hang" or "drop" (after the message was taken)."""
+
+    answers: list[str] = field(default_factory=list)
+    mails: list[EmailMessage] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"smtp://127.0.0.1:{self.port}?starttls=never"
+
+    async def handle_RCPT(self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+        if self.answers and self.answers[0].startswith("rcpt "):
+            return self.answers.pop(0).removeprefix("rcpt ")
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:
+        answer = self.answers.pop(0) if self.answers else "250 2.0.0 queued as 42"
+        if answer[:1] not in "45":
+            self.mails.append(message_from_bytes(envelope.content, policy=default))
+        if answer == "drop":
+            server.transport.abort()
+            return "250 nobody hears this"
+        if answer == "hang":
+            await asyncio.Event().wait()
+        return answer
+
+
+@dataclass
+class Request:
+    """One POST as it arrived."""
+
+    path: str
+    headers: dict[str, str]
+    raw: bytes
+
+    @property
+    def body(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.raw)
+        return parsed
+
+
+@dataclass
+class WebServerDouble:
+    """Real HTTP/1.1. `answers` holds what the next requests meet: a status line with headers, "hang", or "drop" (once it was read)."""
+
+    answers: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    connections: int = 0
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hook"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while await self._answer(reader, writer):
+                pass
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+        raw = await reader.readexactly(int(headers["content-length"]))
+        self.requests.append(Request(head[0].split()[1], headers, raw))
+        answer = self.answers.pop(0) if self.answers else "200 OK"
+        if answer == "drop":
+            writer.transport.abort()
+            return False
+        if answer == "hang":
+            await asyncio.Event().wait()
+        writer.write(f"HTTP/1.1 {answer}\r\ncontent-length: 0\r\n\r\n".encode())
+        await writer.drain()
+        return True
+
+
+@pytest_asyncio.fixture
+async def mail_server() -> AsyncIterator[MailServerDouble]:
+    double = MailServerDouble()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Smtp(double, loop=loop), "127.0.0.1", 0)
+    double.port = server.sockets[0].getsockname()[1]
+    yield double
+    server.close()
+
+
+@pytest_asyncio.fixture
+async def web_server() -> AsyncIterator[WebServerDouble]:
+    double = WebServerDouble()
+    tasks: set[asyncio.Task[None]] = set()
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(double.serve(reader, writer))
+        tasks.add(task)
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    double.port = server.sockets[0].getsockname()[1]
+    yield double
+    server.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
