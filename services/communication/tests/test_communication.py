@@ -1,0 +1,368 @@
+"""Communication on real servers: what it hears, what leaves, what it tells."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import pytest
+import pytest_asyncio
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from tocsin.access.v1.access_pb2 import Role
+from tocsin.communication.v1 import communication_service_pb2 as pb
+from tocsin.communication.v1.communication_service_pb2_grpc import CommunicationServiceStub
+from tocsin.communication.v1.events_pb2 import PageCancelled, PageDelivered, PageFailed, PageSent, ReplyReceived
+from tocsin.communication.v1.page_pb2 import Configuration, ContactMethod, Page
+from tocsin.configuration.v1.change_pb2 import Change
+from tocsin.response.v1.escalation_pb2 import Summons
+from tocsin.response.v1.events_pb2 import EscalationExhausted, ResponderSummoned
+from tocsin.triage.v1 import triage_service_pb2 as triage_pb
+from tocsin.triage.v1.events_pb2 import IncidentAcknowledged, IncidentReopened, IncidentResolved
+from tocsin.triage.v1.incident_pb2 import Incident
+from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceStub
+
+from tocsin_chassis.grpc.caller import Caller
+from tocsin_communication import sender as sending
+from tocsin_communication.app import communication
+from tocsin_communication.settings import CommunicationSettings
+from tocsin_kernel.ids import uuid7
+from tocsin_triage.app import triage
+from tocsin_triage.settings import TriageSettings
+
+MANAGER = Caller("maria", Role.ROLE_MANAGER)
+EDGE = Caller("edge", service="edge")
+
+
+class House:
+    """Communication and triage, running, and the outside world."""
+
+    def __init__(self, world: Any, app: Any, triage_app: Any, mail_server: Any, web_server: Any) -> None:
+        self.world = world
+        self.mails = mail_server.mails
+        self.mail_server = mail_server
+        self.web_server = web_server
+        self.api = world.stub(CommunicationServiceStub, app, MANAGER)
+        self.edge = world.stub(CommunicationServiceStub, app, EDGE)
+        self.triage = world.stub(TriageServiceStub, triage_app, MANAGER)
+        self.number = 0
+
+    async def reachable(self, *methods: ContactMethod) -> None:
+        """Configure contact methods."""
+        await self.api.ApplyConfiguration(pb.ApplyConfigurationRequest(configuration=Configuration(contact_methods=methods)))
+
+    def incident(self, state: int = Incident.STATE_OPEN, version: int = 1, **fields: Any) -> Incident:
+        """An incident as triage would tell of it."""
+        return Incident(
+            **{"id": "0199f0a0-0000-7000-8000-00000000000a", "number": 7, "title": "Checkout fails", **fields},
+            state=state,
+            version=version,
+            severity=2,
+            service="checkout",
+            opened_at=self._instant(),
+        )
+
+    def _instant(self) -> Timestamp:
+        made = Timestamp()
+        made.FromDatetime(self.world.clock.now())
+        return made
+
+    async def summon(self, responder: str, incident: Incident) -> None:
+        """Response summons somebody."""
+        summons = Summons(id=str(uuid7()), responder=responder, reason="STEP_STARTED", explanation="step 1: on call", at=self._instant())
+        await self.world.publish(ResponderSummoned(summons=summons, incident=incident), incident.id)
+
+    async def pages(self, **wanted: Any) -> list[Page]:
+        """Pages with these fields, newest first."""
+        found = (await self.api.ListPages(pb.ListPagesRequest(page_size=500))).pages
+        return [page for page in found if all(getattr(page, name) == value for name, value in wanted.items())]
+
+    async def expect(self, count: int = 1, **wanted: Any) -> list[Page]:
+        """Wait for so many pages with these fields."""
+        found: list[Page] = []
+
+        async def there() -> bool:
+            found[:] = await self.pages(**wanted)
+            return len(found) >= count
+
+        await self.world.eventually(there, 8.0, f"{count} pages with {wanted}")
+        assert len(found) == count
+        return found
+
+
+def email(name: str, **more: Any) -> ContactMethod:
+    return ContactMethod(name=f"{name}-mail", responder=name, kind=ContactMethod.KIND_EMAIL, address=f"{name}@example.test", **more)
+
+
+def hook(name: str, url: str) -> ContactMethod:
+    return ContactMethod(name=f"{name}-hook", responder=name, kind=ContactMethod.KIND_WEBHOOK, address=url)
+
+
+@pytest_asyncio.fixture
+async def house(world: Any, mail_server: Any, web_server: Any, tmp_path: Any) -> AsyncIterator[House]:
+    secret = tmp_path / "secret"
+    secret.write_text("whsec_dG9jc2luLXdlYmhvb2stc2VjcmV0LTI0")
+    async with world.running(triage(world.settings("triage", TriageSettings), clock=world.clock)) as triage_app:
+        settings = world.settings(
+            "communication",
+            CommunicationSettings,
+            smtp_url=mail_server.url,
+            email_from="tocsin@example.test",
+            public_url="https://tocsin.example.test",
+            webhook_secret_file=secret,
+            webhook_allow_private=True,
+            triage_address=f"127.0.0.1:{triage_app.port}",
+        )
+        async with world.running(communication(settings, clock=world.clock)) as app:
+            yield House(world, app, triage_app, mail_server, web_server)
+
+
+def link_of(mail: Any) -> str:
+    text: str = mail.get_body(("plain",)).get_content()
+    return next(word for word in text.split() if "/a/" in word).rpartition("/")[2]
+
+
+async def test_a_summons_reaches_the_responder_on_every_contact_method(house):
+    await house.reachable(email("alice"), hook("alice", house.web_server.url))
+    await house.summon("alice", house.incident())
+    sent = await house.world.facts(PageSent, 2)
+    delivered = await house.world.facts(PageDelivered, 1)
+    assert {fact.page.contact_method for fact in sent} == {"alice-mail", "alice-hook"}
+    assert delivered[0].page.contact_method == "alice-hook"
+    assert house.mails[0]["Subject"] == "[SEV2] #7 Checkout fails"
+    assert house.web_server.requests[0].body["incident"]["title"] == "Checkout fails"
+    page = (await house.expect(contact_method="alice-mail"))[0]
+    assert page.state == Page.STATE_SENT
+    assert page.reason == "step 1: on call"
+    assert page.attempts == 1
+
+
+async def test_a_responder_without_a_contact_method_is_never_silence(house):
+    await house.summon("nobody", house.incident())
+    failed = await house.world.facts(PageFailed)
+    assert failed[0].page.responder == "nobody"
+    assert failed[0].page.state_reason == "nobody has no contact method"
+    assert failed[0].page.state == Page.STATE_FAILED
+
+
+async def test_a_page_that_waits_is_dropped_when_somebody_takes_the_incident(house):
+    await house.reachable(email("alice", delay=Duration(seconds=60)))
+    await house.summon("alice", house.incident())
+    await house.expect(state=Page.STATE_PENDING)
+    incident = house.incident(Incident.STATE_ACKNOWLEDGED, 2, acknowledged_by="bob")
+    await house.world.publish(IncidentAcknowledged(incident=incident), incident.id, 2)
+    cancelled = await house.world.facts(PageCancelled)
+    assert cancelled[0].page.state_reason == "taken by bob"
+    house.world.clock.forward(timedelta(minutes=2))
+    await house.reachable(email("carol"))
+    await house.api.PageResponder(pb.PageResponderRequest(request_id="r", responder="carol", message="look"))
+    await house.expect(responder="carol", state=Page.STATE_SENT)
+    assert [mail["To"] for mail in house.mails] == ["carol@example.test"]
+
+
+async def test_a_delayed_page_goes_out_when_its_time_has_come(house):
+    await house.reachable(email("alice", delay=Duration(seconds=60)))
+    await house.summon("alice", house.incident())
+    await house.expect(state=Page.STATE_PENDING)
+    assert not house.mails
+    house.world.clock.forward(timedelta(seconds=60))
+    await house.expect(state=Page.STATE_SENT)
+
+
+async def test_a_summons_heard_after_the_end_wakes_nobody(house):
+    await house.reachable(email("alice"))
+    over = house.incident(Incident.STATE_RESOLVED, 2)
+    await house.world.publish(IncidentResolved(incident=over), over.id, 2)
+    await house.world.eventually(lambda: _heard(house, 0))
+    await house.summon("alice", house.incident())
+    cancelled = await house.world.facts(PageCancelled)
+    assert cancelled[0].page.state_reason == "the incident is resolved"
+    assert not house.mails
+
+
+async def _heard(house: House, pages: int) -> bool:
+    return len(await house.pages()) == pages
+
+
+async def test_whoever_was_told_is_told_who_took_it_and_that_it_is_over(house):
+    await house.reachable(email("alice"), email("bob"))
+    opened = house.incident()
+    await house.summon("alice", opened)
+    await house.summon("bob", opened)
+    await house.expect(2, kind=Page.KIND_SUMMONS, state=Page.STATE_SENT)
+    taken = Incident()
+    taken.CopyFrom(opened)
+    taken.MergeFrom(Incident(state=Incident.STATE_ACKNOWLEDGED, version=2, acknowledged_by="alice"))
+    await house.world.publish(IncidentAcknowledged(incident=taken), taken.id, 2)
+    told = await house.expect(kind=Page.KIND_TAKEN, state=Page.STATE_SENT)
+    assert told[0].responder == "bob"
+    over = Incident()
+    over.CopyFrom(taken)
+    over.MergeFrom(Incident(state=Incident.STATE_RESOLVED, version=3, resolve_reason="alerts ended"))
+    await house.world.publish(IncidentResolved(incident=over), over.id, 3)
+    await house.world.publish(IncidentAcknowledged(incident=taken), taken.id, 2)
+    ended = await house.expect(2, kind=Page.KIND_RESOLVED, state=Page.STATE_SENT)
+    assert {page.responder for page in ended} == {"alice", "bob"}
+    assert {mail["Subject"] for mail in house.mails} >= {"Taken by alice: #7 Checkout fails", "Resolved: #7 Checkout fails"}
+    again = Incident()
+    again.CopyFrom(over)
+    house.world.clock.forward(timedelta(minutes=5))
+    again.MergeFrom(Incident(state=Incident.STATE_OPEN, version=4, opened_at=house._instant()))
+    await house.world.publish(IncidentReopened(incident=again), again.id, 4)
+    await house.summon("bob", again)
+    await house.expect(3, kind=Page.KIND_SUMMONS, state=Page.STATE_SENT)
+    assert len(await house.pages(kind=Page.KIND_TAKEN)) == 1
+
+
+async def test_a_summons_under_way_when_the_incident_is_taken_is_followed_by_who_took_it(house, monkeypatch):
+    monkeypatch.setattr(sending, "SEND_SECONDS", 1.0)
+    await house.reachable(hook("alice", house.web_server.url))
+    house.web_server.answers.append("hang")
+    opened = house.incident()
+    await house.summon("alice", opened)
+    await house.expect(state=Page.STATE_SENDING)
+    taken = Incident()
+    taken.CopyFrom(opened)
+    taken.MergeFrom(Incident(state=Incident.STATE_ACKNOWLEDGED, version=2, acknowledged_by="bob"))
+    await house.world.publish(IncidentAcknowledged(incident=taken), taken.id, 2)
+    await house.expect(kind=Page.KIND_TAKEN, state=Page.STATE_DELIVERED)
+
+
+async def test_a_page_whose_outcome_is_unknown_goes_out_again_and_says_so(house):
+    await house.reachable(email("alice"))
+    house.mail_server.answers.append("drop")
+    await house.summon("alice", house.incident())
+    await house.expect(state=Page.STATE_PENDING, attempts=1)
+    house.world.clock.forward(timedelta(seconds=1))
+    page = (await house.expect(state=Page.STATE_SENT))[0]
+    assert page.resent_after_unknown
+    first, second = house.mails
+    assert first["Message-ID"] == second["Message-ID"]
+    assert first["X-Tocsin-Resent"] is None
+    assert second["X-Tocsin-Resent"] == "unknown-outcome"
+    assert link_of(first) == link_of(second)
+
+
+async def test_an_attempt_that_a_dead_process_left_is_found_by_its_lease(house, world, mail_server, monkeypatch):
+    monkeypatch.setattr(sending, "LEASE", timedelta(seconds=0.5))
+    await house.reachable(hook("alice", house.web_server.url))
+    house.web_server.answers.append("hang")
+    await house.summon("alice", house.incident())
+    page = (await house.expect(state=Page.STATE_DELIVERED))[0]
+    assert page.resent_after_unknown
+    assert page.attempts == 2
+    assert [request.body["page"]["resent_after_unknown"] for request in house.web_server.requests] == [False, True]
+
+
+async def test_a_refusal_for_now_is_tried_again_and_one_for_ever_is_told(house):
+    await house.reachable(email("alice"), hook("alice", house.web_server.url))
+    house.mail_server.answers.append("451 4.3.0 busy")
+    house.web_server.answers.append("410 Gone")
+    await house.summon("alice", house.incident())
+    failed = await house.world.facts(PageFailed)
+    assert failed[0].page.state_reason == "HTTP 410"
+    await house.expect(state=Page.STATE_PENDING, attempts=1)
+    house.world.clock.forward(timedelta(seconds=1))
+    sent = (await house.expect(state=Page.STATE_SENT))[0]
+    assert not sent.resent_after_unknown
+    assert sent.attempts == 2
+
+
+async def test_a_provider_that_hangs_holds_up_only_its_own_pages(house):
+    await house.reachable(email("alice"), *(hook(f"r{number}", house.web_server.url) for number in range(20)))
+    house.web_server.answers.extend(["hang"] * 40)
+    for number in range(20):
+        await house.summon(f"r{number}", house.incident())
+    await house.expect(16, state=Page.STATE_SENDING)
+    await house.summon("alice", house.incident())
+    await house.expect(responder="alice", state=Page.STATE_SENT)
+    assert len(await house.pages(state=Page.STATE_PENDING)) == 4
+
+
+async def test_a_link_acknowledges_once(house):
+    await house.reachable(email("alice"))
+    declared = (await house.triage.DeclareIncident(triage_pb.DeclareIncidentRequest(request_id="d", title="Checkout fails"))).incident
+    await house.summon("alice", declared)
+    await house.expect(state=Page.STATE_SENT)
+    token = link_of(house.mails[0])
+    shown = await house.edge.GetReplyLink(pb.GetReplyLinkRequest(token=token))
+    assert (shown.effect, shown.used, shown.responder, shown.number) == ("Acknowledge", False, "alice", declared.number)
+    await house.edge.ReceiveReply(pb.ReceiveReplyRequest(token=token))
+    found = (await house.triage.GetIncident(triage_pb.GetIncidentRequest(incident_id=declared.id))).incident
+    assert (found.state, found.acknowledged_by) == (Incident.STATE_ACKNOWLEDGED, "alice")
+    assert (await house.world.facts(ReplyReceived))[0].responder == "alice"
+    assert (await house.edge.GetReplyLink(pb.GetReplyLinkRequest(token=token))).used
+    with pytest.raises(grpc.aio.AioRpcError, match="already") as refused:
+        await house.edge.ReceiveReply(pb.ReceiveReplyRequest(token=token))
+    assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_a_link_reopens_nothing_and_a_wrong_one_is_not_found(house):
+    await house.reachable(email("alice"))
+    declared = (await house.triage.DeclareIncident(triage_pb.DeclareIncidentRequest(request_id="d", title="Checkout fails"))).incident
+    await house.summon("alice", declared)
+    await house.expect(kind=Page.KIND_SUMMONS, state=Page.STATE_SENT)
+    await house.triage.ResolveIncident(triage_pb.ResolveIncidentRequest(request_id="x", incident_id=declared.id))
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await house.edge.ReceiveReply(pb.ReceiveReplyRequest(token=link_of(house.mails[0])))
+    assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    with pytest.raises(grpc.aio.AioRpcError) as unknown:
+        await house.edge.GetReplyLink(pb.GetReplyLinkRequest(token="x" * 43))
+    assert unknown.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_direct_page_is_made_once_for_a_request(house):
+    await house.reachable(email("alice"))
+    request = pb.PageResponderRequest(request_id="once", responder="alice", message="please look")
+    first = await house.api.PageResponder(request)
+    assert await house.api.PageResponder(request) == first
+    await house.expect(kind=Page.KIND_DIRECT, state=Page.STATE_SENT)
+    assert house.mails[0]["Subject"] == "maria asks: please look"
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await house.api.PageResponder(pb.PageResponderRequest(request_id="2", responder="nobody", message="x"))
+    assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_configuration_says_what_changes_and_round_trips(house):
+    apply = house.api.ApplyConfiguration
+    given = Configuration(contact_methods=[email("alice", delay=Duration(seconds=5)), email("bob")])
+    dry = await apply(pb.ApplyConfigurationRequest(configuration=given, dry_run=True))
+    assert [change.action for change in dry.changes] == [Change.ACTION_CREATED] * 2
+    assert not (await house.api.ExportConfiguration(pb.ExportConfigurationRequest())).configuration.contact_methods
+    await apply(pb.ApplyConfigurationRequest(configuration=given))
+    exported = (await house.api.ExportConfiguration(pb.ExportConfigurationRequest())).configuration
+    assert exported == given
+    again = await apply(pb.ApplyConfigurationRequest(configuration=exported))
+    assert {change.action for change in again.changes} == {Change.ACTION_UNCHANGED}
+    pruned = await apply(pb.ApplyConfigurationRequest(configuration=Configuration(contact_methods=[email("alice")]), prune=True))
+    assert [(change.name, change.action) for change in pruned.changes] == [
+        ("alice-mail", Change.ACTION_UPDATED),
+        ("bob-mail", Change.ACTION_DELETED),
+    ]
+    bad = ContactMethod(name="x", responder="x", kind=ContactMethod.KIND_EMAIL, address="nobody")
+    with pytest.raises(grpc.aio.AioRpcError, match=r"contact_methods\[0\]\.address"):
+        await apply(pb.ApplyConfigurationRequest(configuration=Configuration(contact_methods=[bad])))
+
+
+async def test_the_message_log_is_read_page_by_page(house):
+    await house.reachable(email("alice"))
+    for number in range(5):
+        await house.api.PageResponder(pb.PageResponderRequest(request_id=str(number), responder="alice", message=f"m{number}"))
+    seen, token = [], ""
+    while True:
+        answer = await house.api.ListPages(pb.ListPagesRequest(responder="alice", page_size=2, page_token=token))
+        seen += [page.id for page in answer.pages]
+        if not (token := answer.next_page_token):
+            break
+    assert len(seen) == len(set(seen)) == 5
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await house.api.ListPages(pb.ListPagesRequest(page_token="nonsense"))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_an_exhausted_escalation_does_no_harm(house):
+    await house.world.publish(EscalationExhausted(), "0199f0a0-0000-7000-8000-00000000000a")
+    await house.reachable(email("alice"))
+    await house.summon("alice", house.incident())
+    await asyncio.wait_for(house.world.facts(PageSent), 8.0)
