@@ -128,6 +128,36 @@ async def test_two_replicas_of_a_monitor_make_one_alert(platform: Platform) -> N
     assert len({fact.alert.id for fact in await platform.world.facts(AlertOpened, 40)}) == 40
 
 
+async def test_a_storm_of_overlapping_reports_loses_and_doubles_nothing(platform: Platform) -> None:
+    """Eight senders say, in different orders and at once, that thirty things begin and end."""
+
+    def batch(sender: int, turn: int) -> list[object]:
+        things = [(number * (2 * sender + 1) + turn * 5) % 30 for number in range(16)]
+        return [
+            {"key": f"t{thing}", "title": "x", "status": "resolved" if (thing + turn + sender) % 5 == 0 else "firing"} for thing in things
+        ]
+
+    async def sender(number: int) -> int:
+        return sum([(await platform.report("webhook", batch(number, turn))).accepted for turn in range(10)])
+
+    assert sum(await asyncio.gather(*(sender(number) for number in range(8)))) == 8 * 10 * 16
+    found = await platform.alerts(page_size=500)
+    opened = await platform.world.facts(AlertOpened, len(found))
+    assert {alert.id for alert in found} == {fact.alert.id for fact in opened} and len(found) < 500
+    still_open = [alert.fingerprint for alert in found if alert.state == Alert.STATE_OPEN]
+    assert len(still_open) == len(set(still_open))
+    ended = await platform.world.facts(AlertResolved, len(found) - len(still_open))
+    assert {fact.alert.id for fact in ended} == {alert.id for alert in found if alert.state == Alert.STATE_RESOLVED}
+
+
+async def test_large_and_small_reports_about_the_same_things_agree(platform: Platform) -> None:
+    alerts = [prometheus(platform.world, f"A{number}") for number in range(300)]
+    await asyncio.gather(*(platform.report("alertmanager", report) for report in (alerts, alerts[100:140], alerts[::-1], alerts[120:160])))
+    found = await platform.alerts(page_size=500)
+    assert len(found) == 300
+    assert sum(alert.occurrences for alert in found) == 680
+
+
 async def test_a_bad_alert_in_a_batch_is_refused_and_the_others_are_stored(platform: Platform) -> None:
     world = platform.world
     answer = await platform.report("alertmanager", [prometheus(world, "A"), {"labels": {"bad-name": "x"}}, prometheus(world, "B")])

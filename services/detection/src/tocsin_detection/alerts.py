@@ -1,5 +1,6 @@
 """What people and programs do with alerts: raise, resolve, look at; and the silent end that time brings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -7,12 +8,13 @@ from uuid import UUID
 from tocsin.detection.v1.alert_pb2 import Alert as AlertMessage
 
 from tocsin_chassis import paging
-from tocsin_chassis.postgres.database import Contended, Database, Tx
+from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.postgres.inbox import once
+from tocsin_chassis.telemetry import tracer
 from tocsin_detection import store
-from tocsin_detection.alert import Alert, end_silently, resolve_by_hand
+from tocsin_detection.alert import Alert, Decision, end_silently, resolve_by_hand
 from tocsin_detection.signal import Signal
-from tocsin_detection.signals import ATTEMPTS, ReportContended, observe_in, tell
+from tocsin_detection.signals import contending, observe_in, tell
 from tocsin_detection.wire import alert_message
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import NotFound
@@ -49,13 +51,11 @@ class Alerts:
 
     async def raise_alert(self, request_id: str, signal: Signal) -> AlertMessage:
         """The alert that the signal opened or joined; for a repeated request_id as it was the first time."""
-        for _ in range(ATTEMPTS):
-            try:
-                async with self._database.transaction() as tx:
-                    return await once(tx, "RaiseAlert", request_id, AlertMessage, lambda: self._raise(tx, signal))
-            except Contended:
-                continue
-        raise ReportContended()
+
+        async def raised(tx: Tx) -> AlertMessage:
+            return await once(tx, "RaiseAlert", request_id, AlertMessage, lambda: self._raise(tx, signal))
+
+        return await contending(self._database, raised)
 
     async def _raise(self, tx: Tx, signal: Signal) -> AlertMessage:
         decisions = await observe_in(tx, [signal], self._clock.now(), self._ids)
@@ -76,8 +76,7 @@ class Alerts:
         decision = resolve_by_hand(found, by, now)
         alert = decision.alert or found
         if not alert.open and found.open:
-            await store.update_alerts(tx, [alert])
-            await tell(tx, [decision], now)
+            await self._save(tx, [decision], now)
         return alert_message(alert)
 
     async def get(self, alert_id: str) -> tuple[Alert, list[store.LogEntry]]:
@@ -115,12 +114,15 @@ class Alerts:
     async def _end_some(self, now: datetime, heard_since: datetime) -> int:
         async with self._database.transaction() as tx:
             overdue = await store.lock_overdue_alerts(tx, now, heard_since, AT_ONCE)
-            decisions = [end_silently(alert, now) for alert in overdue]
-            ended = [decision.alert for decision in decisions if decision.alert is not None]
-            if ended:
-                await store.update_alerts(tx, ended)
-                await tell(tx, decisions, now)
+            if overdue:
+                # What time brings has no caller whose trace it could continue: it begins one.
+                with tracer.start_as_current_span("end alerts silently"):
+                    await self._save(tx, [end_silently(alert, now) for alert in overdue], now)
         return len(overdue)
+
+    async def _save(self, tx: Tx, decisions: Sequence[Decision], now: datetime) -> None:
+        await store.update_alerts(tx, [decision.alert for decision in decisions if decision.alert is not None])
+        await tell(tx, decisions, now)
 
 
 def page_start(token: str) -> tuple[datetime, str] | None:

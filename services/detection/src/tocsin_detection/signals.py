@@ -1,8 +1,9 @@
 """The use case of detection: a report comes in, and what it means for the alerts is decided and kept in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from prometheus_client import Counter
 
@@ -20,7 +21,9 @@ from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import Overloaded
 from tocsin_kernel.ids import Ids
 
-ATTEMPTS = 8
+ATTEMPTS = 3
+
+Result = TypeVar("Result")
 
 decided = Counter("tocsin_signals_total", "signals, by integration and by what they did to an alert", ["integration", "verdict"])
 refused = Counter("tocsin_signals_rejected_total", "parts of reports that were not valid", ["integration"])
@@ -77,22 +80,33 @@ class Signals:
         return Answered(intake.answer(report, outcome), len(report.signals), report.rejections)
 
     async def _observe(self, signals: Sequence[Signal], now: datetime) -> Sequence[Decision]:
-        """All in one transaction. Where another report opened one of the alerts first, everything is decided again."""
+        """All in one transaction."""
         if not signals:
             return ()
-        for _ in range(ATTEMPTS):
-            try:
-                async with self._database.transaction() as tx:
-                    return await observe_in(tx, signals, now, self._ids)
-            except Contended:
-                continue
-        raise ReportContended()
+
+        async def observe(tx: Tx) -> Sequence[Decision]:
+            return await observe_in(tx, signals, now, self._ids)
+
+        return await contending(self._database, observe)
+
+
+async def contending(database: Database, work: Callable[[Tx], Awaitable[Result]]) -> Result:
+    """Do `work` in a transaction, and once more where another one changed the same things meanwhile. Raises ReportContended."""
+    for _ in range(ATTEMPTS):
+        try:
+            async with database.transaction() as tx:
+                return await work(tx)
+        except Contended:
+            continue
+    raise ReportContended()
 
 
 async def observe_in(tx: Tx, signals: Sequence[Signal], now: datetime, ids: Ids) -> Sequence[Decision]:
     """Decide and save the signals of one integration. Raises Contended if the transaction must start again."""
     integration = signals[0].integration
-    existing = await store.lock_open_alerts(tx, integration, sorted({signal.fingerprint for signal in signals}))
+    fingerprints = list({signal.fingerprint for signal in signals})
+    await store.lock_things(tx, integration, fingerprints)
+    existing = await store.lock_open_alerts(tx, integration, fingerprints)
     outcome = decide(existing, signals, now, ids)
     if outcome.repeated:
         await store.count_repeats(tx, outcome.repeated)

@@ -9,6 +9,8 @@ from tocsin_chassis.postgres.database import Tx
 from tocsin_detection.alert import Alert
 from tocsin_detection.integration import Integration
 
+MOST_SINGLE_LOCKS = 256
+
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
@@ -31,8 +33,25 @@ class Wanted:
     limit: int
 
 
+async def lock_things(tx: Tx, integration: str, fingerprints: Sequence[str]) -> None:
+    """Let nobody else decide about these things until the transaction ends, whether alerts about them are open or not.
+
+    Taken in one order, so that overlapping reports wait for each other and never deadlock. A report about very many things locks
+    all of its integration instead, because the database has room for only so many locks.
+    """
+    if len(fingerprints) > MOST_SINGLE_LOCKS:
+        await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.' || %s, 1))", (integration,))
+        return
+    await tx.execute(
+        """SELECT pg_advisory_xact_lock_shared(hashtextextended(current_schema() || '.' || %s, 1)), pg_advisory_xact_lock(thing.key)
+           FROM (SELECT DISTINCT hashtextextended(current_schema() || '.' || %s || '/' || fingerprint, 2) AS key
+                 FROM unnest(%s::text[]) AS given (fingerprint) ORDER BY key) AS thing""",
+        (integration, integration, fingerprints),
+    )
+
+
 async def lock_open_alerts(tx: Tx, integration: str, fingerprints: Sequence[str]) -> list[Alert]:
-    """Lock the open alerts about these things. `fingerprints` are sorted, so that overlapping reports wait and never deadlock.
+    """Lock the open alerts about these things.
 
     One look-up in the index for each thing: asked for all at once, a planner without fresh statistics reads every open alert.
     """
