@@ -1,0 +1,1 @@
+"""Review: remembers what happened, and learns from it."""
