@@ -66,6 +66,7 @@ class App:
     _ticks: list[_Tick] = field(default_factory=list)
     _background: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = field(default_factory=list)
     _checks: list[tuple[str, Callable[[], Awaitable[object]]]] = field(default_factory=list)
+    _stopping: bool = False
 
     def serves(self, servicer: Any, add: Callable[[Any, Any], None], descriptor: ServiceDescriptor) -> "App":
         """Serve a gRPC service."""
@@ -122,9 +123,8 @@ class App:
             yield self
         finally:
             await server.stop(STOP_GRACE_SECONDS)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            self._stopping = True
+            await _end(tasks)
 
     async def run_until_signal(self) -> None:
         """Run until SIGTERM or SIGINT."""
@@ -137,7 +137,7 @@ class App:
             log.info("%s stops", self.name)
 
     async def _restarted(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        while True:
+        while not self._stopping:
             try:
                 await run()
             except asyncio.CancelledError:
@@ -171,3 +171,12 @@ class App:
                 was_healthy = not failed
             await server.report(not failed)
             await asyncio.sleep(HEALTH_SECONDS)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel, and cancel again what went on: a library can swallow a cancellation, or turn it into another error."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=1.0)

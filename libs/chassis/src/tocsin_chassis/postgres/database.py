@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from tocsin_chassis.postgres import outbox
 from tocsin_kernel.clock import FollowingClock
-from tocsin_kernel.errors import Overloaded, Stale, Unavailable
+from tocsin_kernel.errors import Invalid, Overloaded, Stale, Unavailable
 from tocsin_kernel.ids import Ids, RandomIds
 
 Row = TypeVar("Row")
@@ -31,6 +31,13 @@ class DatabaseBusy(Overloaded):
 class DatabaseUnavailable(Unavailable):
     reason = "DATABASE_UNAVAILABLE"
     message = "the database does not answer; nothing was changed, try again"
+
+
+class UnstorableText(Invalid):
+    reason = "UNSTORABLE_TEXT"
+
+    def __init__(self) -> None:
+        super().__init__(field="request", detail="text may not hold the NUL character; remove it")
 
 
 class Contended(Stale):
@@ -134,9 +141,14 @@ class Database:
                         await outbox.insert(connection, tx._facts)
         except PoolTimeout as error:
             raise (DatabaseBusy() if self._saturated() else DatabaseUnavailable()) from error
-        except psycopg.errors.TransactionRollback as error:
-            raise Contended() from error
+        except psycopg.DataError as error:
+            if "NUL" in str(error):
+                raise UnstorableText() from error
+            raise
         except psycopg.OperationalError as error:
+            # Class 40: deadlock, serialization failure. The driver has a separate class for each, beside one another.
+            if (error.sqlstate or "").startswith("40"):
+                raise Contended() from error
             log.warning("the database connection failed", exc_info=True)
             raise DatabaseUnavailable() from error
         if tx._facts:
