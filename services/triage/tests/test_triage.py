@@ -1,6 +1,7 @@
 """Alerts in, incidents out, on real servers."""
 
 from datetime import timedelta
+from itertools import permutations
 from uuid import uuid4
 
 import grpc
@@ -23,7 +24,9 @@ from tocsin.triage.v1.incident_pb2 import Incident, Severity
 from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceStub
 
 from tocsin_chassis.grpc.caller import Caller
+from tocsin_kernel.ids import RandomIds
 from tocsin_triage.app import triage
+from tocsin_triage.placements import Placements
 from tocsin_triage.settings import TriageSettings
 
 ALICE = Caller("alice", Role.ROLE_MANAGER)
@@ -120,27 +123,40 @@ async def test_alerts_of_a_group_join_and_the_last_one_ends_it(world, alice):
 
 
 async def test_the_order_of_an_alerts_facts_does_not_matter(world, alice):
-    """Ended or changed before it opened, told twice: the same tables in the end."""
-    backwards, in_order = an_alert(name="Backwards"), an_alert(name="InOrder")
-    for alert in (backwards, in_order):
+    """Opened, changed, ended, in every order, each told twice: the same tables in the end."""
+    orders = list(permutations(range(3)))
+    for order in orders:
+        alert = an_alert(name=f"Order{order}")
         worse = later(alert)
         worse.sender_severity = "critical"
-        facts = [
-            (AlertOpened(alert=alert, reason="new"), 1),
-            (AlertChanged(alert=worse, reason="worse"), 2),
-            (AlertResolved(alert=later(worse, state=RESOLVED, resolve_reason="ENDED_SILENTLY")), 3),
-            (AlertOpened(alert=alert, reason="new"), 1),
-        ]
-        for fact, version in reversed(facts[:3]) if alert is backwards else facts:
-            await world.publish(fact, alert.id, version)
-    await world.facts(IncidentResolved, 2)
-    assert len(await world.facts(IncidentOpened, 2)) == 2
-    first, second = [
-        (incident.state, incident.severity, incident.alert_count, incident.version, incident.resolve_reason)
-        for incident in await incidents(alice)
-    ]
-    assert first == second
-    assert first == (Incident.STATE_RESOLVED, Severity.SEVERITY_SEV1, 1, 3, "its last open alert ended: ENDED_SILENTLY")
+        ended = later(worse, state=RESOLVED, resolve_reason="ENDED_SILENTLY")
+        facts = [AlertOpened(alert=alert), AlertChanged(alert=worse), AlertResolved(alert=ended)]
+        for index in (*order, *order):
+            await world.publish(facts[index], alert.id, facts[index].alert.version)
+    # What comes after all of them is handled after all of them.
+    await fire(world, an_alert(name="Last"))
+    await world.facts(IncidentOpened, len(orders) + 1)
+    found = [incident for incident in await incidents(alice) if "Last" not in incident.title]
+    shown = {(incident.state, incident.severity, incident.alert_count, incident.version, incident.resolve_reason) for incident in found}
+    assert len(found) == len(orders)
+    assert shown == {(Incident.STATE_RESOLVED, Severity.SEVERITY_SEV1, 1, 3, "its last open alert ended: ENDED_SILENTLY")}
+
+
+async def test_an_end_whose_opening_never_comes_is_forgotten(world, app, alice):
+    alert = an_alert()
+    await end(world, alert)
+    placements = Placements(app.database, world.clock, RandomIds())
+
+    async def remembered():
+        async with app.database.transaction() as tx:
+            return await tx.value(int, "SELECT count(*) FROM early_alert")
+
+    await world.eventually(remembered)
+    await placements.forget_early()
+    assert await remembered() == 1
+    world.clock.forward(timedelta(days=9))
+    await placements.forget_early()
+    assert await remembered() == 0
 
 
 async def test_two_replicas_open_one_incident_for_a_group(world, alice):
@@ -248,9 +264,10 @@ async def test_lists_are_paged_newest_first(alice):
     assert third.next_page_token == ""
     assert [incident.number for incident in await incidents(alice, service="shop")] == [numbers[1], numbers[3]]
     assert await incidents(alice, states=[Incident.STATE_RESOLVED]) == []
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await alice.ListIncidents(pb.ListIncidentsRequest(page_token="nonsense"))
-    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    for wrong in (pb.ListIncidentsRequest(page_token="nonsense"), pb.ListIncidentsRequest(states=[Incident.STATE_UNSPECIFIED])):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await alice.ListIncidents(wrong)
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_configuration_round_trips_and_says_what_changes(alice):

@@ -1,6 +1,6 @@
 """TriageService: requests become commands, answers become messages."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from tocsin.triage.v1 import triage_service_pb2 as pb
 from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceServicer
@@ -13,7 +13,7 @@ from tocsin_chassis.postgres.inbox import Reply, once
 from tocsin_kernel.errors import Invalid
 from tocsin_triage.configuring import Configuring
 from tocsin_triage.correlation import USUAL_SEVERITY
-from tocsin_triage.incident import Incident, Severity
+from tocsin_triage.incident import Incident, Severity, State
 from tocsin_triage.incidents import Declaration, Incidents, page_start
 from tocsin_triage.store import Wanted
 from tocsin_triage.wire import STATES_GIVEN, attached_message, incident_message, service_message, severity_of
@@ -79,7 +79,7 @@ class TriageApi(TriageServiceServicer):
 
     async def ListIncidents(self, request: pb.ListIncidentsRequest, context: Context) -> pb.ListIncidentsResponse:
         wanted = Wanted(
-            states=[STATES_GIVEN[state] for state in request.states if state in STATES_GIVEN],
+            states=_states(request.states),
             service=request.service,
             below=page_start(request.page_token),
             limit=paging.page_size(request.page_size),
@@ -114,3 +114,11 @@ def _who(field: str, named: str) -> str:
     if not named and acting.service:
         raise Invalid(field=field, detail=f"{acting.service} must say which responder it acts for")
     return named or acting.name
+
+
+def _states(given: Sequence[int]) -> list[State]:
+    known: Mapping[int, State] = {int(number): state for number, state in STATES_GIVEN.items()}
+    for index, number in enumerate(given):
+        if number not in known:
+            raise Invalid(field=f"states[{index}]", detail="there is no such state; leave the list empty for any")
+    return [known[number] for number in given]

@@ -199,7 +199,7 @@ async def update_incident(tx: Tx, incident: Incident) -> None:
 
 async def serialize_alert(tx: Tx, alert_id: str) -> None:
     """Nobody else handles facts about this alert until the transaction ends."""
-    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (alert_id,))
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('alert:' || %s::text, 0))", (alert_id,))
 
 
 async def placement_of(tx: Tx, alert_id: str) -> Placement | None:
