@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+
 from tocsin_testkit.installation import free_ports
 from tocsin_testkit.scenario import Caller
 from tocsin_testkit.world import eventually
