@@ -1,5 +1,6 @@
 """The laws of rotations and schedules, in many zones and over changes of the clocks."""
 
+import itertools
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -48,7 +49,7 @@ def test_shifts_cover_the_range_without_gap_or_overlap(rotation: Rotation, since
     until = since + timedelta(hours=hours)
     duties = shifts(schedule, known, since, until)
     assert (duties[0].since, duties[-1].until) == (since, until)
-    for left, right in zip(duties, duties[1:], strict=False):
+    for left, right in itertools.pairwise(duties):
         assert left.until == right.since
         assert left.responder != right.responder
     at = since + timedelta(seconds=data.draw(st.integers(0, hours * 3600 - 1)))

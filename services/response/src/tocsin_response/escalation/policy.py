@@ -143,13 +143,8 @@ class Exhausted:
 def targets_of(escalation: Escalation) -> tuple[Target, ...]:
     """Every target that the coming decision may need to know the candidates of."""
     step, _ = _position_after(escalation) or (escalation.step, escalation.round)
-    wanted = (
-        *escalation.policy.steps[escalation.step].targets,
-        *escalation.policy.steps[step].targets,
-        *escalation.policy.fallback,
-        PLATFORM,
-    )
-    return tuple(dict.fromkeys(wanted))
+    steps = escalation.policy.steps
+    return tuple(dict.fromkeys((*steps[escalation.step].targets, *steps[step].targets, *escalation.policy.fallback, PLATFORM)))
 
 
 def start(escalation: Escalation, wanted: str, roster: Roster, now: datetime) -> Decision[Escalation]:
