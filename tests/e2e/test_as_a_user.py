@@ -37,7 +37,7 @@ def post(up, kind, body, key=None):
 
 
 def find(up, title):
-    return [incident for incident in json.loads(tocsin(up, "incident", "list", "-o", "json"))["incidents"] if title in incident["title"]]
+    return [incident for incident in json.loads(tocsin(up, "incident", "list", "-o", "json")) if title in incident["title"]]
 
 
 async def incident_about(up, title, **wanted):
@@ -92,7 +92,7 @@ async def test_one_alert_is_one_trace_through_all_services(up):
     incident = await incident_about(up, "Traced")
 
     async def whole():
-        spans = json.loads(tocsin(up, "trace", str(incident["number"]), "-o", "json"))["spans"]
+        spans = json.loads(tocsin(up, "trace", str(incident["number"]), "-o", "json"))
         by_trace: dict[str, set[str]] = {}
         for span in spans:
             by_trace.setdefault(span["trace_id"], set()).add(span["service"])

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from tocsin_testkit.installation import free_ports
+from tocsin_standalone.ports import free_port
 from tocsin_testkit.scenario import Caller
 from tocsin_testkit.world import eventually
 
@@ -43,7 +43,7 @@ alerting:
     arguments = [
         f"--config.file={folder}/prometheus.yml",
         f"--storage.tsdb.path={folder}/data",
-        f"--web.listen-address=127.0.0.1:{free_ports(1)}",
+        f"--web.listen-address=127.0.0.1:{free_port()}",
     ]
     process = subprocess.Popen(
         ["prometheus", *arguments, "--rules.alert.resend-delay=2s"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

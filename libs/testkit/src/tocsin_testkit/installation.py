@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from tocsin_standalone.ports import free_port
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
@@ -58,7 +59,7 @@ def installation(
     with tempfile.TemporaryDirectory(prefix="tocsin-home-") as folder:
         Path(folder).chmod(0o755)
         where = home or Path(folder) / "home"
-        port = free_ports(3)
+        port = free_port(neighbours=2)
         (where / "connection.json").unlink(missing_ok=True)
         began = time.monotonic()
         log = Path(folder) / "up.log"
@@ -76,18 +77,3 @@ def installation(
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(STOP_SECONDS)
-
-
-def free_ports(count: int) -> int:
-    """The first of so many neighbouring loopback ports that are all free now."""
-    while True:
-        with contextlib.ExitStack() as stack:
-            first = stack.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                for offset in range(1, count):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port + offset))
-            except (OSError, OverflowError):
-                continue
-            return port

@@ -32,7 +32,7 @@ from tocsin_chassis.app import App
 from tocsin_chassis.grpc.caller import Caller
 from tocsin_kernel.ids import uuid7
 from tocsin_standalone.mailbox import Mail, Mailbox
-from tocsin_testkit.installation import free_ports
+from tocsin_standalone.ports import free_port
 from tocsin_testkit.world import World, eventually
 
 ADMIN = Caller("admin", Role.ROLE_ADMIN)
@@ -250,7 +250,7 @@ async def platform(world: World) -> AsyncIterator[Platform]:
     (folder / "webhook-secret").write_text("whsec_dGVzdC1zZWNyZXQtb2YtdGhpcy1zZXNzaW9u")
     (folder / "admin-key").write_text(f"tocsin_0badcafe.{'k' * 43}")
     (folder / "span-key").write_text("span-key-of-this-session")
-    public_url = f"http://127.0.0.1:{free_ports(1)}"
+    public_url = f"http://127.0.0.1:{free_port()}"
     async with AsyncExitStack() as stack:
         mails = await stack.enter_async_context(Mailbox())
         apps: dict[str, App] = {}

@@ -9,7 +9,8 @@ from tocsin_chassis.postgres.database import Tx
 STREAM_DAYS = 7
 DAYS_AHEAD = 3
 KEPT_DAYS = STREAM_DAYS + 1
-PARTITIONED = ("outbox", "inbox")
+# In the order in which a consumer's transaction touches them, so that the two never wait for each other.
+PARTITIONED = ("inbox", "outbox")
 
 
 async def maintain(tx: Tx, now: datetime) -> None:
