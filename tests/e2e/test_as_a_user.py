@@ -92,7 +92,7 @@ async def test_one_alert_is_one_trace_through_all_services(up):
     incident = await incident_about(up, "Traced")
 
     async def whole():
-        spans = json.loads(tocsin(up, "trace", str(incident["number"]), "-o", "json"))
+        spans = json.loads(tocsin(up, "trace", str(incident["number"]), "-o", "json"))["spans"]
         by_trace: dict[str, set[str]] = {}
         for span in spans:
             by_trace.setdefault(span["trace_id"], set()).add(span["service"])
