@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
@@ -84,6 +85,8 @@ class Rotation:
         return Shift(1, self.responders[0], since, None) if since <= at else None
 
 
+# Every question about a schedule asks for the same few handoffs.
+@lru_cache(maxsize=8192)
 def instant_of(wall: datetime, zone: ZoneInfo) -> datetime:
     """When clocks in `zone` show `wall`, in UTC: the first time if they do so twice, the first instant after the gap if they never do."""
     instant = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
