@@ -43,19 +43,23 @@ class Relay:
         """Publish for ever. Waits while another process holds the lock; starts again after a lost connection."""
         while True:
             try:
-                async with self._leadership() as connection:
-                    await self._publish_for_ever(connection)
+                async with self._leadership() as listener, await self._connect("outbox") as reader:
+                    await self._publish_for_ever(listener, reader)
             except (psycopg.Error, OSError) as error:
                 log.warning("the relay lost its database connection: %s", error)
             await asyncio.sleep(RETRY_SECONDS)
 
+    async def _connect(self, purpose: str) -> AsyncConnection[Any]:
+        """A connection of the relay's own: it neither waits for the pool nor pays for a transaction around each statement."""
+        name = f"tocsin-{self._database.service}-{purpose}"
+        return await AsyncConnection.connect(
+            self._database.url, autocommit=True, application_name=name, connect_timeout=3, options="-c timezone=UTC"
+        )
+
     @asynccontextmanager
     async def _leadership(self) -> AsyncIterator[AsyncConnection[Any]]:
-        """A connection of its own that holds the service's relay lock; the lock goes with the connection."""
-        connection = await AsyncConnection.connect(
-            self._database.url, autocommit=True, application_name=f"tocsin-{self._database.service}-relay", connect_timeout=3
-        )
-        async with connection:
+        """A connection that holds the service's relay lock; the lock goes with the connection."""
+        async with await self._connect("relay") as connection:
             while True:
                 cursor = await connection.execute("SELECT pg_try_advisory_lock(hashtext('relay:' || current_schema()))")
                 row = await cursor.fetchone()
@@ -75,16 +79,18 @@ class Relay:
         await connection.execute("SELECT pg_notify(%s, '')", (f"relay_{self._database.service}",))
         await asyncio.sleep(0.01)
 
-    async def _publish_for_ever(self, connection: AsyncConnection[Any]) -> None:
+    async def _publish_for_ever(self, listener: AsyncConnection[Any], reader: AsyncConnection[Any]) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._hear_other_processes(connection))
+            group.create_task(self._hear_other_processes(listener))
+            done: list[outbox.OutboxRow] = []
             while True:
                 self._database.facts_wait.clear()
-                rows = await self._read()
+                rows = await outbox.unpublished(reader, BATCH, done)
                 waiting.set(len(rows))
-                if rows and await self._publish(rows) < len(rows):
+                done = await self._publish(rows)
+                if len(done) < len(rows):
                     await asyncio.sleep(RETRY_SECONDS)
-                elif len(rows) < BATCH:
+                elif not rows:
                     await self._wait_for_facts()
 
     async def _hear_other_processes(self, connection: AsyncConnection[Any]) -> None:
@@ -97,19 +103,11 @@ class Relay:
         except TimeoutError:
             pass
 
-    async def _read(self) -> list[outbox.OutboxRow]:
-        async with self._database.transaction() as tx:
-            return await outbox.unpublished(tx.connection, BATCH)
-
-    async def _publish(self, rows: list[outbox.OutboxRow]) -> int:
-        """Publish all at once and mark those that were acknowledged; returns how many."""
+    async def _publish(self, rows: list[outbox.OutboxRow]) -> list[outbox.OutboxRow]:
+        """Publish all at once; returns those that were acknowledged."""
         outcomes = await asyncio.gather(*(self._publish_one(row) for row in rows))
-        done = [row for row, ok in zip(rows, outcomes, strict=True) if ok]
-        if done:
-            async with self._database.transaction() as tx:
-                await outbox.mark_published(tx.connection, done)
-            published.inc(len(done))
-        return len(done)
+        published.inc(sum(outcomes))
+        return [row for row, ok in zip(rows, outcomes, strict=True) if ok]
 
     async def _publish_one(self, row: outbox.OutboxRow) -> bool:
         headers = {ID: str(row.id), VERSION: str(row.version)}

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, TypeVar
@@ -21,6 +22,8 @@ Row = TypeVar("Row")
 Params = Sequence[object] | Mapping[str, object]
 
 log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 0.5
 
 
 class DatabaseBusy(Overloaded):
@@ -171,6 +174,25 @@ class Database:
         self.clock.follow(instant)
 
 
+class _Connection(AsyncConnection[Any]):
+    """A connection that knows when it was last used (monotonic seconds)."""
+
+    used_at = 0.0
+
+
+async def _check_if_idle(connection: AsyncConnection[Any]) -> None:
+    """Ask a connection that has not been used for a while whether it still works.
+
+    One that was just used needs no question before each transaction; if its server dies at that moment, the transaction fails
+    as it would in its middle, and is repeated by whoever began it.
+    """
+    assert isinstance(connection, _Connection)
+    now = time.monotonic()
+    if now - connection.used_at > IDLE_SECONDS:
+        await AsyncConnectionPool.check_connection(connection)
+    connection.used_at = now
+
+
 @asynccontextmanager
 async def postgres(
     url: str, service: str, *, clock: FollowingClock | None = None, ids: Ids | None = None, size: int = 8
@@ -178,6 +200,7 @@ async def postgres(
     """Open the pool; close it at the end. Waits for the database at first use, not here."""
     pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
         url,
+        connection_class=_Connection,
         min_size=1,
         max_size=size,
         open=False,
@@ -185,7 +208,7 @@ async def postgres(
         max_lifetime=1800,
         # The pool gives up for good after this; a service waits for its database for as long as it takes.
         reconnect_timeout=10 * 365 * 86400,
-        check=AsyncConnectionPool.check_connection,
+        check=_check_if_idle,
         kwargs={
             "application_name": f"tocsin-{service}",
             "connect_timeout": 3,

@@ -1,5 +1,6 @@
 """The outbox: facts wait here, in the state's own transaction, until they are published."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -45,25 +46,23 @@ async def insert(connection: AsyncConnection[Any], rows: list[OutboxRow]) -> Non
     )
 
 
-async def unpublished(connection: AsyncConnection[Any], limit: int) -> list[OutboxRow]:
-    """The oldest rows that are not marked as published. Read by state, never by position: a late commit has a lower id."""
+async def unpublished(connection: AsyncConnection[Any], limit: int, published: Sequence[OutboxRow] = ()) -> list[OutboxRow]:
+    """Mark `published` rows as such, and return the oldest rows that are not, in one statement.
+
+    Read by state, never by position: a late commit has a lower id. The creation time lets Postgres look into the right partition.
+    """
     async with connection.cursor(row_factory=class_row(OutboxRow)) as cursor:
         await cursor.execute(
-            """SELECT id, subject, payload, version, traceparent, created_at FROM outbox
-               WHERE published_at IS NULL ORDER BY id LIMIT %s""",
-            (limit,),
+            """WITH marked AS (
+                   UPDATE outbox SET published_at = clock_timestamp()
+                   FROM unnest(%(ids)s::uuid[], %(times)s::timestamptz[]) AS published (id, created_at)
+                   WHERE outbox.id = published.id AND outbox.created_at = published.created_at
+               )
+               SELECT id, subject, payload, version, traceparent, created_at FROM outbox
+               WHERE published_at IS NULL AND id <> ALL (%(ids)s::uuid[]) ORDER BY id LIMIT %(limit)s""",
+            {"ids": [row.id for row in published], "times": [row.created_at for row in published], "limit": limit},
         )
         return await cursor.fetchall()
-
-
-async def mark_published(connection: AsyncConnection[Any], rows: list[OutboxRow]) -> None:
-    """Mark the rows; the creation time lets Postgres look into the right partition."""
-    await connection.execute(
-        """UPDATE outbox SET published_at = clock_timestamp()
-           FROM unnest(%s::uuid[], %s::timestamptz[]) AS published (id, created_at)
-           WHERE outbox.id = published.id AND outbox.created_at = published.created_at""",
-        ([row.id for row in rows], [row.created_at for row in rows]),
-    )
 
 
 async def count_unpublished(connection: AsyncConnection[Any]) -> int:
