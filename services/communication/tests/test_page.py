@@ -118,8 +118,20 @@ def test_addresses(channel, address, good):
 @pytest.mark.parametrize(
     "address",
     [
-        "127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.1.1", "100.64.0.1", "0.0.0.0", "224.0.0.1", "::1", "fe80::1%eth0", "fd00::1",
-        "::ffff:127.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::", "ff02::1",
+        "127.0.0.1",
+        "10.1.2.3",
+        "169.254.169.254",
+        "192.168.1.1",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "::1",
+        "fe80::1%eth0",
+        "fd00::1",
+        "::ffff:127.0.0.1",
+        "64:ff9b::a00:1",
+        "2002:7f00:1::",
+        "ff02::1",
     ],
 )
 def test_addresses_that_are_not_public(address):
@@ -140,8 +152,16 @@ def test_a_signature_agrees_with_the_reference_of_the_scheme():
 
 @pytest.mark.parametrize(
     ("status", "outcome"),
-    [(200, Outcome.DELIVERED), (204, Outcome.DELIVERED), (302, Outcome.PERMANENT), (404, Outcome.PERMANENT), (410, Outcome.PERMANENT),
-     (429, Outcome.TRANSIENT), (500, Outcome.TRANSIENT), (503, Outcome.TRANSIENT)],
+    [
+        (200, Outcome.DELIVERED),
+        (204, Outcome.DELIVERED),
+        (302, Outcome.PERMANENT),
+        (404, Outcome.PERMANENT),
+        (410, Outcome.PERMANENT),
+        (429, Outcome.TRANSIENT),
+        (500, Outcome.TRANSIENT),
+        (503, Outcome.TRANSIENT),
+    ],
 )
 def test_what_an_http_status_means(status, outcome):
     assert read_answer(status, {}, "k").outcome is outcome

@@ -11,7 +11,9 @@ class CommunicationSettings(ServiceSettings):
     """What communication needs beside what every service needs."""
 
     triage_address: str = setting("TOCSIN_TRIAGE_ADDRESS", "host:port of triage, where replies acknowledge incidents")
-    public_url: str = setting("TOCSIN_PUBLIC_URL", "what links in pages begin with, as responders reach the platform: https://tocsin.example.org")
+    public_url: str = setting(
+        "TOCSIN_PUBLIC_URL", "what links in pages begin with, as responders reach the platform: https://tocsin.example.org"
+    )
     smtp_url: Secret = setting(
         "TOCSIN_SMTP_URL",
         "smtp://[user:password@]host:port[?starttls=always|never|auto] or smtps://…; empty: e-mail is off and its pages fail",
