@@ -69,6 +69,7 @@ class Sender:
         self._pages = pages
         self._woken = woken
         self._under_way: dict[asyncio.Task[None], str] = {}
+        self._full = False
 
     async def run(self) -> None:
         """Send for ever. When cancelled, attempts under way may end; one that does not is found again by its lease."""
@@ -77,30 +78,33 @@ class Sender:
             while True:
                 self._woken.clear()
                 try:
-                    begun = await self._send_due()
+                    more = await self._send_due()
                 except DomainError as error:
                     log.warning("nothing can be sent for the moment: %s", error)
-                    begun = 0
-                if not begun:
+                    more = False
+                if not more:
                     await self._rest()
         finally:
             await self._finish()
 
-    async def _send_due(self) -> int:
-        """Begin to send what is due and has room; returns how many."""
+    async def _send_due(self) -> bool:
+        """Begin to send what is due and has room; True if more may be due that has room too."""
         room = AT_ONCE - len(self._under_way)
         claimed = await self._claim(room) if room > 0 else []
         for item in claimed:
             task = asyncio.create_task(self._deliver(item))
             self._under_way[task] = item.page.provider
             task.add_done_callback(self._done)
-        return len(claimed)
+        self._full = len(self._under_way) >= AT_ONCE or max(Count(self._under_way.values()).values(), default=0) >= EACH_PROVIDER
+        return 0 < room == len(claimed)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._under_way.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a page was left unfinished and is found again by its lease", exc_info=error)
-        self._woken.set()
+        if self._full:
+            # Something may have waited for this place; otherwise looking again would only cost a transaction.
+            self._woken.set()
 
     async def _rest(self) -> None:
         try:
