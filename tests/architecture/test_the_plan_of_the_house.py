@@ -1,10 +1,12 @@
 """The plan of the house, held against the code."""
 
 import ast
+import importlib
 import re
 from pathlib import Path
 
 import pytest
+import tocsin
 from google.protobuf import symbol_database
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from tocsin.access.v1.access_pb2 import access
@@ -24,16 +26,11 @@ ALLOWED_CALLS = {
 
 
 def modules():
-    from tocsin.communication.v1 import communication_service_pb2
-    from tocsin.detection.v1 import detection_service_pb2
-    from tocsin.edge.v1 import edge_service_pb2
-    from tocsin.response.v1 import response_service_pb2
-    from tocsin.review.v1 import review_service_pb2
-    from tocsin.triage.v1 import triage_service_pb2
-
-    return [
-        detection_service_pb2, triage_service_pb2, response_service_pb2, communication_service_pb2, review_service_pb2, edge_service_pb2,
-    ]  # fmt: skip
+    """The modules of every contract that has a service."""
+    folders = [Path(folder) for folder in tocsin.__path__]
+    found = sorted({path for folder in folders for path in folder.glob("*/v1/*_service_pb2.py")})
+    assert len(found) >= len(SERVICES)
+    return [importlib.import_module(f"tocsin.{path.parts[-3]}.v1.{path.stem}") for path in found]
 
 
 def methods():

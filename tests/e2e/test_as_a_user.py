@@ -16,6 +16,7 @@ from tocsin.detection.v1.integration_pb2 import Integration
 from tocsin.triage.v1 import triage_service_pb2 as triage_pb
 from tocsin.triage.v1.incident_pb2 import Incident
 
+from tocsin_standalone.platform import integration_kinds
 from tocsin_testkit.scenario import Caller
 from tocsin_testkit.world import eventually
 
@@ -56,7 +57,7 @@ def test_connection_json_is_private_and_complete(up):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     connection = up.connection
     assert {"console", "grpc", "api_key", "integrations"} <= set(connection)
-    assert set(connection["integrations"]) == {"alertmanager", "webhook"}
+    assert set(connection["integrations"]) == set(integration_kinds())
     assert httpx.get(connection["console"]).status_code == 200
 
 

@@ -8,7 +8,7 @@ from tocsin.detection.v1.alert_pb2 import Alert
 from tocsin.detection.v1.events_pb2 import AlertOpened, AlertResolved
 
 from tocsin_chassis.events.bus import event_bus
-from tocsin_chassis.events.consumer import Consumer
+from tocsin_chassis.events.consumer import Consumer, Patience, Together
 from tocsin_chassis.events.relay import Relay
 from tocsin_chassis.postgres import outbox
 from tocsin_chassis.postgres.database import postgres
@@ -83,6 +83,22 @@ async def test_what_is_rolled_back_is_never_told(detection, bus):
     assert await unpublished(detection) == 0
 
 
+async def test_what_did_not_get_through_is_called_back(detection):
+    undone = []
+    async with detection.transaction() as tx:
+        tx.after_rollback(lambda: undone.append("transaction"))
+        with contextlib.suppress(LookupError):
+            async with tx.savepoint():
+                tx.after_rollback(lambda: undone.append("savepoint"))
+                raise LookupError
+    assert undone == ["savepoint"]
+    with contextlib.suppress(LookupError):
+        async with detection.transaction() as tx:
+            tx.after_rollback(lambda: undone.append("transaction"))
+            raise LookupError
+    assert undone == ["savepoint", "transaction"]
+
+
 async def test_a_late_commit_with_a_lower_id_is_published_too(detection, bus):
     """The relay reads by state: what commits after newer facts were published is not skipped."""
     async with working(Relay(detection, bus)):
@@ -107,7 +123,7 @@ async def test_publishing_twice_counts_once(detection, bus):
     async with detection.transaction() as tx:
         [row] = await outbox.unpublished(tx.connection, 10)
     relay = Relay(detection, bus)
-    assert await relay._publish_one(row)
+    assert await relay._publish([row]) == [row]
     async with working(relay):
 
         async def marked():
@@ -139,10 +155,12 @@ async def test_one_bad_fact_does_not_hold_up_the_others(detection, triage, bus):
             async with triage.transaction() as tx:
                 return await dead_letters(tx)
 
-        await eventually(letters)
+        async def all_handled():
+            return {"one", "two"} <= set(heard) and await letters()
+
+        await eventually(all_handled)
         [letter] = await letters()
         assert "cannot be handled" in letter.error
-        assert {"one", "two"} <= set(heard)
 
 
 async def test_a_dead_letter_can_be_handled_again(detection, triage, bus):
@@ -237,3 +255,25 @@ async def test_a_repeated_request_gets_the_first_answer(triage):
     for _ in range(2):
         async with triage.transaction() as tx:
             assert (await once(tx, "Declare", "r1", Alert, work)).title == "first"
+
+
+async def test_facts_nobody_waits_for_are_gathered_and_handled_together(detection, triage, bus):
+    batches = []
+
+    async def hear(tx, facts):
+        batches.append([fact.message.alert.title for fact in facts])
+
+    consumer = Consumer(triage, bus, "triage", "detection", Together((AlertOpened,), hear), Patience((AlertOpened,), 0.5))
+    async with working(Relay(detection, bus), consumer):
+        await emit(detection, "one")
+
+        async def waits():
+            return (await bus.jetstream.consumer_info("DETECTION", "triage-detection")).num_ack_pending == 1
+
+        await eventually(waits)
+        await emit(detection, "two", "three")
+
+        async def handled():
+            return batches == [["one", "two", "three"]]
+
+        await eventually(handled)

@@ -12,7 +12,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from tocsin.communication.v1 import communication_service_pb2_grpc
 from tocsin.configuration.v1.change_pb2 import Change, FieldChange
-from tocsin.detection.v1 import detection_service_pb2_grpc
+from tocsin.detection.v1 import change_service_pb2_grpc, detection_service_pb2_grpc, heartbeat_service_pb2_grpc, noise_service_pb2_grpc
 from tocsin.edge.v1 import edge_service_pb2_grpc
 from tocsin.response.v1 import response_service_pb2_grpc
 from tocsin.review.v1 import review_service_pb2_grpc
@@ -27,6 +27,9 @@ from tocsin_client.connection import Connection
 KEY = "tocsin_00000000.secret"
 GENERATED = [
     detection_service_pb2_grpc,
+    heartbeat_service_pb2_grpc,
+    noise_service_pb2_grpc,
+    change_service_pb2_grpc,
     triage_service_pb2_grpc,
     response_service_pb2_grpc,
     communication_service_pb2_grpc,
@@ -157,8 +160,13 @@ def servicer(base: type, service: str, installation: Installation) -> Any:
     def handler(name: str) -> Any:
         return lambda self, request, context: installation.handle(service, name, request, context)
 
-    names = [name for name in vars(base) if name[0].isupper()]
-    return type(base.__name__, (base,), {name: handler(name) for name in names})()
+    def streaming(name: str) -> Any:
+        """One answer is a list of parts."""
+        return lambda self, request, context: iter(installation.handle(service, name, request, context))
+
+    contracts = (each for contract in CONTRACTS for each in contract.DESCRIPTOR.services_by_name.values())
+    [methods] = [each.methods for each in contracts if each.full_name == f"tocsin.{service}.v1.{base.__name__.removesuffix('Servicer')}"]
+    return type(base.__name__, (base,), {each.name: (streaming if each.server_streaming else handler)(each.name) for each in methods})()
 
 
 @pytest.fixture

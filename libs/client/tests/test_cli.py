@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import subprocess
@@ -12,9 +13,15 @@ import pytest
 import yaml
 from tocsin.communication.v1 import communication_service_pb2 as communication
 from tocsin.communication.v1.page_pb2 import Page
+from tocsin.detection.v1 import change_service_pb2 as change_service
 from tocsin.detection.v1 import detection_service_pb2 as detection
-from tocsin.detection.v1.alert_pb2 import Alert, AlertLogEntry
-from tocsin.detection.v1.integration_pb2 import Integration
+from tocsin.detection.v1 import heartbeat_service_pb2 as heartbeat_service
+from tocsin.detection.v1 import noise_service_pb2 as noise_service
+from tocsin.detection.v1.alert_pb2 import Alert, AlertLogEntry, Hold
+from tocsin.detection.v1.change_pb2 import Change
+from tocsin.detection.v1.heartbeat_pb2 import Heartbeat
+from tocsin.detection.v1.integration_pb2 import Integration, Mapping
+from tocsin.detection.v1.noise_pb2 import MaintenanceWindow, Occurrence, PlannedMaintenance, Silence, Verdict
 from tocsin.edge.v1 import edge_service_pb2 as edge
 from tocsin.response.v1 import response_service_pb2 as response
 from tocsin.response.v1.escalation_pb2 import Escalation, Summons
@@ -89,6 +96,32 @@ def test_help_is_fast_and_loads_nothing_heavy(capfd: pytest.CaptureFixture[str])
     assert took < 1.5
 
 
+def test_the_help_of_a_command_loads_neither_grpc_nor_a_contract() -> None:
+    heavy = "{'grpc', 'google.protobuf', 'yaml'}"
+    words = [command.words.split() for command in COMMANDS]
+    program = f"""import sys, io, contextlib
+from tocsin_client.cli import run
+for words in {words}:
+    with contextlib.redirect_stdout(io.StringIO()):
+        run([*words, '--help'])
+print(sorted(set(sys.modules) & {heavy}))"""
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert output.splitlines()[-1] == "[]"
+
+
+def test_the_help_of_a_command_is_fast(capfd: pytest.CaptureFixture[str]) -> None:
+    program = Path(sys.executable).with_name("tocsin")
+    for words in (["alert", "list"], ["apply"]):
+        took = []
+        for _ in range(3):
+            began = time.perf_counter()
+            subprocess.run([program, *words, "--help"], capture_output=True, check=True)
+            took.append(time.perf_counter() - began)
+        with capfd.disabled():
+            print(f"\ntocsin {' '.join(words)} --help: {min(took) * 1000:.0f} ms")
+        assert min(took) < 1.0
+
+
 @pytest.mark.parametrize("group", ["", *GROUPS])
 def test_an_overview_names_every_command_of_a_group(tocsin: Terminal, group: str) -> None:
     output = tocsin(*group.split(), "--help")
@@ -126,6 +159,251 @@ def test_alerts_are_listed_and_shown_with_what_was_decided(tocsin: Terminal, ins
     assert "first signal" in tocsin("alert", "show", ID)
     installation.answer("ResolveAlert", detection.ResolveAlertResponse(alert=Alert(state=Alert.STATE_RESOLVED)))
     assert "RESOLVED" in tocsin("alert", "resolve", ID)
+
+
+def held_alert(**more: Any) -> Alert:
+    hold = Hold(kind=Hold.KIND_SILENCE, rule="s-1", by="bob", reason="disk is swapped")
+    return at(Alert(id=ID, title="disk full", state=Alert.STATE_OPEN, holds=[at(hold, "until", NINE)], **more), "opened_at", NINE)
+
+
+def test_alerts_are_found_by_every_filter(tocsin: Terminal, installation: Any) -> None:
+    installation.answer("ListAlerts", detection.ListAlertsResponse(alerts=[held_alert()]))
+    filters = ["--state", "any", "--integration", "prom", "--service", "db", "--severity", "critical", "--text", "disk"]
+    output = tocsin("alert", "list", *filters, "--matcher", 'a=~"b,c"', "--matcher", 'd!="e"', "--label", "x=y", "--held")
+    [request] = installation.requests("ListAlerts")
+    assert (request.state, request.integration, request.service, request.severity) == (0, "prom", "db", "critical")
+    assert list(request.matchers) == ['a=~"b,c"', 'd!="e"'] and dict(request.labels) == {"x": "y"}
+    assert request.held == detection.HELD_YES and request.text == "disk" and "silence" in output
+    tocsin("alert", "list", "--not-held")
+    assert installation.requests("ListAlerts")[1].held == detection.HELD_NO
+    tocsin("alert", "list")
+    assert installation.requests("ListAlerts")[2] == detection.ListAlertsRequest(state=Alert.STATE_OPEN, page_size=51)
+
+
+def test_a_list_that_is_cut_says_so(tocsin: Terminal, installation: Any) -> None:
+    two = detection.ListAlertsResponse(alerts=[held_alert(), held_alert()], next_page_token="more")
+    installation.answer("ListAlerts", two)
+    assert tocsin("alert", "list", "--limit", "3").count("disk full") == 3
+    assert [each.page_token for each in installation.requests("ListAlerts")] == ["", "more"]
+    assert "tocsin alert export" in tocsin.error
+    installation.answer("ListAlerts", detection.ListAlertsResponse(alerts=[held_alert()]))
+    tocsin("alert", "list", "--limit", "1")
+    assert tocsin.error == ""
+
+
+def test_alerts_are_exported_one_a_line(tocsin: Terminal, installation: Any) -> None:
+    parts = [
+        detection.ExportAlertsResponse(alerts=[held_alert(description="two\nlines")] * 2),
+        detection.ExportAlertsResponse(alerts=[Alert()]),
+    ]
+    installation.answer("ExportAlerts", parts)
+    lines = tocsin("alert", "export", "--text", "disk").splitlines()
+    assert [json.loads(each)["title"] for each in lines] == ["disk full", "disk full", ""]
+    assert installation.requests("ExportAlerts")[0].filter.text == "disk"
+
+
+def test_an_alert_is_taken_and_put_aside(tocsin: Terminal, installation: Any) -> None:
+    taken = at(held_alert(acknowledged_by="alice"), "acknowledged_at", NINE)
+    installation.answer("AcknowledgeAlert", detection.AcknowledgeAlertResponse(alert=taken))
+    output = tocsin("alert", "ack", ID)
+    assert "ACKNOWLEDGED" in output and "alice" in output and "silence s-1 by bob until 2026-11-23 09:00:00 CET: disk is swapped" in output
+    installation.answer("SnoozeAlert", detection.SnoozeAlertResponse(alert=taken))
+    before = datetime.now(UTC)
+    tocsin("alert", "snooze", ID, "2h")
+    tocsin("alert", "snooze", ID, "2026-11-23T08:00Z")
+    short, until = installation.requests("SnoozeAlert")
+    assert timedelta(hours=2) <= short.until.ToDatetime(UTC) - before < timedelta(hours=2, minutes=1)
+    assert until.until.ToDatetime(UTC) == NINE
+
+
+def test_heartbeats_are_made_watched_and_switched(tocsin: Terminal, installation: Any) -> None:
+    late = at(Heartbeat(name="backup", interval=1, unit=Heartbeat.UNIT_DAYS, state=Heartbeat.STATE_LATE), "late_since", NINE)
+    never = Heartbeat(name="billing", interval=90, unit=Heartbeat.UNIT_MINUTES, state=Heartbeat.STATE_NEVER_PINGED)
+    installation.answer("ListHeartbeats", heartbeat_service.ListHeartbeatsResponse(heartbeats=[late, never]))
+    output = tocsin("heartbeat", "list")
+    for part in ("LATE", "1 day ", "NEVER PINGED", "90 minutes", "never"):
+        assert part in output
+    installation.answer("CreateHeartbeat", heartbeat_service.CreateHeartbeatResponse(heartbeat=late))
+    tocsin("heartbeat", "add", "backup", "--every", "90m", "--grace", "30s", "--tag", "a", "--severity", "critical", "--title", "no backup")
+    [request] = installation.requests("CreateHeartbeat")
+    made = request.heartbeat
+    assert (made.interval, made.unit, made.grace.seconds, made.integration) == (90, Heartbeat.UNIT_MINUTES, 30, "heartbeat")
+    assert (made.alert_message, made.alert_priority, list(made.alert_tags)) == ("no backup", "critical", ["a"])
+    for word in ("ping", "enable", "disable"):
+        method = f"{word.capitalize()}Heartbeat"
+        installation.answer(method, getattr(heartbeat_service, f"{method}Response")(heartbeat=late))
+        assert "backup" in tocsin("heartbeat", word, "backup")
+        assert installation.requests(method)[0].name == "backup"
+    installation.answer("GetHeartbeat", heartbeat_service.GetHeartbeatResponse(heartbeat=late))
+    assert "2026-11-23 09:00:00 CET" in tocsin("heartbeat", "show", "backup")
+    installation.answer("DeleteHeartbeat", heartbeat_service.DeleteHeartbeatResponse())
+    assert "removed" in tocsin("heartbeat", "remove", "backup", "--yes")
+
+
+@pytest.mark.parametrize(("words", "expected"), [("24h", (1, 3)), ("120m", (2, 2)), ("90m", (90, 1)), ("1d2h", (26, 2)), ("60s", (1, 1))])
+def test_an_interval_is_counted_in_the_largest_unit(tocsin: Terminal, installation: Any, words: str, expected: tuple[int, int]) -> None:
+    installation.answer("CreateHeartbeat", heartbeat_service.CreateHeartbeatResponse())
+    tocsin("heartbeat", "add", "x", "--every", words)
+    made = installation.requests("CreateHeartbeat")[0].heartbeat
+    assert (made.interval, made.unit) == expected
+
+
+def test_changes_are_listed(tocsin: Terminal, installation: Any) -> None:
+    change = at(Change(summary="checkout 4.12", service="checkout", links=[Change.Link(url="https://ci/1")]), "happened_at", NINE)
+    installation.answer("ListChanges", change_service.ListChangesResponse(changes=[change]))
+    output = tocsin("change", "list", "--service", "checkout", "--since", "2026-11-23T08:00Z")
+    assert "checkout 4.12" in output and "https://ci/1" in output
+    [request] = installation.requests("ListChanges")
+    assert request.service == "checkout" and request.since.ToDatetime(UTC) == NINE and not request.HasField("until")
+
+
+def silence(**more: Any) -> Silence:
+    made = Silence(id=ID, matchers=['host="db-1"'], comment="disk swap", created_by="bob", state=Silence.STATE_ACTIVE, held=3, **more)
+    return at(at(made, "starts_at", NINE), "ends_at", NINE + timedelta(hours=2))
+
+
+def test_silences_are_made_for_matchers_or_one_alert(tocsin: Terminal, installation: Any) -> None:
+    installation.answer("CreateSilence", noise_service.CreateSilenceResponse(silence=silence()))
+    words = ["--from", "2026-11-23T08:00Z", "--for", "2h", "--comment", "disk swap"]
+    assert "3 open alerts" in tocsin("silence", "add", '{team="a,b", env=~"x"}', 'host!="y"', *words)
+    [request] = installation.requests("CreateSilence")
+    assert list(request.silence.matchers) == ['team="a,b"', 'env=~"x"', 'host!="y"'] and request.request_id
+    assert request.silence.ends_at.ToDatetime(UTC) - request.silence.starts_at.ToDatetime(UTC) == timedelta(hours=2)
+    installation.answer("SilenceAlert", noise_service.SilenceAlertResponse(silence=silence()))
+    tocsin("silence", "add", "--alert", ID, *words)
+    assert installation.requests("SilenceAlert")[0].alert_id == ID
+    tocsin("silence", "add", 'a="b"', "--comment", "x", status=2)
+    assert "--until" in tocsin.error and "--for" in tocsin.error
+    tocsin("silence", "add", *words, status=2)
+    assert "--alert" in tocsin.error
+
+
+def test_silences_are_listed_edited_and_ended(tocsin: Terminal, installation: Any) -> None:
+    installation.answer("ListSilences", noise_service.ListSilencesResponse(silences=[silence()]))
+    output = tocsin("silence", "list")
+    assert "ACTIVE" in output and 'host="db-1"' in output and "2026-11-23 11:00:00 CET" in output
+    assert list(installation.requests("ListSilences")[0].states) == [Silence.STATE_PENDING, Silence.STATE_ACTIVE]
+    installation.answer("GetSilence", noise_service.GetSilenceResponse(silence=silence()))
+    assert "bob" in tocsin("silence", "show", ID)
+    other = silence()
+    other.id = ID.replace("1", "2")
+    installation.answer("EditSilence", noise_service.EditSilenceResponse(silence=other))
+    tocsin("silence", "edit", ID, "--matcher", 'host="db-2"', "--until", "2026-11-23T12:00Z")
+    assert "in its place" in tocsin.error
+    [request] = installation.requests("EditSilence")
+    assert list(request.silence.matchers) == ['host="db-2"'] and request.silence.comment == "disk swap"
+    assert request.silence.starts_at.ToDatetime(UTC) == NINE, "what is not given stays"
+    assert request.silence.ends_at.ToDatetime(UTC) == NINE + timedelta(hours=4)
+    installation.answer("ExpireSilence", noise_service.ExpireSilenceResponse(silence=silence()))
+    assert ID in tocsin("silence", "expire", ID)
+
+
+def test_maintenance_is_planned_by_the_clock_on_the_wall(tocsin: Terminal, installation: Any) -> None:
+    window = MaintenanceWindow(name="db-upgrade", services=["db"], matchers=['a="b"'], recurrence="FREQ=WEEKLY")
+    planned = PlannedMaintenance(window=window, created_by="bob", occurrences=[at(at(Occurrence(), "starts_at", NINE), "ends_at", NINE)])
+    installation.answer("AddMaintenanceWindow", noise_service.AddMaintenanceWindowResponse(planned=planned))
+    words = ["--from", "2026-12-01T22:00", "--for", "8h", "--zone", "America/New_York", "--service", "db", "--every", "FREQ=WEEKLY"]
+    output = tocsin("maintenance", "add", "db-upgrade", *words)
+    assert 'service db and a="b"' in output
+    made = installation.requests("AddMaintenanceWindow")[0].window
+    assert (made.starts_at, made.zone, made.length.seconds) == ("2026-12-01T22:00:00", "America/New_York", 28800)
+    tocsin("maintenance", "add", "x", "--from", "2026-12-01T22:00Z", "--for", "1h", "--zone", "Asia/Tokyo", "--matcher", 'a="b"')
+    assert installation.requests("AddMaintenanceWindow")[1].window.starts_at == "2026-12-02T07:00:00"
+    installation.answer("ListMaintenanceWindows", noise_service.ListMaintenanceWindowsResponse(planned=[planned]))
+    assert "FREQ=WEEKLY" in tocsin("maintenance", "list")
+    installation.answer("EndMaintenanceWindow", noise_service.EndMaintenanceWindowResponse(planned=planned))
+    assert "db-upgrade" in tocsin("maintenance", "end", "db-upgrade")
+    installation.answer("RemoveMaintenanceWindow", noise_service.RemoveMaintenanceWindowResponse())
+    assert "removed" in tocsin("maintenance", "remove", "db-upgrade")
+
+
+def test_an_alert_is_explained_with_the_answer_first(tocsin: Terminal, installation: Any) -> None:
+    acting = at(Verdict(kind=Hold.KIND_SILENCE, rule=ID, by="bob", holds=True, reason="all match"), "ends_at", NINE)
+    silent = Verdict(kind=Hold.KIND_MAINTENANCE, rule="nightly", failed_matcher='job="batch"')
+    answer = noise_service.ExplainAlertResponse(
+        alert=held_alert(),
+        summary="Nobody was told: bob silenced it.",
+        grouping="same key",
+        log=[AlertLogEntry(decision="SUPPRESSED", by="bob", reason="disk swap")],
+        verdicts=[acting, silent],
+    )
+    installation.answer("ExplainAlert", answer)
+    output = tocsin("alert", "explain", ID)
+    assert output.strip().splitlines()[0] == "Nobody was told: bob silenced it."
+    for part in ("same key", "SUPPRESSED", "2026-11-23 09:00:00 CET", "nightly", 'job="batch"'):
+        assert part in output
+
+
+RULES = """\
+apiVersion: tocsin/v1
+kind: NoiseRule
+metadata: {name: flaps}
+spec: {flapping: {openings: 5, within: 10m}}
+---
+apiVersion: tocsin/v1
+kind: Inhibition
+metadata: {name: node-down}
+spec: {source_matchers: ['alertname="NodeDown"'], target_matchers: ['severity="warning"'], equal: [node]}
+"""
+
+
+def test_a_simulation_is_told_side_by_side(tocsin: Terminal, installation: Any, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(RULES)
+    step = noise_service.SimulateResponse
+    held = noise_service.Difference(title="flapper", did_wake=True, holds=[Hold(kind=Hold.KIND_FLAPPING, rule="flaps")])
+    woken = noise_service.Difference(title="quiet", would_wake=True)
+    counts = [noise_service.RuleCount(kind=Hold.KIND_FLAPPING, rule="flaps", would_hold=1200)]
+    result = step.Result(alerts=5000, did_wake=1500, would_wake=301, rules=counts, differences=60)
+    parts = [step(progress=step.Progress(done=1, of=2)), step(differences=step.Differences(differences=[held, woken])), step(result=result)]
+    installation.answer("Simulate", parts, parts, parts[:2])
+    output = tocsin("simulate", "--config", str(tmp_path), "--since", "30d", "--silence", 'a="b", c="d"')
+    for words in ("1,500", "301  (-1,199)", "1,200", "no: flapping flaps", "flapper", "quiet"):
+        assert words in output
+    assert "58 more" in tocsin.error
+    [request] = installation.requests("Simulate")
+    assert request.configuration.noise_rules[0].flapping.openings == 5 and request.configuration.inhibitions[0].equal == ["node"]
+    assert request.since.ToTimedelta() == timedelta(days=30) and list(request.silences[0].matchers) == ['a="b"', 'c="d"']
+    as_json = json.loads(tocsin("simulate", "-o", "json"))
+    assert as_json["result"]["did_wake"] == "1500" and len(as_json["differences"]) == 2
+    tocsin("simulate", status=2)
+    assert "without a result" in tocsin.error
+
+
+def test_a_sample_is_previewed_as_an_integration_reads_it(
+    tocsin: Terminal, installation: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Integration(name="own", kind="webhook", mapping=Mapping(title="body.what"))
+    installation.answer("ListIntegrations", detection.ListIntegrationsResponse(integrations=[own]))
+    rejection = detection.Rejection(index=1, reason="title is empty")
+    installation.answer("PreviewReport", detection.PreviewReportResponse(alerts=[held_alert()], rejections=[rejection], status=202))
+    file = tmp_path / "sample.json"
+    file.write_bytes(b'[{"what": "disk full"}, {}]')
+    output = tocsin("integration", "preview", str(file), "--integration", "own", "--header", "X-Kind=a=b")
+    assert "disk full" in output and "HTTP 202" in output and "title is empty" in output
+    [request] = installation.requests("PreviewReport")
+    assert (request.kind, request.mapping.title, request.body) == ("webhook", "body.what", file.read_bytes())
+    assert dict(request.headers) == {"x-kind": "a=b"}
+    tocsin("integration", "preview", str(file), "--integration", "others", status=2)
+    assert "tocsin integration list" in tocsin.error
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"{}")))
+    tocsin("integration", "preview", "-")
+    assert installation.requests("PreviewReport")[1].body == b"{}"
+
+
+def test_a_secret_is_read_from_a_file_and_never_from_the_command_line(
+    tocsin: Terminal, installation: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation.answer("SetIntegrationSecret", detection.SetIntegrationSecretResponse(integration=Integration(name="own", secrets=2)))
+    file = tmp_path / "secret"
+    file.write_text("s3cret\n")
+    assert "rotation" in tocsin("integration", "secret", "own", "--file", str(file))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"typed")))
+    tocsin("integration", "secret", "own", "--file", "-")
+    tocsin("integration", "secret", "own", "--remove", "--yes")
+    assert [each.secret for each in installation.requests("SetIntegrationSecret")] == ["s3cret", "typed", ""]
+    file.write_text("\n")
+    tocsin("integration", "secret", "own", "--file", str(file), status=2)
+    assert "empty" in tocsin.error
 
 
 def test_an_incident_is_declared_and_taken_by_its_number(tocsin: Terminal, installation: Any) -> None:
@@ -277,11 +555,11 @@ def test_what_cannot_be_undone_wants_a_yes(tocsin: Terminal, installation: Any, 
     installation.answer("RevokeApiKey", edge.RevokeApiKeyResponse())
     with Path(os.devnull).open() as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
-        for words in (["integration", "rotate-key", "prometheus"], ["key", "revoke", "ci"]):
+        for words in (["integration", "rotate", "prometheus"], ["key", "revoke", "ci"]):
             tocsin(*words, status=2)
             assert "--yes" in tocsin.error
     assert installation.calls == []
-    assert "new" in tocsin("integration", "rotate-key", "prometheus", "--yes")
+    assert "new" in tocsin("integration", "rotate", "prometheus", "--yes")
     assert "ci" in tocsin("key", "revoke", "ci", "--yes")
 
 
@@ -355,6 +633,11 @@ def test_senders_text_cannot_steer_the_terminal(tocsin: Terminal, installation: 
         (["incident", "declare"], "TITLE"),
         (["incident", "list", "--state", "ill"], "--state"),
         (["alert", "send", "x", "--label", "novalue"], "--label: 'novalue' must be NAME=VALUE"),
+        (["alert", "snooze", ID, "soon"], "UNTIL: 'soon' is neither a duration"),
+        (["maintenance", "add", "x", "--for", "1h", "--zone", "Mars"], "--zone: 'Mars' is no time zone"),
+        (["simulate", "--config", "/no/such/place"], "/no/such/place: no such file or directory"),
+        (["heartbeat", "add", "x", "--every", "90s"], "--every: give whole minutes"),
+        (["integration", "preview", "/no/such/file"], "FILE: cannot read /no/such/file"),
         (["oncall", "now", "--at", "soon"], "--at: 'soon' is not a time"),
         (["key", "create", "ci", "--role", "god"], "--role: 'god' is not possible; give one of viewer"),
         (["incidnt", "list"], "Did you mean"),

@@ -89,6 +89,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
 def test_every_kind_of_every_service_can_be_in_a_file() -> None:
     assert list(kinds()) == [
         "Team", "Responder", "Schedule", "EscalationPolicy", "Fallback", "ContactMethod", "Service", "Route", "Integration",
+        "Heartbeat", "Inhibition", "MaintenanceWindow", "NoiseRule",
     ]  # fmt: skip
 
 
@@ -332,4 +333,5 @@ def test_every_field_that_names_a_resource_is_checked() -> None:
         "Team.members", "Rotation.responders", "Target.responder", "Target.schedule", "Target.team", "Fallback.responders",
         "ContactMethod.responder",
         "Service.team", "Service.escalation_policy", "Service.depends_on", "Route.service", "Integration.service",
+        "Heartbeat.service", "Heartbeat.integration", "MaintenanceWindow.services",
     }  # fmt: skip

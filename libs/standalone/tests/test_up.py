@@ -2,6 +2,7 @@
 
 import json
 import signal
+import smtplib
 import socket
 import subprocess
 import sys
@@ -65,6 +66,18 @@ def connection(home: Path) -> dict[str, object]:
     return content
 
 
+def takes_what_its_addresses_say(integrations: dict[str, dict[str, str]]) -> None:
+    """Every address of connection.json works as it stands."""
+    webhook, pagerduty, heartbeat, mail = (integrations[kind] for kind in ("webhook", "pagerduty", "heartbeat", "email"))
+    assert httpx.post(webhook["url"], json={"title": "x", "status": "resolved", "key": "none"}).status_code == 202
+    event = {"routing_key": pagerduty["key"], "event_action": "resolve", "dedup_key": "none"}
+    assert httpx.post(pagerduty["url"], json=event).status_code == 202
+    assert httpx.post(heartbeat["url"]).json()["heartbeat"] == "example"
+    host, port = mail["smtp"].rsplit(":", 1)
+    with smtplib.SMTP(host, int(port), timeout=10) as client:
+        assert client.sendmail("monitor@x", [mail["url"].removeprefix("mailto:")], b"Subject: OK: none\r\n\r\n") == {}
+
+
 def test_it_can_be_used_when_it_says_so_and_keeps_its_keys(home: Path) -> None:
     with running(home):
         first = connection(home)
@@ -72,6 +85,7 @@ def test_it_can_be_used_when_it_says_so_and_keeps_its_keys(home: Path) -> None:
         assert set(first["integrations"]) == set(integration_kinds())  # type: ignore[call-overload]
         assert [finding for finding in examine(home) if not finding.healthy] == []
         assert httpx.get(f"{first['console']}/readyz").status_code == 200
+        takes_what_its_addresses_say(first["integrations"])  # type: ignore[arg-type]
         with Tocsin(Connection.from_file(home / "connection.json")) as tocsin:
             assert list(tocsin.incidents()) == []
     with running(home):

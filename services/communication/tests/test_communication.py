@@ -24,6 +24,7 @@ from tocsin.triage.v1.incident_pb2 import Incident
 from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceStub
 
 from tocsin_chassis.grpc.caller import Caller
+from tocsin_communication import pages as making
 from tocsin_communication import sender as sending
 from tocsin_communication.app import communication
 from tocsin_communication.settings import CommunicationSettings
@@ -174,15 +175,16 @@ async def test_a_summons_heard_after_the_end_wakes_nobody(house):
     await house.reachable(email("alice"))
     over = house.incident(Incident.STATE_RESOLVED, 2)
     await house.world.publish(IncidentResolved(incident=over), over.id, 2)
-    await house.world.eventually(lambda: _heard(house, 0))
+    await house.world.eventually(lambda: _has_heard_triage(house))
     await house.summon("alice", house.incident())
     cancelled = await house.world.facts(PageCancelled)
     assert cancelled[0].page.state_reason == "the incident is resolved"
     assert not house.mails
 
 
-async def _heard(house: House, pages: int) -> bool:
-    return len(await house.pages()) == pages
+async def _has_heard_triage(house: House) -> bool:
+    info = await house.world.jetstream.consumer_info("TRIAGE", "communication-triage")
+    return info.num_pending == 0 and info.num_ack_pending == 0
 
 
 async def test_whoever_was_told_is_told_who_took_it_and_that_it_is_over(house):
@@ -245,7 +247,8 @@ async def test_a_page_whose_outcome_is_unknown_goes_out_again_and_says_so(house)
 
 
 async def test_an_attempt_that_a_dead_process_left_is_found_by_its_lease(house, world, mail_server, monkeypatch):
-    monkeypatch.setattr(sending, "LEASE", timedelta(seconds=0.5))
+    for module in (making, sending):
+        monkeypatch.setattr(module, "LEASE", timedelta(seconds=0.5))
     await house.reachable(hook("alice", house.web_server.url))
     house.web_server.answers.append("hang")
     await house.summon("alice", house.incident())

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import grpc
 import pytest
@@ -14,7 +14,7 @@ from tocsin.configuration.v1.change_pb2 import Change
 from tocsin.detection.v1 import detection_service_pb2 as pb
 from tocsin.detection.v1.alert_pb2 import Alert
 from tocsin.detection.v1.detection_service_pb2_grpc import DetectionServiceStub
-from tocsin.detection.v1.events_pb2 import AlertChanged, AlertOpened, AlertResolved
+from tocsin.detection.v1.events_pb2 import AlertAcknowledged, AlertChanged, AlertOpened, AlertResolved
 from tocsin.detection.v1.integration_pb2 import Configuration, Integration
 
 from tocsin_chassis import paging
@@ -322,3 +322,46 @@ async def test_text_that_the_database_cannot_hold_is_made_harmless(platform: Pla
     assert await platform.alerts(integration="\0", labels={"x": "\0"}) == []
     answer = await platform.report("webhook", {"title": "a\0b \ud800", "labels": {"x": "\0"}})
     assert answer.status == 202
+
+
+async def test_lists_are_narrowed_by_matchers_text_service_severity_and_holds(platform: Platform) -> None:
+    for host, severity in (("db-1", "critical"), ("db-2", "warning"), ("web-1", "warning")):
+        labels = {"alertname": "Full", "host": host, "severity": severity, "service": "shop"}
+        await platform.report("alertmanager", [{"labels": labels, "annotations": {"summary": f"{host} is full"}}])
+
+    async def hosts(**wanted: object) -> list[str]:
+        return sorted(alert.labels["host"] for alert in await platform.alerts(**wanted))
+
+    assert await hosts(matchers=['host=~"db-.*"']) == ["db-1", "db-2"]
+    assert await hosts(matchers=['host=~"db-.*"', "severity!=critical"]) == ["db-2"]
+    assert await hosts(matchers=['host!~"db-.*"']) == ["web-1"]
+    assert await hosts(matchers=['rack=""']) == ["db-1", "db-2", "web-1"]
+    assert await hosts(matchers=['rack=~".+"']) == []
+    assert await hosts(matchers=['integration="alertmanager"'], text="WEB-1") == ["web-1"]
+    assert await hosts(service="shop", severity="Warning") == ["db-2", "web-1"]
+    assert await hosts(service="other") == []
+    assert await hosts(held=pb.HELD_YES) == [] and len(await hosts(held=pb.HELD_NO, state=Alert.STATE_OPEN)) == 3
+    with pytest.raises(grpc.RpcError) as refused:
+        await platform.alerts(matchers=['host=~"("'])
+    assert "matchers[0]" in str(refused.value.details())
+    exported = [alert async for page in platform.alice.ExportAlerts(pb.ExportAlertsRequest()) for alert in page.alerts]
+    assert len(exported) == 3
+
+
+async def test_an_alert_is_taken_put_aside_and_neither_once_it_has_ended(platform: Platform) -> None:
+    await platform.report("alertmanager", [prometheus(platform.world)])
+    [alert] = await platform.alerts()
+    taken = (await platform.alice.AcknowledgeAlert(pb.AcknowledgeAlertRequest(alert_id=alert.id))).alert
+    again = (await platform.alice.AcknowledgeAlert(pb.AcknowledgeAlertRequest(alert_id=alert.id))).alert
+    assert (taken.acknowledged_by, again.version) == ("alice", taken.version)
+    [fact] = await platform.world.facts(AlertAcknowledged)
+    assert fact.alert.acknowledged_by == "alice"
+    until = platform.world.clock.now() + timedelta(hours=1)
+    aside = (await platform.alice.SnoozeAlert(pb.SnoozeAlertRequest(alert_id=alert.id, until=until))).alert
+    assert aside.snoozed_until.ToDatetime(UTC) == until
+    await platform.alice.ResolveAlert(pb.ResolveAlertRequest(alert_id=alert.id))
+    with pytest.raises(grpc.RpcError) as refused:
+        await platform.alice.AcknowledgeAlert(pb.AcknowledgeAlertRequest(alert_id=alert.id))
+    assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    log = (await platform.alice.GetAlert(pb.GetAlertRequest(alert_id=alert.id))).log
+    assert [entry.decision for entry in log] == ["OPENED", "ACKNOWLEDGED", "CHANGED", "RESOLVED"]

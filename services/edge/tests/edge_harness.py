@@ -48,6 +48,11 @@ class Busy(Overloaded):
     message = "too many requests for the database"
 
 
+class TooFast(Overloaded):
+    reason = "INTEGRATION_TOO_FAST"
+    message = "{integration} sends too fast: wait {retry_after} s"
+
+
 @dataclass
 class Behind(
     detection_service_pb2_grpc.DetectionServiceServicer,
@@ -86,9 +91,16 @@ class Behind(
         self.reports.append(request)
         if request.integration_key == "busy":
             raise Busy()
-        if request.integration_key != "right":
+        if request.integration_key == "fast":
+            raise TooFast(integration="door", retry_after="2.5", limit="100", remaining="0")
+        if request.integration_key == "strict" and request.method == "POST":
+            return detection_service_pb2.SubmitReportResponse(status=400, body='{"error": "subject: it is missing – say one"}'.encode())
+        if request.integration_key not in ("right", "strict"):
             raise KeyUnknown()
-        return detection_service_pb2.SubmitReportResponse(status=202, content_type="application/json", body=b'{"accepted":1}')
+        headers = [detection_service_pb2.Header(name="X-Request-Id", value="r-1")]
+        return detection_service_pb2.SubmitReportResponse(
+            status=202, content_type="application/json", body=b'{"accepted":1}', headers=headers
+        )
 
     async def GetReplyLink(self, request: Any, context: Any) -> Any:
         used = request.token in self.replies
@@ -131,7 +143,7 @@ def bearer(secret: str) -> tuple[tuple[str, str], ...]:
 
 
 @asynccontextmanager
-async def running_edge(world: World, folder: Path, *, spans: bool = True) -> AsyncIterator[Edge]:
+async def running_edge(world: World, folder: Path, *, spans: bool = True, **more: object) -> AsyncIterator[Edge]:
     behind = Behind()
     keys = TrustedKeys.read(world.keys.folder / "trusted.jwks")
     server = GrpcServer(
@@ -167,6 +179,7 @@ async def running_edge(world: World, folder: Path, *, spans: bool = True) -> Asy
         review_address=nobody,
         bootstrap_api_key_file=folder / "admin",
         span_key_file=folder / "span" if spans else None,
+        **more,
     )
     try:
         async with (

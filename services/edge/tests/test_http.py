@@ -1,19 +1,24 @@
 """What arrives by plain HTTP: reports, reply links, spans, the console."""
 
+import asyncio
 import base64
 import gzip
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from edge_harness import ADMIN_KEY, SPAN_KEY, Edge, bearer, running_edge
 from grpc import aio
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from tocsin.detection.v1.detection_service_pb2 import SubmitReportResponse
 from tocsin.edge.v1 import edge_service_pb2 as pb
 
 from tocsin_edge import spans as spans_module
 from tocsin_edge.http.console import Console
+from tocsin_edge.http.intake import Intake
+from tocsin_edge.http.room import Room
 from tocsin_testkit.world import World
 
 INCIDENT = "01890000-0000-7000-8000-000000000001"
@@ -40,6 +45,84 @@ async def test_a_report_is_handed_over_as_it_came(door: Edge, path: str, authori
     assert door.behind.callers[0].service == "edge"
 
 
+async def test_path_query_and_the_headers_that_formats_need_go_along_and_secrets_do_not(door: Edge) -> None:
+    shown = {"authorization": "GenieKey right", "cookie": "tocsin_session=x", "x-tocsin-key": "right", "x-routing-key": "right"}
+    needed = {"ce-id": "1", "sentry-hook-signature": "s", "x-hub-signature-256": "h", "webhook-id": "w", "accept-encoding": "gzip"}
+    answer = await door.http.put("/v2/alerts/a%2Fb/message?identifierType=alias", content=b"{}", headers=shown | needed)
+    assert (answer.status_code, answer.headers["x-request-id"]) == (202, "r-1")
+    report = door.behind.reports[0]
+    assert (report.kind, report.method, report.path, report.query) == (
+        "opsgenie",
+        "PUT",
+        "/v2/alerts/a%2Fb/message",
+        "identifierType=alias",
+    )
+    assert needed.items() <= dict(report.headers).items()
+    assert not set(shown) & set(report.headers)
+
+
+async def test_the_key_of_pagerduty_is_in_the_body(door: Edge) -> None:
+    for body, status in ((b'{"routing_key": "right"}', 202), (b'{"service_key": "right"}', 202), (b'{"routing_key": 7}', 400), (b"[", 400)):
+        answer = await door.http.post("/v2/enqueue", content=body)
+        assert answer.status_code == status
+        if status == 400:
+            assert answer.json()["status"] == "invalid event" and "routing_key" in answer.json()["errors"][0]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "words"),
+    [
+        ("/v2/alerts", {"authorization": "GenieKey fast"}, {"message", "took", "requestId"}),
+        ("/v2/enqueue", {"x-tocsin-key": "fast"}, {"status", "message", "errors"}),
+        ("/fast/api/v2/alerts", {}, {"code", "message"}),
+        ("/grafana/fast", {}, {"error"}),
+    ],
+)
+async def test_who_sends_too_fast_hears_in_its_own_words_when_to_go_on(
+    door: Edge, path: str, headers: dict[str, str], words: set[str]
+) -> None:
+    answer = await door.http.post(path, content=b"{}", headers=headers)
+    assert (answer.status_code, set(answer.json())) == (429, words)
+    pace = ("retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
+    assert [answer.headers[name] for name in pace] == ["3", "100", "0", "3"]
+    assert answer.headers.get("x-ratelimit-state", "THROTTLED") == "THROTTLED"
+
+
+async def test_whether_it_lives_is_told_to_monitors_without_a_key(door: Edge) -> None:
+    assert (await door.http.get("/-/healthy")).status_code == 200
+    assert (await door.http.get("/right/-/healthy")).json() == {"accepted": 1}
+
+
+async def test_more_reports_than_there_is_room_for_are_told_at_once_to_come_again() -> None:
+    room = Room(most=1, most_bytes=10)
+    answered: list[int] = []
+    waiting = asyncio.Event()
+
+    class Slow:
+        async def call(self, path: str, request: bytes, timeout: float, on_behalf: object = None) -> bytes:
+            await waiting.wait()
+            return SubmitReportResponse(status=200).SerializeToString()
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"[]"}
+
+    async def send(message: Any) -> None:
+        answered.extend([message["status"]] if "status" in message else [])
+
+    scope = {"type": "http", "method": "POST", "raw_path": b"/webhook/right", "query_string": b"", "headers": []}
+    intake = Intake(Slow(), room)  # type: ignore[arg-type]  # a service that only takes its time
+    found = intake.door(scope)
+    assert found is not None
+    first = asyncio.create_task(intake.receive(found, scope, receive, send))
+    await asyncio.sleep(0)
+    await intake.receive(found, scope, receive, send)
+    assert answered == [503]
+    waiting.set()
+    await first
+    await intake.receive(found, scope, receive, send)
+    assert answered == [503, 200, 200]
+
+
 async def test_a_packed_report_is_unpacked(door: Edge) -> None:
     answer = await door.http.post("/webhook/right", content=gzip.compress(b"{}"), headers={"content-encoding": "gzip"})
     assert (answer.status_code, door.behind.reports[0].body) == (202, b"{}")
@@ -59,7 +142,8 @@ async def test_a_packed_report_is_unpacked(door: Edge) -> None:
 async def test_bad_reports_are_refused_in_words(door: Edge, path: str, content: bytes, headers: dict[str, str], status: int) -> None:
     answer = await door.http.post(path, content=content, headers=headers)
     assert answer.status_code == status
-    assert answer.json()["error"]
+    said = answer.json()
+    assert said.get("error") or said["message"]
     assert ("retry-after" in answer.headers) == (status == 503)
 
 

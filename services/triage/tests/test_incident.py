@@ -145,3 +145,11 @@ def test_the_same_severity_tells_nobody_and_a_resolved_one_stays() -> None:
     assert NEW.change_severity(Severity.SEV3, "alice", "").facts == ()
     with pytest.raises(IsResolved):
         replace(NEW, state=State.RESOLVED).change_severity(Severity.SEV1, "alice", "")
+
+
+def test_an_alert_that_somebody_took_takes_the_incident_only_if_it_is_the_only_open_one():
+    one = opened(NEW, ALERT).state
+    taken = one.alert_taken("alice", START).state
+    assert (taken.state, taken.acknowledged_by) == (State.ACKNOWLEDGED, "alice")
+    assert taken.alert_taken("bob", START).state.acknowledged_by == "alice"
+    assert one.attach(ALERT).state.alert_taken("alice", START).state.state is State.OPEN

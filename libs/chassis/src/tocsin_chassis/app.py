@@ -12,7 +12,7 @@ import psycopg
 from google.protobuf.descriptor import ServiceDescriptor
 
 from tocsin_chassis.events.bus import EventBus
-from tocsin_chassis.events.consumer import Consumer, Handlers, by_source
+from tocsin_chassis.events.consumer import Consumer, Handlers, Patience, Together, by_source
 from tocsin_chassis.events.relay import Relay
 from tocsin_chassis.grpc.caller import TrustedKeys
 from tocsin_chassis.grpc.server import GrpcServer, Served
@@ -66,6 +66,7 @@ class App:
     _ticks: list[_Tick] = field(default_factory=list)
     _background: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = field(default_factory=list)
     _checks: list[tuple[str, Callable[[], Awaitable[object]]]] = field(default_factory=list)
+    _partitions: list[retention.Daily] = field(default_factory=list)
     _stopping: bool = False
 
     def serves(self, servicer: Any, add: Callable[[Any, Any], None], descriptor: ServiceDescriptor) -> "App":
@@ -78,10 +79,10 @@ class App:
         self._server = server
         return self
 
-    def consumes(self, handlers: Handlers) -> "App":
-        """Handle facts of other services, by type: `async def handler(tx, fact)`."""
+    def consumes(self, handlers: Handlers | Together, patience: Patience | None = None) -> "App":
+        """Handle facts of other services, by type: `async def handler(tx, fact)`; or all that have arrived together."""
         for source, group in by_source(handlers).items():
-            self._consumers.append(Consumer(self.database, self.bus, self.name, source, group))
+            self._consumers.append(Consumer(self.database, self.bus, self.name, source, group, patience))
         return self
 
     def ticks(self, name: str, every: float, task: Callable[[], Awaitable[object]]) -> "App":
@@ -97,6 +98,11 @@ class App:
     def needs(self, name: str, check: Callable[[], Awaitable[object]]) -> "App":
         """The service is healthy only while `check` raises nothing."""
         self._checks.append((name, check))
+        return self
+
+    def partitions(self, *tables: retention.Daily) -> "App":
+        """Keep the daily partitions of these tables, beside those that every service has."""
+        self._partitions.extend(tables)
         return self
 
     @property
@@ -158,7 +164,7 @@ class App:
 
     async def _retain(self) -> None:
         async with self.database.transaction() as tx:
-            await retention.maintain(tx, self.database.clock.now())
+            await retention.maintain(tx, self.database.clock.now(), self._partitions)
 
     async def _watch_health(self, server: Server) -> None:
         checks = [("postgres", self.database.ping), ("nats", self.bus.ping), *self._checks]

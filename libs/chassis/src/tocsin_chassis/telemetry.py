@@ -9,13 +9,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import prometheus_client
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from tocsin_chassis.sampling import sampler
 
 tracer = trace.get_tracer("tocsin")
+# Facts carry a traceparent and no baggage: asking every propagator would cost as much as a span.
+_W3C = TraceContextTextMapPropagator()
 
 _STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -58,7 +63,9 @@ def start_tracing(service: str) -> TracerProvider | None:
     # Imported here: it brings an HTTP client that a process without export does not need.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    provider = TracerProvider(resource=Resource.create({"service.name": f"tocsin-{service}"}))
+    # The standard variable still has its say.
+    chosen = None if os.environ.get("OTEL_TRACES_SAMPLER") else sampler()
+    provider = TracerProvider(sampler=chosen, resource=Resource.create({"service.name": f"tocsin-{service}"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(), schedule_delay_millis=1000))
     trace.set_tracer_provider(provider)
     logging.getLogger("opentelemetry").setLevel(logging.ERROR)
@@ -80,14 +87,18 @@ def trace_id() -> str:
 
 def traceparent() -> str:
     """The current trace context as a W3C traceparent header; empty outside a trace."""
-    carrier: dict[str, str] = {}
-    propagate.inject(carrier)
-    return carrier.get("traceparent", "")
+    return traceparent_of(trace.get_current_span())
+
+
+def traceparent_of(span: trace.Span) -> str:
+    """The context of a span as a W3C traceparent header; empty if it has none."""
+    context = span.get_span_context()
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}" if context.is_valid else ""
 
 
 def trace_context(headers: Mapping[str, str]) -> Context:
     """The trace context that `headers` (with a traceparent, or without) carry."""
-    return propagate.extract({"traceparent": headers.get("traceparent", "")}, context=Context())
+    return _W3C.extract({"traceparent": headers.get("traceparent", "")}, context=Context())
 
 
 def name_incident(incident_id: str) -> None:

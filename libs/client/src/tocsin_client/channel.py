@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from tocsin.communication.v1 import communication_service_pb2
-from tocsin.detection.v1 import detection_service_pb2
+from tocsin.detection.v1 import change_service_pb2, detection_service_pb2, heartbeat_service_pb2, noise_service_pb2
 from tocsin.edge.v1 import edge_service_pb2
 from tocsin.response.v1 import response_service_pb2
 from tocsin.review.v1 import review_service_pb2
@@ -20,6 +20,9 @@ from tocsin_kernel.ids import Ids
 
 CONTRACTS = (
     detection_service_pb2,
+    heartbeat_service_pb2,
+    noise_service_pb2,
+    change_service_pb2,
     triage_service_pb2,
     response_service_pb2,
     communication_service_pb2,

@@ -8,9 +8,14 @@ from google.protobuf.message import Message
 from tocsin.communication.v1 import communication_service_pb2 as communication
 from tocsin.communication.v1.communication_service_pb2_grpc import CommunicationServiceStub
 from tocsin.communication.v1.page_pb2 import Page
+from tocsin.detection.v1 import change_service_pb2 as changes
 from tocsin.detection.v1 import detection_service_pb2 as detection
 from tocsin.detection.v1.alert_pb2 import Alert
+from tocsin.detection.v1.change_pb2 import Change
+from tocsin.detection.v1.change_service_pb2_grpc import ChangeServiceStub
 from tocsin.detection.v1.detection_service_pb2_grpc import DetectionServiceStub
+from tocsin.detection.v1.heartbeat_service_pb2_grpc import HeartbeatServiceStub
+from tocsin.detection.v1.noise_service_pb2_grpc import NoiseServiceStub
 from tocsin.edge.v1 import edge_service_pb2 as edge
 from tocsin.edge.v1.edge_service_pb2_grpc import EdgeServiceStub
 from tocsin.response.v1.response_service_pb2_grpc import ResponseServiceStub
@@ -42,6 +47,9 @@ class Tocsin:
         self.connection = connection
         self.channel = open_channel(connection, ids or RandomIds())
         self.detection = DetectionServiceStub(self.channel)
+        self.heartbeats = HeartbeatServiceStub(self.channel)
+        self.noise = NoiseServiceStub(self.channel)
+        self.changes = ChangeServiceStub(self.channel)
         self.triage = TriageServiceStub(self.channel)
         self.response = ResponseServiceStub(self.channel)
         self.communication = CommunicationServiceStub(self.channel)
@@ -75,6 +83,10 @@ class Tocsin:
     def alerts(self, request: detection.ListAlertsRequest) -> Iterator[Alert]:
         """All alerts that the request asks for, newest first."""
         return walk(self.detection.ListAlerts, request, Alert)
+
+    def changes_of(self, request: changes.ListChangesRequest) -> Iterator[Change]:
+        """All changes that the request asks for, newest first."""
+        return walk(self.changes.ListChanges, request, Change)
 
     def pages(self, incident_id: str = "", responder: str = "") -> Iterator[Page]:
         """All pages about an incident or to a responder, newest first."""

@@ -28,6 +28,13 @@ STATE_STYLES = {
     "SEV1": "bold red",
     "SEV2": "red",
     "SEV3": "yellow",
+    "ALIVE": "green",
+    "LATE": "bold red",
+    "NEVER PINGED": "yellow",
+    "DISABLED": "dim",
+    "ACTIVE": "green",
+    "PENDING": "yellow",
+    "EXPIRED": "dim",
 }
 
 
@@ -69,6 +76,10 @@ class Screen:
         """A line for people, in every format: on standard error where programs read the output."""
         print(plain(text), file=sys.stdout if self.format == "table" else sys.stderr)
 
+    def note(self, text: str) -> None:
+        """A line for people beside a result, always on standard error."""
+        print(plain(text), file=sys.stderr)
+
 
 def console() -> "Console":
     from rich.console import Console
@@ -84,6 +95,11 @@ def as_data(value: Any) -> Any:
     if not isinstance(value, Message):
         return value
     return MessageToDict(value, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+
+
+def line(message: Any) -> str:
+    """A message as JSON in one line, as `-o json` prints it."""
+    return json.dumps(as_data(message), separators=(",", ":"))
 
 
 def grid(items: Sequence[Item], columns: Mapping[str, Callable[[Item], "str | Text"]]) -> "RenderableType":

@@ -23,6 +23,16 @@ def instant(text: str, now: datetime, argument: str, zone: tzinfo | None = None)
         raise UsageError(f"{argument}: {text!r} is not a time; give {FORMS}") from None
 
 
+def end(text: str, now: datetime, argument: str, zone: tzinfo | None = None) -> datetime:
+    """The instant at which something ends: any instant, or how long it lasts from now ("2h"). UsageError names `argument`."""
+    if DURATION.fullmatch(text.strip().lower()):
+        return now + duration(text, argument)
+    try:
+        return instant(text, now, argument, zone)
+    except UsageError:
+        raise UsageError(f'{argument}: {text!r} is neither a duration such as "2h" nor a time; a time is {FORMS}') from None
+
+
 def relative(words: str, now: datetime) -> datetime | None:
     """An instant counted from now; None if the words are of another form."""
     if later := re.fullmatch(r"(?:\+|in\s+)(.+)", words):

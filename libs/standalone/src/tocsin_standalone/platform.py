@@ -11,7 +11,9 @@ from buf.validate import validate_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tocsin.access.v1 import access_pb2
 from tocsin.detection.v1 import detection_service_pb2 as detection
+from tocsin.detection.v1 import heartbeat_service_pb2 as heartbeat_service
 from tocsin.detection.v1 import integration_pb2
+from tocsin.detection.v1.heartbeat_pb2 import Heartbeat
 from tocsin.edge.v1 import edge_service_pb2 as edge
 
 from tocsin_client.client import Tocsin
@@ -20,7 +22,15 @@ from tocsin_standalone.home import read_object, write_private
 from tocsin_standalone.ports import LOOPBACK
 
 ADMINISTRATOR = "admin"
-PATHS = {"alertmanager": "/api/v2/alerts"}
+EXAMPLE_HEARTBEAT = "example"
+# What a sender is given as its address, where that is not /<kind>/<key>.
+ADDRESSES = {
+    "alertmanager": "{base}/api/v2/alerts",
+    "email": "mailto:{key}@localhost",
+    "heartbeat": "{base}/heartbeat/{key}/" + EXAMPLE_HEARTBEAT,
+    "opsgenie": "{base}",
+    "pagerduty": "{base}/v2/enqueue",
+}
 
 
 def serves(address: str, seconds: float = 1.0) -> bool:
@@ -70,10 +80,27 @@ def integration_keys(connection: Connection, kept: Path) -> dict[str, str]:
         if wanted:
             configuration = integration_pb2.Configuration(integrations=wanted)
             tocsin.detection.ApplyConfiguration(detection.ApplyConfigurationRequest(configuration=configuration))
+        if "heartbeat" in missing:
+            _make_example_heartbeat(tocsin)
         for kind in missing:
             keys[kind] = tocsin.detection.RotateIntegrationKey(detection.RotateIntegrationKeyRequest(name=kind)).key
             write_private(kept, json.dumps(keys, indent=2) + "\n")
     return keys
+
+
+def _make_example_heartbeat(tocsin: Tocsin) -> None:
+    """A heartbeat to try the address with. It wakes nobody unless somebody pings it once and then stops."""
+    present = {heartbeat.name for heartbeat in tocsin.heartbeats.ListHeartbeats(heartbeat_service.ListHeartbeatsRequest()).heartbeats}
+    if EXAMPLE_HEARTBEAT in present:
+        return
+    example = Heartbeat(
+        name=EXAMPLE_HEARTBEAT,
+        integration="heartbeat",
+        interval=1,
+        unit=Heartbeat.UNIT_DAYS,
+        description="Made at the first start. Once it was pinged it is expected every day; switch it off when it was tried.",
+    )
+    tocsin.heartbeats.CreateHeartbeat(heartbeat_service.CreateHeartbeatRequest(heartbeat=example))
 
 
 def sign_in_link(connection: Connection) -> str:
@@ -83,8 +110,17 @@ def sign_in_link(connection: Connection) -> str:
         return tocsin.edge.CreateSignInLink(request).url
 
 
-def connection_file(path: Path, connection: Connection, keys: Mapping[str, str], base: str) -> None:
-    """Write what a program needs to reach the platform: `connection.json`. `base` is the address that senders on this machine use."""
-    integrations = {kind: {"url": base + PATHS.get(kind, f"/{kind}"), "key": key} for kind, key in keys.items()}
+def connection_file(path: Path, connection: Connection, keys: Mapping[str, str], base: str, smtp: str) -> None:
+    """Write what a program needs to reach the platform: `connection.json`.
+
+    `base` is the address that senders on this machine use, `smtp` host:port where mail arrives.
+    """
+    integrations = {kind: {"url": _address(kind, key, base), "key": key} for kind, key in keys.items()}
+    if "email" in integrations:
+        integrations["email"]["smtp"] = smtp
     content = {"console": connection.console, "grpc": connection.address, "api_key": connection.api_key, "integrations": integrations}
     write_private(path, json.dumps(content, indent=2) + "\n")
+
+
+def _address(kind: str, key: str, base: str) -> str:
+    return ADDRESSES.get(kind, "{base}/{kind}/{key}").format(base=base, kind=kind, key=key)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tocsin_standalone.errors import StandaloneError
 from tocsin_standalone.home import Home
 from tocsin_standalone.keys import Keys
-from tocsin_standalone.ports import LOOPBACK, free_port, require_free
+from tocsin_standalone.ports import LOOPBACK, free_port, is_free, require_free
 from tocsin_standalone.process import Program
 from tocsin_standalone.roles import DATABASE
 
@@ -17,6 +17,7 @@ SERVICES = ("detection", "triage", "response", "communication", "review", "edge"
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TZDIR", "TMPDIR", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 # What the operator may decide for the platform.
 SETTINGS = ("TOCSIN_SMTP_URL", "TOCSIN_EMAIL_FROM", "TOCSIN_WEBHOOK_ALLOW_PRIVATE", "TOCSIN_LOG_LEVEL", "TOCSIN_PUBLIC_URL")
+MAIL_CERTIFICATE = ("TOCSIN_SMTP_CERTIFICATE_FILE", "TOCSIN_SMTP_CERTIFICATE_KEY_FILE")
 EMAIL_FROM = "tocsin@localhost"
 
 
@@ -31,6 +32,7 @@ class Ports:
     internal: Mapping[str, int]
     mailbox: int = 0
     smtp: int = 0
+    email: int = 0
 
     @property
     def console(self) -> str:
@@ -42,10 +44,13 @@ class Ports:
 
 
 def choose_ports(first: int, demo: bool) -> Ports:
-    """The console at `first` (0: any free one), gRPC after it, the demo's mailbox after that; the rest wherever it is free."""
+    """The console at `first` (0: any free one), gRPC after it, then the demo's mailbox; the rest wherever it is free.
+
+    Mail for integrations comes after that, if it is free there: a port of its own is not worth a refusal to start.
+    """
     taken: set[int] = set()
-    first = first or free_port(taken, neighbours=2)
-    taken |= {first, first + 1, first + 2}
+    first = first or free_port(taken, neighbours=3)
+    taken |= {first, first + 1, first + 2, first + 3}
     require_free(first, "the console and the senders of alerts")
     require_free(first + 1, "gRPC (the port after the console's)")
     if demo:
@@ -59,6 +64,7 @@ def choose_ports(first: int, demo: bool) -> Ports:
         internal=internal,
         mailbox=first + 2 if demo else 0,
         smtp=free_port(taken) if demo else 0,
+        email=first + 3 if is_free(first + 3) else free_port(taken),
     )
 
 
@@ -74,6 +80,11 @@ class Surroundings:
     @property
     def public_url(self) -> str:
         return self.operator.get("TOCSIN_PUBLIC_URL") or self.ports.console
+
+    @property
+    def email_listen(self) -> str:
+        """host:port where mail for integrations arrives."""
+        return self.operator.get("TOCSIN_SMTP_LISTEN") or f"{LOOPBACK}:{self.ports.email}"
 
     @property
     def keeps_spans(self) -> bool:
@@ -133,6 +144,8 @@ def _spans(around: Surroundings) -> dict[str, str]:
 def _edge(around: Surroundings) -> dict[str, str]:
     return {
         "TOCSIN_HTTP_LISTEN": f"{LOOPBACK}:{around.ports.http}",
+        "TOCSIN_SMTP_LISTEN": around.email_listen,
+        **{name: value for name, value in around.operator.items() if name in MAIL_CERTIFICATE},
         "TOCSIN_BOOTSTRAP_API_KEY_FILE": str(around.keys.admin_api_key_file),
         "TOCSIN_SPAN_KEY_FILE": str(around.keys.span_key_file) if around.keeps_spans else "",
     }

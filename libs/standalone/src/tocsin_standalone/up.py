@@ -128,7 +128,7 @@ def _start_services(supervisor: Supervisor, around: Surroundings, demo: bool, st
         all_ready, f"the services are ready (their logs are in {around.home.logs})", seconds=START_SECONDS, stop=stop, progress=progress
     )
     kept = platform.integration_keys(_connection(around), around.home.secrets / "integrations.json")
-    platform.connection_file(around.home.connection, _connection(around), kept, around.ports.console)
+    platform.connection_file(around.home.connection, _connection(around), kept, around.ports.console, around.email_listen)
     if demo:
         supervisor.keep(Child(demo_program(around)))
 

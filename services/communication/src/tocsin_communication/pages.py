@@ -9,9 +9,10 @@ from tocsin_chassis.telemetry import name_incident, traceparent
 from tocsin_communication import message, store, wire
 from tocsin_communication.contact import Channel, ContactMethod
 from tocsin_communication.delivery import Stop, verdict
+from tocsin_communication.departures import Departures, Leaving
 from tocsin_communication.incident import Incident, IncidentState
 from tocsin_communication.links import Links
-from tocsin_communication.page import Kind, Page, Told
+from tocsin_communication.page import LEASE, Kind, Page, State, Told
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.decision import Decision
 from tocsin_kernel.errors import Conflict
@@ -32,25 +33,26 @@ class Unreachable(Conflict):
 
 
 class Pages:
-    """Every page begins here. `wake` tells the sender that pages wait."""
+    """Every page begins here. `wake` tells the sender that pages wait; a summons leaves at once if there is a place."""
 
-    def __init__(self, clock: Clock, ids: Ids, links: Links, wake: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, ids: Ids, links: Links, departures: Departures, wake: Callable[[], None]) -> None:
         self._clock = clock
         self._ids = ids
         self._links = links
+        self._departures = departures
         self._wake = wake
 
     async def summon(self, tx: Tx, heard: Incident, responder: str, summons_id: str, explanation: str, at: datetime) -> None:
         """Page a responder on every contact method. One who has none gets a page that failed, so that somebody hears of it."""
         name_incident(heard.id)
-        await self.hear(tx, heard)
-        known = await store.incident(tx, heard.id)
+        known = await self.hear(tx, heard)
         text = message.summons(heard, explanation)
         methods = await store.methods_of(tx, responder)
         made = [
             await self._linked(tx, self._page(Kind.SUMMONS, method, text, explanation, heard, at, summons_id)) for method in methods
         ] or [self._unreachable(Kind.SUMMONS, responder, text, explanation, heard, at, summons_id)]
-        await self._keep(tx, [_judged(page, known) for page in made])
+        judged = [_judged(page, known) for page in made]
+        await self._keep(tx, [self._leaving(tx, decision, known) for decision in judged])
 
     async def direct(self, tx: Tx, sender: str, responder: str, said: str, incident_id: str) -> list[Page]:
         """Page a responder now, on every contact method. Raises Unreachable."""
@@ -69,18 +71,23 @@ class Pages:
         await self._keep(tx, [Decision(page) for page in pages])
         return pages
 
-    async def hear(self, tx: Tx, heard: Incident) -> None:
-        """Keep the copy of the incident if it is newer. Where its state or taker is new, drop what waits and tell who was told."""
+    async def hear(self, tx: Tx, heard: Incident) -> Incident:
+        """Keep the copy of the incident if it is newer. Where its state or taker is new, drop what waits and tell who was told.
+
+        Returns the newest copy.
+        """
         before = await store.incident(tx, heard.id)
         if before is not None and before.version >= heard.version:
-            return
-        locked = await store.lock_incident(tx, heard.id)
+            return before
+        locked = None if before is None else await store.lock_incident(tx, heard.id)
         incident = heard.following(locked)
         if not await store.keep_incident(tx, incident):
-            return
-        if incident.turn == incident.version:
+            return await store.incident(tx, heard.id) or incident
+        # Of an incident that is new and open nobody was told anything yet.
+        if incident.turn == incident.version and (before is not None or incident.state is not IncidentState.OPEN):
             await self._drop(tx, incident)
             await self.follow_up(tx, incident)
+        return incident
 
     async def follow_up(self, tx: Tx, incident: Incident) -> None:
         """Tell everybody who was summoned that the incident is taken or over; once each, however often this is called."""
@@ -107,10 +114,21 @@ class Pages:
     async def _keep(self, tx: Tx, made: list[Decision[Page]]) -> None:
         if not made:
             return
-        await store.insert_pages(tx, [decision.state for decision in made])
+        await store.insert_pages(tx, [decision.state for decision in made], LEASE)
         for decision in made:
             emit(tx, decision)
-        tx.after_commit(self._wake)
+        if any(decision.state.state is State.PENDING for decision in made):
+            tx.after_commit(self._wake)
+
+    def _leaving(self, tx: Tx, decision: Decision[Page], incident: Incident) -> Decision[Page]:
+        """A page that is due leaves with this commit if there is a place; what else there is stays as it is."""
+        page = decision.state
+        due = page.state is State.PENDING and page.attempt_at <= self._clock.now()
+        if not due or not self._departures.reserve(tx, page.provider):
+            return decision
+        begun = page.begin()
+        tx.after_commit(lambda: self._departures.depart(Leaving(begun, incident)))
+        return replace(decision, state=begun)
 
     async def _linked(self, tx: Tx, page: Page) -> Page:
         return replace(page, token_hash=await self._links.hash_of(tx, page.id))
@@ -169,12 +187,10 @@ def _judged(page: Page, incident: Incident | None) -> Decision[Page]:
     return replace(decision, state=replace(decision.state, version=page.version))
 
 
-async def tell(tx: Tx, decision: Decision[Page]) -> bool:
-    """Keep what became of a page, and tell others. False if another attempt was begun since: then nothing is told."""
-    saved = await store.save(tx, decision.state)
-    if saved:
+async def tell(tx: Tx, decision: Decision[Page]) -> None:
+    """Keep what became of a page, and tell others. If another attempt was begun since, nothing is told."""
+    if await store.save_all(tx, [decision.state]):
         emit(tx, decision)
-    return saved
 
 
 def emit(tx: Tx, decision: Decision[Page]) -> None:

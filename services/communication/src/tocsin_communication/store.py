@@ -168,6 +168,17 @@ async def lock_incident(tx: Tx, incident_id: str) -> Incident | None:
     return row.to_domain() if row else None
 
 
+async def lock_incidents(tx: Tx, ids: Sequence[str]) -> dict[str, Incident]:
+    """The copies that there are, locked as by `lock_incident`, by id."""
+    rows = await tx.many(
+        IncidentRow,
+        """SELECT id, version, number, title, summary, service, severity, state, opened_at, acknowledged_by, resolve_reason, turn
+           FROM incident WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE""",
+        (list(ids),),
+    )
+    return {row.id: row.to_domain() for row in rows}
+
+
 async def incidents(tx: Tx, ids: Sequence[str]) -> dict[str, Incident]:
     """The copies that there are, by id."""
     rows = await tx.many(
@@ -199,24 +210,35 @@ async def keep_incident(tx: Tx, incident: Incident) -> bool:
     )
 
 
-async def note_first_told(tx: Tx, incident_id: str, at: datetime) -> bool:
-    """A provider has accepted a summons; True if it is the first one since the incident opened."""
-    return await tx.execute("UPDATE incident SET first_told_at = %s WHERE id = %s AND first_told_at IS NULL", (at, incident_id)) > 0
+async def note_first_told(tx: Tx, told: Sequence[tuple[str, datetime]]) -> set[str]:
+    """Providers have accepted summonses about these incidents; returns those for which it is the first one since they opened."""
+    ids, instants = [incident_id for incident_id, _ in told], [at for _, at in told]
+    return set(
+        await tx.values(
+            str,
+            """UPDATE incident SET first_told_at = told.at FROM unnest(%s::text[], %s::timestamptz[]) AS told (id, at)
+               WHERE incident.id = told.id AND first_told_at IS NULL RETURNING incident.id""",
+            (ids, instants),
+        )
+    )
 
 
 # Pages
 
 
-async def insert_pages(tx: Tx, pages: Sequence[Page]) -> None:
-    """Keep new pages. One that tells of a turn that its contact method was told of already is left out."""
+async def insert_pages(tx: Tx, pages: Sequence[Page], lease: timedelta) -> None:
+    """Keep new pages, those that leave at once under a lease. One that tells of a turn that its contact method was told of already
+    is left out."""
     await tx.execute_many(
         """INSERT INTO page (id, kind, incident_id, opening, turn, summons_id, responder, contact_method, channel, address, provider,
-               state, state_reason, reason, subject, body, created_at, due_at, attempt_at, version, traceparent, token_hash)
+               state, state_reason, reason, subject, body, created_at, due_at, attempt_at, version, traceparent, token_hash,
+               attempts, fence, lease_until)
            VALUES (%(id)s, %(kind)s, %(incident_id)s, %(opening)s, %(turn)s, %(summons_id)s, %(responder)s, %(contact_method)s, %(channel)s,
                %(address)s, %(provider)s, %(state)s, %(state_reason)s, %(reason)s, %(subject)s, %(body)s, %(created_at)s, %(due_at)s,
-               %(attempt_at)s, %(version)s, %(traceparent)s, %(token_hash)s)
+               %(attempt_at)s, %(version)s, %(traceparent)s, %(token_hash)s, %(attempts)s, %(fence)s,
+               CASE WHEN %(state)s = 'SENDING' THEN clock_timestamp() + %(lease)s END)
            ON CONFLICT (incident_id, turn, kind, contact_method) WHERE kind IN ('TAKEN', 'RESOLVED') DO NOTHING""",
-        [{name: getattr(page, name) for name in page.__slots__} for page in pages],
+        [{"lease": lease, **{name: getattr(page, name) for name in page.__slots__}} for page in pages],
     )
 
 
@@ -257,17 +279,21 @@ async def begin(tx: Tx, pages: Sequence[Page], lease: timedelta) -> None:
     )
 
 
-async def save(tx: Tx, page: Page) -> bool:
-    """Keep what became of a page; False if another attempt was begun since."""
-    return (
-        await tx.execute(
-            """UPDATE page SET state = %(state)s, state_reason = %(state_reason)s, provider_id = %(provider_id)s, sent_at = %(sent_at)s,
-                   delivered_at = %(delivered_at)s, attempt_at = %(attempt_at)s, outcome_unknown = %(outcome_unknown)s,
-                   version = %(version)s, lease_until = NULL
-               WHERE id = %(id)s AND fence = %(fence)s""",
-            {name: getattr(page, name) for name in page.__slots__},
+async def save_all(tx: Tx, pages: Sequence[Page]) -> set[str]:
+    """Keep what became of pages; returns the ids of those for which no other attempt was begun since."""
+    columns = ("id", "fence", "state", "state_reason", "provider_id", "sent_at", "delivered_at", "attempt_at", "outcome_unknown", "version")
+    return set(
+        await tx.values(
+            str,
+            """UPDATE page SET state = done.state, state_reason = done.state_reason, provider_id = done.provider_id, sent_at = done.sent_at,
+                   delivered_at = done.delivered_at, attempt_at = done.attempt_at, outcome_unknown = done.outcome_unknown,
+                   version = done.version, lease_until = NULL
+               FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[],
+                       %s::timestamptz[], %s::boolean[], %s::bigint[])
+                   AS done (id, fence, state, state_reason, provider_id, sent_at, delivered_at, attempt_at, outcome_unknown, version)
+               WHERE page.id = done.id AND page.fence = done.fence RETURNING page.id::text""",
+            [[getattr(page, name) for page in pages] for name in columns],
         )
-        > 0
     )
 
 

@@ -1,6 +1,6 @@
 """What people and programs do with alerts: raise, resolve, look at; and the silent end that time brings."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -12,17 +12,19 @@ from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.postgres.inbox import once
 from tocsin_chassis.telemetry import tracer
 from tocsin_detection import store
-from tocsin_detection.alert import Alert, Decision, end_silently, resolve_by_hand
+from tocsin_detection.alert import Alert, Decision, acknowledge, changed, end_silently, resolve_by_hand, snooze, unacknowledge
+from tocsin_detection.listening import Listening
+from tocsin_detection.observer import Observer
+from tocsin_detection.repeats import Repeats
 from tocsin_detection.signal import Signal
-from tocsin_detection.signals import contending, observe_in, tell
+from tocsin_detection.signals import contending
 from tocsin_detection.wire import alert_message
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import NotFound
-from tocsin_kernel.ids import Ids
 
 AT_ONCE = 500
 MOST_LOG_ENTRIES = 1_000
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
+DELIVERIES_KEPT = timedelta(days=1)
 
 
 class AlertNotFound(NotFound):
@@ -39,15 +41,17 @@ class Listing:
 
 
 class Alerts:
-    """Raises, resolves and shows alerts, and ends those whose senders fell silent."""
+    """Raises, resolves and shows alerts; ends those whose senders fell silent, and judges again what is held back.
 
-    def __init__(self, database: Database, clock: Clock, ids: Ids, silence_grace: timedelta) -> None:
+    The commands take the caller's transaction, in which a repeat of the request is recognised; the queries open their own.
+    """
+
+    def __init__(self, database: Database, observer: Observer, repeats: Repeats, clock: Clock, silence_grace: timedelta) -> None:
         self._database = database
+        self._observer = observer
+        self._repeats = repeats
         self._clock = clock
-        self._ids = ids
-        self._silence_grace = silence_grace
-        self._listening_since = clock.now()
-        self._deaf = False
+        self._listening = Listening(clock, silence_grace)
 
     async def raise_alert(self, request_id: str, signal: Signal) -> AlertMessage:
         """The alert that the signal opened or joined; for a repeated request_id as it was the first time."""
@@ -58,26 +62,39 @@ class Alerts:
         return await contending(self._database, raised)
 
     async def _raise(self, tx: Tx, signal: Signal) -> AlertMessage:
-        decisions = await observe_in(tx, [signal], self._clock.now(), self._ids)
-        alert = decisions[0].alert
-        assert alert is not None  # a signal that is not a resolve always opens or joins an alert
-        return alert_message(alert)
+        decisions = await self._observer.observe(tx, [signal], self._clock.now())
+        raised = decisions[0].alert
+        assert raised is not None  # a signal that is not a resolve always opens or joins an alert
+        return alert_message(await store.find_alert(tx, raised.id) or raised)
 
-    async def resolve(self, request_id: str, alert_id: str, by: str) -> AlertMessage:
+    async def resolve(self, tx: Tx, alert_id: str, by: str) -> Alert:
         """The alert, resolved now or before. Raises AlertNotFound."""
-        async with self._database.transaction() as tx:
-            return await once(tx, "ResolveAlert", request_id, AlertMessage, lambda: self._resolve(tx, alert_id, by))
+        found = await locked(tx, alert_id)
+        return await self.keep(tx, found, resolve_by_hand(found, by, self._clock.now()))
 
-    async def _resolve(self, tx: Tx, alert_id: str, by: str) -> AlertMessage:
-        found = await store.lock_alert(tx, alert_id)
-        if found is None:
-            raise AlertNotFound(alert=alert_id)
-        now = self._clock.now()
-        decision = resolve_by_hand(found, by, now)
-        alert = decision.alert or found
-        if not alert.open and found.open:
-            await self._save(tx, [decision], now)
-        return alert_message(alert)
+    async def acknowledge(self, tx: Tx, alert_id: str, by: str) -> Alert:
+        """The alert, taken now or before. Raises AlertNotFound, AlertHasEnded."""
+        found = await locked(tx, alert_id)
+        return await self.keep(tx, found, acknowledge(found, by, self._clock.now()))
+
+    async def unacknowledge(self, tx: Tx, alert_id: str, by: str) -> Alert:
+        """The alert, which nobody has taken any more. Raises AlertNotFound, AlertHasEnded."""
+        found = await locked(tx, alert_id)
+        return await self.keep(tx, found, unacknowledge(found, by))
+
+    async def snooze(self, tx: Tx, alert_id: str, until: datetime, by: str) -> Alert:
+        """The alert, put aside until an instant. Raises AlertNotFound, AlertHasEnded."""
+        found = await locked(tx, alert_id)
+        return await self.keep(tx, found, snooze(found, until, by, self._clock.now()))
+
+    async def edit(self, tx: Tx, found: Alert, after: Alert, reason: str, by: str, note: str = "") -> Alert:
+        """Keep what somebody changed of an alert that is locked; `note` is kept with it in the log."""
+        return await self.keep(tx, found, changed(found, after, reason, by, note))
+
+    async def keep(self, tx: Tx, found: Alert, decision: Decision) -> Alert:
+        """Keep one decision about an alert that is locked."""
+        kept = await self._observer.keep(tx, [found], [decision], self._clock.now())
+        return kept[0] if kept else found
 
     async def get(self, alert_id: str) -> tuple[Alert, list[store.LogEntry]]:
         """An alert and what was decided about it. Raises AlertNotFound."""
@@ -85,7 +102,8 @@ class Alerts:
             alert = await store.find_alert(tx, alert_id)
             if alert is None:
                 raise AlertNotFound(alert=alert_id)
-            return alert, await store.log_of(tx, alert_id, MOST_LOG_ENTRIES)
+            log = await store.log_of(tx, alert, MOST_LOG_ENTRIES)
+        return replace(alert, occurrences=alert.occurrences + self._repeats.since_written(alert.id)), log
 
     async def list(self, wanted: store.Wanted) -> Listing:
         """One page; `wanted.limit` is its size."""
@@ -95,21 +113,27 @@ class Alerts:
         page = found[: wanted.limit]
         return Listing(page, paging.encode(page[-1].opened_at.isoformat(), page[-1].id) if len(found) > len(page) else "")
 
+    async def export(self, wanted: store.Wanted) -> AsyncIterator[Sequence[Alert]]:
+        """All pages, one after the other, each read by itself: nobody waits for a slow reader."""
+        before = wanted.before
+        while True:
+            async with self._database.transaction() as tx:
+                page = await store.list_alerts(tx, replace(wanted, before=before, limit=AT_ONCE))
+            if page:
+                yield page
+            if len(page) < AT_ONCE:
+                return
+            before = (page[-1].opened_at, page[-1].id)
+
     async def end_silent(self) -> None:
         """End the alerts whose end has passed.
 
         While detection or its database was down no sender could move an end, so alerts from before get a grace first.
         """
-        try:
+        with self._listening.attempt() as heard_since:
             now = self._clock.now()
-            if self._deaf:
-                self._listening_since, self._deaf = now, False
-            graced = now < self._listening_since + self._silence_grace
-            while await self._end_some(now, self._listening_since if graced else LONG_AGO) == AT_ONCE:
+            while await self._end_some(now, heard_since) == AT_ONCE:
                 pass
-        except Exception:
-            self._deaf = True
-            raise
 
     async def _end_some(self, now: datetime, heard_since: datetime) -> int:
         async with self._database.transaction() as tx:
@@ -117,12 +141,35 @@ class Alerts:
             if overdue:
                 # What time brings has no caller whose trace it could continue: it begins one.
                 with tracer.start_as_current_span("end alerts silently"):
-                    await self._save(tx, [end_silently(alert, now) for alert in overdue], now)
+                    await self._observer.keep(tx, overdue, [end_silently(alert, now) for alert in overdue], now)
         return len(overdue)
 
-    async def _save(self, tx: Tx, decisions: Sequence[Decision], now: datetime) -> None:
-        await store.update_alerts(tx, [decision.alert for decision in decisions if decision.alert is not None])
-        await tell(tx, decisions, now)
+    async def reconsider(self) -> None:
+        """Judge again what is held back, where a hold may have ended."""
+        now = self._clock.now()
+        while await self._reconsider_some(now) == AT_ONCE:
+            pass
+
+    async def _reconsider_some(self, now: datetime) -> int:
+        async with self._database.transaction() as tx:
+            due = await store.lock_reconsidered_alerts(tx, now, AT_ONCE)
+            if due:
+                with tracer.start_as_current_span("judge held alerts again"):
+                    await self._observer.reconsider(tx, due, now)
+        return len(due)
+
+    async def forget_deliveries(self) -> None:
+        """Forget what senders delivered long ago."""
+        async with self._database.transaction() as tx:
+            await store.forget_deliveries(tx, self._clock.now() - DELIVERIES_KEPT)
+
+
+async def locked(tx: Tx, alert_id: str) -> Alert:
+    """The alert, locked. Raises AlertNotFound."""
+    found = await store.lock_alert(tx, alert_id)
+    if found is None:
+        raise AlertNotFound(alert=alert_id)
+    return found
 
 
 def page_start(token: str) -> tuple[datetime, str] | None:

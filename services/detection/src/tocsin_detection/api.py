@@ -1,37 +1,62 @@
 """DetectionService: requests become commands, answers become messages."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC
+
 from tocsin.detection.v1 import detection_service_pb2 as pb
 from tocsin.detection.v1.alert_pb2 import Alert as AlertMessage
 from tocsin.detection.v1.detection_service_pb2_grpc import DetectionServiceServicer
-from tocsin.detection.v1.integration_pb2 import Configuration
 
 from tocsin_chassis import paging
 from tocsin_chassis.grpc.caller import caller
 from tocsin_chassis.grpc.wrapping import Context
+from tocsin_chassis.postgres.database import Database, Tx
+from tocsin_chassis.postgres.inbox import once
+from tocsin_detection.alert import Alert
 from tocsin_detection.alerts import Alerts, page_start
+from tocsin_detection.configuration import Configurations
 from tocsin_detection.integration import BUILT_IN
+from tocsin_detection.integration_wire import integration_message, mapping_of
 from tocsin_detection.integrations import Integrations
+from tocsin_detection.noise.matcher import read_all
+from tocsin_detection.preview import preview
 from tocsin_detection.signal import Signal, first_of, hashed, one_line, problem_of_labels, severity_word, storable
 from tocsin_detection.signals import Signals, Submission
 from tocsin_detection.store import Wanted
-from tocsin_detection.wire import alert_message, configured, integration_message, log_message
+from tocsin_detection.wire import alert_message, log_message
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import Invalid
 
+AlertChange = pb.ResolveAlertRequest | pb.AcknowledgeAlertRequest | pb.SnoozeAlertRequest
+
+HELD = {pb.HELD_YES: True, pb.HELD_NO: False}
 OPEN = {AlertMessage.STATE_OPEN: True, AlertMessage.STATE_RESOLVED: False}
 
 
 class DetectionApi(DetectionServiceServicer):
     """The RPCs of detection."""
 
-    def __init__(self, signals: Signals, alerts: Alerts, integrations: Integrations, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        signals: Signals,
+        alerts: Alerts,
+        integrations: Integrations,
+        configurations: Configurations,
+        clock: Clock,
+    ) -> None:
+        self._database = database
         self._signals = signals
         self._alerts = alerts
         self._integrations = integrations
+        self._configurations = configurations
         self._clock = clock
 
     async def SubmitReport(self, request: pb.SubmitReportRequest, context: Context) -> pb.SubmitReportResponse:
-        submission = Submission(request.integration_key, request.kind, request.method, request.path, request.body)
+        submission = Submission(
+            request.integration_key, request.kind, request.method, request.path, request.body, dict(request.headers), request.query
+        )
         answered = await self._signals.report(submission)
         return pb.SubmitReportResponse(
             status=answered.answer.status,
@@ -39,6 +64,7 @@ class DetectionApi(DetectionServiceServicer):
             body=answered.answer.body,
             accepted=answered.accepted,
             rejections=[pb.Rejection(index=rejection.index, reason=rejection.reason) for rejection in answered.rejections],
+            headers=[pb.Header(name=name, value=value) for name, value in answered.answer.headers.items()],
         )
 
     async def RaiseAlert(self, request: pb.RaiseAlertRequest, context: Context) -> pb.RaiseAlertResponse:
@@ -64,22 +90,41 @@ class DetectionApi(DetectionServiceServicer):
         )
 
     async def ResolveAlert(self, request: pb.ResolveAlertRequest, context: Context) -> pb.ResolveAlertResponse:
-        return pb.ResolveAlertResponse(alert=await self._alerts.resolve(request.request_id, request.alert_id, caller().name))
+        return pb.ResolveAlertResponse(
+            alert=await self._once("ResolveAlert", request, lambda tx: self._alerts.resolve(tx, request.alert_id, caller().name))
+        )
+
+    async def AcknowledgeAlert(self, request: pb.AcknowledgeAlertRequest, context: Context) -> pb.AcknowledgeAlertResponse:
+        return pb.AcknowledgeAlertResponse(
+            alert=await self._once("AcknowledgeAlert", request, lambda tx: self._alerts.acknowledge(tx, request.alert_id, caller().name))
+        )
+
+    async def SnoozeAlert(self, request: pb.SnoozeAlertRequest, context: Context) -> pb.SnoozeAlertResponse:
+        until = request.until.ToDatetime(UTC)
+        return pb.SnoozeAlertResponse(
+            alert=await self._once("SnoozeAlert", request, lambda tx: self._alerts.snooze(tx, request.alert_id, until, caller().name))
+        )
+
+    async def _once(self, method: str, request: AlertChange, work: Callable[[Tx], Awaitable[Alert]]) -> AlertMessage:
+        """The alert after a change that a repeat of the request does not make again."""
+        async with self._database.transaction() as tx:
+
+            async def worked() -> AlertMessage:
+                return alert_message(await work(tx))
+
+            return await once(tx, method, request.request_id, AlertMessage, worked)
 
     async def GetAlert(self, request: pb.GetAlertRequest, context: Context) -> pb.GetAlertResponse:
         alert, log = await self._alerts.get(request.alert_id)
         return pb.GetAlertResponse(alert=alert_message(alert), log=[log_message(entry) for entry in log])
 
     async def ListAlerts(self, request: pb.ListAlertsRequest, context: Context) -> pb.ListAlertsResponse:
-        wanted = Wanted(
-            open=OPEN.get(request.state),
-            integration=storable(request.integration) or None,
-            labels={storable(name): storable(text) for name, text in request.labels.items()},
-            before=page_start(request.page_token),
-            limit=paging.page_size(request.page_size),
-        )
-        listing = await self._alerts.list(wanted)
+        listing = await self._alerts.list(_wanted(request))
         return pb.ListAlertsResponse(alerts=[alert_message(alert) for alert in listing.alerts], next_page_token=listing.next_page_token)
+
+    async def ExportAlerts(self, request: pb.ExportAlertsRequest, context: Context) -> AsyncIterator[pb.ExportAlertsResponse]:
+        async for page in self._alerts.export(replace(_wanted(request.filter), before=None)):
+            yield pb.ExportAlertsResponse(alerts=[alert_message(alert) for alert in page])
 
     async def ListIntegrations(self, request: pb.ListIntegrationsRequest, context: Context) -> pb.ListIntegrationsResponse:
         return pb.ListIntegrationsResponse(integrations=[integration_message(item) for item in await self._integrations.all()])
@@ -88,11 +133,37 @@ class DetectionApi(DetectionServiceServicer):
         integration, key = await self._integrations.rotate_key(storable(request.name))
         return pb.RotateIntegrationKeyResponse(integration=integration_message(integration), key=key)
 
+    async def SetIntegrationSecret(self, request: pb.SetIntegrationSecretRequest, context: Context) -> pb.SetIntegrationSecretResponse:
+        integration = await self._integrations.set_secret(storable(request.name), request.secret)
+        return pb.SetIntegrationSecretResponse(integration=integration_message(integration))
+
+    async def PreviewReport(self, request: pb.PreviewReportRequest, context: Context) -> pb.PreviewReportResponse:
+        mapping = mapping_of(request.mapping)
+        shown = preview(request.kind, mapping, request.body, dict(request.headers), self._clock.now())
+        return pb.PreviewReportResponse(
+            alerts=[alert_message(alert) for alert in shown.alerts],
+            rejections=[pb.Rejection(index=rejection.index, reason=rejection.reason) for rejection in shown.rejections],
+            status=shown.status,
+        )
+
     async def ApplyConfiguration(self, request: pb.ApplyConfigurationRequest, context: Context) -> pb.ApplyConfigurationResponse:
-        given = request.configuration.integrations
-        planned = await self._integrations.apply(given, dry_run=request.dry_run, prune=request.prune)
+        planned = await self._configurations.apply(request.configuration, dry_run=request.dry_run, prune=request.prune)
         return pb.ApplyConfigurationResponse(changes=planned)
 
     async def ExportConfiguration(self, request: pb.ExportConfigurationRequest, context: Context) -> pb.ExportConfigurationResponse:
-        stored = await self._integrations.all()
-        return pb.ExportConfigurationResponse(configuration=Configuration(integrations=[configured(item) for item in stored]))
+        return pb.ExportConfigurationResponse(configuration=await self._configurations.export())
+
+
+def _wanted(request: pb.ListAlertsRequest) -> Wanted:
+    return Wanted(
+        open=OPEN.get(request.state),
+        integration=storable(request.integration) or None,
+        labels={storable(name): storable(text) for name, text in request.labels.items()},
+        before=page_start(request.page_token),
+        limit=paging.page_size(request.page_size),
+        service=storable(request.service) or None,
+        severity=storable(request.severity).lower() or None,
+        held=HELD.get(request.held),
+        text=storable(request.text) or None,
+        matchers=read_all(request.matchers),
+    )

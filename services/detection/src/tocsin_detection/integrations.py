@@ -9,10 +9,11 @@ from tocsin.detection.v1.integration_pb2 import Integration as IntegrationMessag
 
 from tocsin_chassis.configuration import changes
 from tocsin_chassis.postgres.database import Database, Tx
-from tocsin_detection import store
-from tocsin_detection.integration import BUILT_IN, Integration, IntegrationKeyUnknown, IntegrationNotFound, key_hash, new_key
-from tocsin_detection.signal import storable
-from tocsin_detection.wire import configured, integration_of
+from tocsin_detection import integration_store as store
+from tocsin_detection.intake.signature import problem_of_secret
+from tocsin_detection.integration import Integration, IntegrationKeyUnknown, IntegrationNotFound, key_hash, new_key, with_secret
+from tocsin_detection.integration_wire import configured, integration_of
+from tocsin_detection.wanted import wanted
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import Invalid
 from tocsin_kernel.ids import Ids
@@ -83,28 +84,45 @@ class Integrations:
 
     async def rotate_key(self, name: str) -> tuple[Integration, str]:
         """Make another key; the old one stops at once. Raises IntegrationNotFound."""
-        key = new_key(self._ids)
         async with self._database.transaction() as tx:
-            integration = await store.replace_key(tx, name, key_hash(key))
+            integration = await store.lock_integration(tx, name)
             if integration is None:
                 raise IntegrationNotFound(name=name)
+            key = new_key(self._ids, integration.kind)
+            await store.replace_key(tx, name, key_hash(key))
             tx.after_commit(self._forget)
         return integration, key
 
-    async def apply(self, given: Sequence[IntegrationMessage], *, dry_run: bool, prune: bool) -> list[Change]:
-        """Make the stored integrations like the given ones; says what changed, or with `dry_run` only what would. Raises Invalid."""
-        wanted = _by_name(given)
+    async def set_secret(self, name: str, secret: str) -> Integration:
+        """Give it another secret; the newest before stays valid too. An empty one removes both. Raises IntegrationNotFound, Invalid."""
         async with self._database.transaction() as tx:
-            stored = {integration.name: configured(integration) for integration in await store.lock_integrations(tx)}
-            planned = changes("Integration", stored, wanted, prune)
-            if not dry_run:
-                await self._carry_out(tx, planned, wanted)
+            integration = await store.lock_integration(tx, name)
+            if integration is None:
+                raise IntegrationNotFound(name=name)
+            if secret and (problem := problem_of_secret(integration.kind, secret)):
+                raise Invalid(field="secret", detail=problem)
+            changed = with_secret(integration, secret)
+            await store.replace_secrets(tx, name, changed.secrets)
+            tx.after_commit(self._forget)
+        return changed
+
+    async def apply(self, tx: Tx, given: Sequence[IntegrationMessage], *, dry_run: bool, prune: bool) -> list[Change]:
+        """Make the stored integrations like the given ones; says what changed, or with `dry_run` only what would. Raises Invalid."""
+        found = wanted(given)
+        stored = {integration.name: configured(integration) for integration in await store.lock_integrations(tx)}
+        planned = changes("Integration", stored, found, prune)
+        if not dry_run:
+            await self._carry_out(tx, planned, found)
         return planned
 
-    async def _carry_out(self, tx: Tx, planned: Sequence[Change], wanted: dict[str, IntegrationMessage]) -> None:
+    async def exported(self, tx: Tx) -> list[IntegrationMessage]:
+        """The part of all integrations that is kept in files, by name."""
+        return [configured(integration) for integration in await store.integrations(tx)]
+
+    async def _carry_out(self, tx: Tx, planned: Sequence[Change], found: dict[str, IntegrationMessage]) -> None:
         for change in planned:
             if change.action in (Change.ACTION_CREATED, Change.ACTION_UPDATED):
-                await store.save_integration(tx, integration_of(wanted[change.name], self._clock.now()))
+                await store.save_integration(tx, integration_of(found[change.name], self._clock.now()))
             elif change.action == Change.ACTION_DELETED:
                 await store.delete_integration(tx, change.name)
         tx.after_commit(self._forget)
@@ -112,17 +130,3 @@ class Integrations:
     def _forget(self) -> None:
         self._generation += 1
         self._by_key.clear()
-
-
-def _by_name(given: Sequence[IntegrationMessage]) -> dict[str, IntegrationMessage]:
-    wanted: dict[str, IntegrationMessage] = {}
-    for index, message in enumerate(given):
-        field = f"configuration.integrations[{index}].name"
-        if message.name == BUILT_IN:
-            raise Invalid(field=field, detail=f"{BUILT_IN!r} is the name of the built-in integration; choose another")
-        if message.name in wanted:
-            raise Invalid(field=field, detail=f"{message.name!r} is given twice; names are unique")
-        wanted[message.name] = IntegrationMessage(
-            name=message.name, kind=message.kind, service=storable(message.service), description=storable(message.description)
-        )
-    return wanted

@@ -1,7 +1,6 @@
 """A report: many signals of one request, decided together. Pure."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from tocsin_detection.alert import Alert, Decision, Verdict, observe
@@ -9,37 +8,22 @@ from tocsin_detection.signal import Signal
 from tocsin_kernel.ids import Ids
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """What became of a report: the decisions in the order of its signals, and the alerts to save, each once, as they ended up."""
+def decide(existing: Iterable[Alert], signals: Sequence[Signal], fresh: Collection[str], now: datetime, ids: Ids) -> list[Decision]:
+    """Observe every signal after the other, so that two about the same thing in one report meet the same alert.
 
-    decisions: Sequence[Decision]
-    opened: Sequence[Alert]
-    changed: Sequence[Alert]
-    repeated: Sequence[Alert]
-
-
-def decide(existing: Iterable[Alert], signals: Sequence[Signal], now: datetime, ids: Ids) -> Decided:
-    """Observe every signal after the other, so that two about the same thing in one report meet the same alert."""
+    A signal whose delivery is not among the `fresh` ones came before and counts nothing. The decisions are in the order of the signals.
+    """
     current = {(alert.integration, alert.fingerprint): alert for alert in existing}
+    waiting = set(fresh)
     decisions: list[Decision] = []
-    touched: dict[str, Alert] = {}
-    opened: set[str] = set()
-    told: set[str] = set()
     for signal in signals:
         thing = (signal.integration, signal.fingerprint)
+        if signal.delivery and signal.delivery not in waiting:
+            decisions.append(Decision(Verdict.IGNORED, "this delivery came before", current.get(thing)))
+            continue
+        waiting.discard(signal.delivery)
         decision = observe(current.get(thing), signal, now, ids)
         decisions.append(decision)
-        if decision.alert is None or decision.verdict is Verdict.IGNORED:
-            continue
-        touched[decision.alert.id] = current[thing] = decision.alert
-        if decision.verdict is Verdict.OPENED:
-            opened.add(decision.alert.id)
-        elif decision.verdict is not Verdict.REPEATED:
-            told.add(decision.alert.id)
-    return Decided(
-        decisions,
-        opened=[alert for alert in touched.values() if alert.id in opened],
-        changed=[alert for alert in touched.values() if alert.id in told - opened],
-        repeated=[alert for alert in touched.values() if alert.id not in told | opened],
-    )
+        if decision.alert is not None:
+            current[thing] = decision.alert
+    return decisions

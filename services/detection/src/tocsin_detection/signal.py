@@ -26,6 +26,9 @@ class Signal:
 
     `integration` and `fingerprint` name the thing. `resolved` says that it is over; `ends_at` is then when it ended, otherwise
     when it ends unless somebody speaks again (None: never). `ends_by_timeout` marks an end that the sender did not give.
+    `acknowledged` says that somebody at the sender takes care; it opens nothing. `by` is who did it at the sender, `delivery` the
+    sender's own id of this delivery, by which one that comes again is known (empty: it has none). `sender_fields` is what only
+    the sender's own API reads and gives back; JSON values.
     """
 
     integration: str
@@ -41,6 +44,12 @@ class Signal:
     source_url: str = ""
     severity: str = ""
     service: str = ""
+    tags: tuple[str, ...] = ()
+    acknowledged: bool = False
+    by: str = ""
+    note: str = ""
+    delivery: str = ""
+    sender_fields: Mapping[str, object] = field(default_factory=dict)
 
 
 def hashed(*parts: str, labels: Mapping[str, str]) -> str:

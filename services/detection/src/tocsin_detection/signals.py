@@ -1,31 +1,32 @@
 """The use case of detection: a report comes in, and what it means for the alerts is decided and kept in one transaction."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from prometheus_client import Counter
 
 from tocsin_chassis.postgres.database import Contended, Database, Tx
-from tocsin_detection import store
 from tocsin_detection.alert import Decision
-from tocsin_detection.intake.intake import HttpAnswer, Outcome, Rejection, Request
-from tocsin_detection.intake.registry import INTAKES
+from tocsin_detection.intake.intake import HttpAnswer, Intake, Outcome, Rejection, Report, Request, SenderApi
+from tocsin_detection.intake.registry import INTAKES, REPEATING
+from tocsin_detection.intake.signature import verify
 from tocsin_detection.integration import IntegrationKeyUnknown
 from tocsin_detection.integrations import Integrations
-from tocsin_detection.report import decide
+from tocsin_detection.observer import Observer
+from tocsin_detection.rate import Rates
+from tocsin_detection.repeats import Repeats
 from tocsin_detection.signal import Signal
-from tocsin_detection.wire import fact_of
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import Overloaded
-from tocsin_kernel.ids import Ids
 
 ATTEMPTS = 3
+NO_APIS: Mapping[str, SenderApi] = MappingProxyType({})
 
 Result = TypeVar("Result")
 
-decided = Counter("tocsin_signals_total", "signals, by integration and by what they did to an alert", ["integration", "verdict"])
 refused = Counter("tocsin_signals_rejected_total", "parts of reports that were not valid", ["integration"])
 
 
@@ -43,6 +44,8 @@ class Submission:
     method: str
     path: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +60,74 @@ class Answered:
 class Signals:
     """Takes reports."""
 
-    def __init__(self, database: Database, integrations: Integrations, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self,
+        database: Database,
+        observer: Observer,
+        repeats: Repeats,
+        integrations: Integrations,
+        rates: Rates,
+        clock: Clock,
+        apis: Mapping[str, SenderApi] = NO_APIS,
+    ) -> None:
+        """`apis` holds, by kind, what senders' own APIs do beside reporting."""
+        self._apis = apis
         self._database = database
+        self._observer = observer
+        self._repeats = repeats
         self._integrations = integrations
+        self._rates = rates
         self._clock = clock
-        self._ids = ids
 
     async def report(self, submission: Submission) -> Answered:
-        """Store what is valid in a request, and answer in its sender's words. Raises IntegrationKeyUnknown, ReportContended."""
+        """Store what is valid in a request, and answer in its sender's words.
+
+        Raises IntegrationKeyUnknown, ReportContended; IntegrationTooFast when not all signals were let in: those that were are stored.
+        """
         intake = INTAKES.get(submission.kind)
         if intake is None:
             raise IntegrationKeyUnknown(kind=submission.kind)
         integration = await self._integrations.behind(submission.key, submission.kind)
         now = self._clock.now()
-        report = intake.read(Request(integration, now, submission.method, submission.path, submission.body))
+        request = Request(integration, now, submission.method, submission.path, submission.body, submission.headers, submission.query)
+        if unsigned := verify(submission.kind, integration, submission.headers, submission.body, now):
+            return Answered(unsigned, 0, ())
+        api = self._apis.get(submission.kind)
+        served = await api.serve(request) if api else None
+        if isinstance(served, HttpAnswer):
+            self._integrations.heard(integration, now)
+            return Answered(served, 0, ())
+        report, said = self._read(intake, served or request)
         if report.refusal is not None:
             return Answered(report.refusal, 0, ())
-        decisions = await self._observe(report.signals, now)
+        admission = self._rates.admit(integration, report.signals, now)
+        decisions = await self._observe(admission.signals, now)
+        if admission.refusal is not None:
+            raise admission.refusal
+        self._repeats.remember((digest, decision.alert) for digest, decision in zip(said, decisions, strict=False))
         self._integrations.heard(integration, now)
         refused.labels(integration.name).inc(len(report.rejections))
         outcome = Outcome(tuple(decision.alert.id if decision.alert else None for decision in decisions))
         return Answered(intake.answer(report, outcome), len(report.signals), report.rejections)
+
+    def _read(self, intake: Intake, request: Request) -> tuple[Report, list[bytes]]:
+        """What the request says that is not said already; and by which digest each signal is known again, if its sender repeats itself."""
+        repeating = REPEATING.get(request.integration.kind)
+        if repeating is None:
+            return intake.read(request), []
+        statements = repeating.statements(request)
+        if isinstance(statements, Report):
+            return statements, []
+        news: list[tuple[int, Any]] = []
+        digests: list[bytes] = []
+        for index, statement in enumerate(statements):
+            said = repeating.said(statement, request.received_at)
+            if said is None or not self._repeats.is_repeat(request.integration.name, *said, request.received_at):
+                news.append((index, statement))
+                digests.append(said[0] if said else b"")
+        report = repeating.read_statements(news, request)
+        refused_ones = {rejection.index for rejection in report.rejections}
+        return report, [digest for (index, _), digest in zip(news, digests, strict=True) if index not in refused_ones]
 
     async def _observe(self, signals: Sequence[Signal], now: datetime) -> Sequence[Decision]:
         """All in one transaction."""
@@ -85,7 +135,7 @@ class Signals:
             return ()
 
         async def observe(tx: Tx) -> Sequence[Decision]:
-            return await observe_in(tx, signals, now, self._ids)
+            return await self._observer.observe(tx, signals, now)
 
         return await contending(self._database, observe)
 
@@ -99,39 +149,3 @@ async def contending(database: Database, work: Callable[[Tx], Awaitable[Result]]
         except Contended:
             continue
     raise ReportContended()
-
-
-async def observe_in(tx: Tx, signals: Sequence[Signal], now: datetime, ids: Ids) -> Sequence[Decision]:
-    """Decide and save the signals of one integration. Raises Contended if the transaction must start again."""
-    integration = signals[0].integration
-    fingerprints = list({signal.fingerprint for signal in signals})
-    await store.lock_things(tx, integration, fingerprints)
-    existing = await store.lock_open_alerts(tx, integration, fingerprints)
-    outcome = decide(existing, signals, now, ids)
-    if outcome.repeated:
-        await store.count_repeats(tx, outcome.repeated)
-    if outcome.changed:
-        await store.update_alerts(tx, outcome.changed)
-    if outcome.opened and await store.insert_alerts(tx, outcome.opened) < len(outcome.opened):
-        raise Contended()
-    await tell(tx, outcome.decisions, now)
-    tx.after_commit(lambda: _count(integration, outcome.decisions))
-    return outcome.decisions
-
-
-async def tell(tx: Tx, decisions: Sequence[Decision], now: datetime) -> None:
-    """Log and emit the decisions that others need to know."""
-    entries: list[store.LogEntry] = []
-    for decision in decisions:
-        fact = fact_of(decision)
-        if fact is None or decision.alert is None:
-            continue
-        entries.append(store.LogEntry(decision.alert.id, now, decision.verdict.value, decision.reason))
-        tx.emit(fact, aggregate=decision.alert.id, version=decision.alert.version)
-    if entries:
-        await store.append_log(tx, entries)
-
-
-def _count(integration: str, decisions: Sequence[Decision]) -> None:
-    for decision in decisions:
-        decided.labels(integration, decision.verdict.value).inc()

@@ -1,36 +1,74 @@
-"""The only place with SQL."""
+"""The SQL of alerts. Open ones lie in `alert`, resolved ones in `resolved_alert`, in a partition for each day."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+# Statements are put together from the lists of columns below; their type, LiteralString, lets nothing else into them.
+# ruff: noqa: S608
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, LiteralString
+
+import orjson
 
 from tocsin_chassis.postgres.database import Tx
 from tocsin_detection.alert import Alert
-from tocsin_detection.integration import Integration
+from tocsin_detection.hold import Hold, HoldKind
+from tocsin_detection.noise.matcher import Matcher, Matchers, Operator
 
 MOST_SINGLE_LOCKS = 256
+
+READ: LiteralString = """id::text AS id, integration, fingerprint, title, description, labels, annotations, source_url, sender_severity,
+    sender_service, starts_at, ends_at, ends_by_timeout, opened_at, last_signal_at, resolved_at, resolve_reason, occurrences, version,
+    tags, tiny_id, acknowledged_at, acknowledged_by, snoozed_until, told, holds, reconsider_at, sender_fields, open_reason"""
+WRITTEN: LiteralString = """integration, fingerprint, title, description, labels, annotations, source_url, sender_severity,
+    sender_service, starts_at, ends_at, ends_by_timeout, opened_at, last_signal_at, resolved_at, resolve_reason, occurrences, version,
+    tags, acknowledged_at, acknowledged_by, snoozed_until, told, holds, reconsider_at, sender_fields, open_reason"""
+GIVEN: LiteralString = """given.integration, given.fingerprint, given.title, given.description, given.labels, given.annotations,
+    given.source_url, given.sender_severity, given.sender_service, given.starts_at, given.ends_at, given.ends_by_timeout, given.opened_at,
+    given.last_signal_at, given.resolved_at, given.resolve_reason, given.occurrences, given.version, given.tags, given.acknowledged_at,
+    given.acknowledged_by, given.snoozed_until, given.told, given.holds, given.reconsider_at, given.sender_fields, given.open_reason"""
 
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One decision about an alert."""
+    """One decision about an alert, and who made it; empty: its sender or a rule."""
 
     alert_id: str
     at: datetime
     decision: str
     reason: str
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which alerts a list holds; None: any. `before` is the (opened_at, id) that the page starts after."""
+    """Which alerts a list holds; None or empty: any. `before` is the (opened_at, id) that the page starts after."""
 
-    open: bool | None
-    integration: str | None
-    labels: Mapping[str, str]
-    before: tuple[datetime, str] | None
-    limit: int
+    open: bool | None = None
+    integration: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    before: tuple[datetime, str] | None = None
+    limit: int = 50
+    service: str | None = None
+    severity: str | None = None
+    held: bool | None = None
+    text: str | None = None
+    matchers: Matchers = ()
+    ids: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row(Alert):
+    """An alert as the database gives it: its holds are JSON."""
+
+    def alert(self) -> Alert:
+        found: Any = self.holds
+        return Alert(
+            **{name: getattr(self, name) for name in FIELDS} | {"holds": tuple(_hold(hold) for hold in found), "tags": tuple(self.tags)}
+        )
+
+
+FIELDS = tuple(Alert.__dataclass_fields__)
 
 
 async def lock_things(tx: Tx, integration: str, fingerprints: Sequence[str]) -> None:
@@ -50,228 +88,360 @@ async def lock_things(tx: Tx, integration: str, fingerprints: Sequence[str]) -> 
     )
 
 
+async def note_deliveries(tx: Tx, integration: str, ids: Collection[str], now: datetime) -> set[str]:
+    """Note the sender's deliveries; returns those that had not come before."""
+    new = await tx.values(
+        str,
+        """INSERT INTO delivery (integration, id, received_at) SELECT %s, id, %s FROM unnest(%s::text[]) AS given (id) ORDER BY id
+           ON CONFLICT DO NOTHING RETURNING id""",
+        (integration, now, sorted(ids)),
+    )
+    return set(new)
+
+
+async def forget_deliveries(tx: Tx, before: datetime) -> None:
+    await tx.execute("DELETE FROM delivery WHERE received_at < %s", (before,))
+
+
 async def lock_open_alerts(tx: Tx, integration: str, fingerprints: Sequence[str]) -> list[Alert]:
     """Lock the open alerts about these things.
 
     One look-up in the index for each thing: asked for all at once, a planner without fresh statistics reads every open alert.
     """
-    return await tx.many(
-        Alert,
-        """SELECT found.* FROM unnest(%s::text[]) AS thing (fingerprint), LATERAL (
-               SELECT id::text AS id, integration, fingerprint, title, description, labels, annotations, source_url, sender_severity,
-                   sender_service, starts_at, ends_at, ends_by_timeout, opened_at, last_signal_at, resolved_at, resolve_reason,
-                   occurrences, version
-               FROM alert WHERE integration = %s AND fingerprint = thing.fingerprint AND resolved_at IS NULL LIMIT 1 FOR UPDATE
-           ) AS found""",
+    return await _alerts(
+        tx,
+        "SELECT found.* FROM unnest(%s::text[]) AS thing (fingerprint), LATERAL (SELECT "
+        + READ
+        + " FROM alert WHERE integration = %s AND fingerprint = thing.fingerprint LIMIT 1 FOR UPDATE) AS found",
         (fingerprints, integration),
     )
 
 
 async def lock_overdue_alerts(tx: Tx, now: datetime, heard_since: datetime, limit: int) -> list[Alert]:
     """Lock some open alerts whose end has passed and that had a signal since `heard_since`. Those locked by another are left to it."""
-    return await tx.many(
-        Alert,
-        """SELECT id::text AS id, integration, fingerprint, title, description, labels, annotations, source_url, sender_severity,
-               sender_service, starts_at, ends_at, ends_by_timeout, opened_at, last_signal_at, resolved_at, resolve_reason,
-               occurrences, version
-           FROM alert
-           WHERE resolved_at IS NULL AND ends_at <= %s AND last_signal_at >= %s ORDER BY ends_at LIMIT %s FOR UPDATE SKIP LOCKED""",
+    return await _alerts(
+        tx,
+        "SELECT " + READ + " FROM alert WHERE ends_at <= %s AND last_signal_at >= %s ORDER BY ends_at LIMIT %s FOR UPDATE SKIP LOCKED",
         (now, heard_since, limit),
     )
 
 
-async def lock_alert(tx: Tx, alert_id: str) -> Alert | None:
-    """Lock one alert."""
-    return await tx.maybe(
-        Alert,
-        """SELECT id::text AS id, integration, fingerprint, title, description, labels, annotations, source_url, sender_severity,
-               sender_service, starts_at, ends_at, ends_by_timeout, opened_at, last_signal_at, resolved_at, resolve_reason,
-               occurrences, version
-           FROM alert WHERE id = %s FOR UPDATE""",
-        (alert_id,),
+async def lock_reconsidered_alerts(tx: Tx, now: datetime, limit: int) -> list[Alert]:
+    """Lock some alerts whose holds are due to be judged again. Those locked by another are left to it."""
+    return await _alerts(
+        tx, "SELECT " + READ + " FROM alert WHERE reconsider_at <= %s ORDER BY reconsider_at LIMIT %s FOR UPDATE SKIP LOCKED", (now, limit)
     )
 
 
+async def reconsider(tx: Tx, rules: Sequence[str], now: datetime) -> int:
+    """Have the alerts judged again that these rules, by id or name, hold; returns how many."""
+    return await tx.execute(
+        """UPDATE alert SET reconsider_at = %s
+           FROM (SELECT DISTINCT held.id FROM unnest(%s::text[]) AS rule (name), LATERAL (
+                     SELECT id FROM alert WHERE NOT told AND holds @> jsonb_build_array(jsonb_build_object('rule', rule.name))
+                 ) AS held) AS held
+           WHERE alert.id = held.id""",
+        (now, list(rules)),
+    )
+
+
+async def lock_alert(tx: Tx, alert_id: str) -> Alert | None:
+    """Lock one alert, open or resolved."""
+    found = await _alerts(tx, "SELECT " + READ + " FROM alert WHERE id = %s FOR UPDATE", (alert_id,))
+    # One that another transaction is just resolving has left this table when the lock is free.
+    return found[0] if found else await _only(tx, "SELECT " + READ + " FROM resolved_alert WHERE id = %s FOR UPDATE", (alert_id,))
+
+
 async def find_alert(tx: Tx, alert_id: str) -> Alert | None:
-    return await tx.maybe(
-        Alert,
-        """SELECT id::text AS id, integration, fingerprint, title, description, labels, annotations, source_url, sender_severity,
-               sender_service, starts_at, ends_at, ends_by_timeout, opened_at, last_signal_at, resolved_at, resolve_reason,
-               occurrences, version
-           FROM alert WHERE id = %s""",
-        (alert_id,),
+    """One alert, open or resolved."""
+    return await _only(
+        tx,
+        "SELECT " + READ + " FROM alert WHERE id = %s UNION ALL SELECT " + READ + " FROM resolved_alert WHERE id = %s",
+        (alert_id, alert_id),
+    )
+
+
+async def alert_by_tiny_id(tx: Tx, tiny_id: int) -> Alert | None:
+    """One alert, open or resolved, by its small number."""
+    return await _only(
+        tx,
+        "SELECT " + READ + " FROM alert WHERE tiny_id = %s UNION ALL SELECT " + READ + " FROM resolved_alert WHERE tiny_id = %s",
+        (tiny_id, tiny_id),
+    )
+
+
+async def newest_of_thing(tx: Tx, integration: str, fingerprint: str) -> Alert | None:
+    """The alert about a thing: the open one, or else the one that was resolved last."""
+    found = await _only(tx, "SELECT " + READ + " FROM alert WHERE integration = %s AND fingerprint = %s", (integration, fingerprint))
+    return found or await _only(
+        tx,
+        "SELECT " + READ + " FROM resolved_alert WHERE integration = %s AND fingerprint = %s ORDER BY resolved_at DESC LIMIT 1",
+        (integration, fingerprint),
     )
 
 
 async def list_alerts(tx: Tx, wanted: Wanted) -> list[Alert]:
     """Newest first."""
-    opened_at, alert_id = wanted.before or (None, None)
-    return await tx.many(
-        Alert,
-        """SELECT id::text AS id, integration, fingerprint, title, description, labels, annotations, source_url, sender_severity,
-               sender_service, starts_at, ends_at, ends_by_timeout, opened_at, last_signal_at, resolved_at, resolve_reason,
-               occurrences, version
-           FROM alert
-           WHERE (%(open)s::boolean IS NULL OR (resolved_at IS NULL) = %(open)s::boolean)
-             AND (%(integration)s::text IS NULL OR integration = %(integration)s::text)
-             AND (%(labels)s::jsonb IS NULL OR labels @> %(labels)s::jsonb)
-             AND (%(id)s::uuid IS NULL OR (opened_at, id) < (%(opened_at)s::timestamptz, %(id)s::uuid))
-           ORDER BY opened_at DESC, id DESC LIMIT %(limit)s""",
-        {
-            "open": wanted.open,
-            "integration": wanted.integration,
-            "labels": json.dumps(dict(wanted.labels)) if wanted.labels else None,
-            "opened_at": opened_at,
-            "id": alert_id,
-            "limit": wanted.limit,
-        },
+    conditions = await _conditions(tx, wanted)
+    if not all(condition.possible for condition in conditions):
+        return []
+    where: LiteralString = ""
+    params: list[object] = []
+    for condition in conditions:
+        where += " AND " + condition.sql
+        params.extend(condition.params)
+    params.append(wanted.limit)
+    of_open: LiteralString = "SELECT " + READ + " FROM alert WHERE true" + where + NEWEST
+    of_resolved: LiteralString = "SELECT " + READ + " FROM resolved_alert AS alert WHERE true" + where + NEWEST
+    if wanted.open is not None:
+        return await _alerts(tx, of_open if wanted.open else of_resolved, params)
+    both: LiteralString = "SELECT * FROM ((" + of_open + ") UNION ALL (" + of_resolved + ")) AS alert" + NEWEST
+    return await _alerts(tx, both, [*params, *params, wanted.limit])
+
+
+# With the table's name, so that it is the column with the index and not the text that is read of it.
+NEWEST: LiteralString = " ORDER BY alert.opened_at DESC, alert.id DESC LIMIT %s"
+# What matchers see beside the labels; see noise.matcher.labels_of.
+PSEUDO_LABELS: Mapping[str, LiteralString] = {
+    "service": "coalesce(labels ->> 'service', sender_service)",
+    "severity": "coalesce(labels ->> 'severity', sender_severity)",
+    "integration": "integration",
+    "fingerprint": "fingerprint",
+    "alert_id": "id::text",
+}
+LABEL: LiteralString = "coalesce(labels ->> %s, '')"
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """A part of a WHERE. `possible` is False if no alert can meet it."""
+
+    sql: LiteralString
+    params: Sequence[object]
+    possible: bool = True
+
+
+async def _conditions(tx: Tx, wanted: Wanted) -> list[_Condition]:
+    given: tuple[tuple[LiteralString, object], ...] = (
+        ("integration = %s", wanted.integration),
+        ("labels @> %s::jsonb", orjson.dumps(dict(wanted.labels)).decode() if wanted.labels else None),
+        ("sender_service = %s", wanted.service),
+        ("sender_severity = %s", wanted.severity),
+        ("id = ANY (%s::uuid[])", wanted.ids),
+        ("strpos(lower(title), lower(%s)) > 0", wanted.text),
+    )
+    conditions = [_Condition(sql, (value,)) for sql, value in given if value is not None]
+    if wanted.held is not None:
+        conditions.append(_Condition("NOT told AND resolved_at IS NULL" if wanted.held else "(told OR resolved_at IS NOT NULL)", ()))
+    if wanted.before is not None:
+        conditions.append(_Condition("(opened_at, id) < (%s::timestamptz, %s::uuid)", wanted.before))
+    return [*conditions, *[await _matching(tx, item, open_only=wanted.open is True) for item in wanted.matchers]]
+
+
+async def _matching(tx: Tx, matcher: Matcher, *, open_only: bool) -> _Condition:
+    """A matcher as a condition. RE2 looks at each different value once: the database's own expressions mean other things."""
+    pseudo = PSEUDO_LABELS.get(matcher.name)
+    if pseudo is None and matcher.operator is Operator.EQUAL and matcher.text:
+        return _Condition("labels @> %s::jsonb", (orjson.dumps({matcher.name: matcher.text}).decode(),))
+    seen: LiteralString = LABEL if pseudo is None else pseudo
+    name = (matcher.name,) if pseudo is None else ()
+    if matcher.operator is Operator.EQUAL:
+        return _Condition(seen + " = %s", (*name, matcher.text))
+    if matcher.operator is Operator.DIFFERENT:
+        return _Condition(seen + " <> %s", (*name, matcher.text))
+    distinct: LiteralString = "SELECT DISTINCT " + seen + " FROM alert"
+    if not open_only:
+        distinct += " UNION SELECT DISTINCT " + seen + " FROM resolved_alert"
+    values = await tx.values(str, distinct, name if open_only else (*name, *name))
+    fitting = [value for value in values if matcher.matches({matcher.name: value})]
+    if len(fitting) * 2 > len(values):
+        return _Condition(seen + " <> ALL (%s)", (*name, [value for value in values if value not in set(fitting)]))
+    return _Condition(seen + " = ANY (%s)", (*name, fitting), possible=bool(fitting))
+
+
+async def count_alerts(tx: Tx, integration: str | None = None) -> int:
+    """How many are open."""
+    return (
+        await tx.value(int, "SELECT count(*) FROM alert WHERE %(name)s::text IS NULL OR integration = %(name)s", {"name": integration}) or 0
     )
 
 
 async def insert_alerts(tx: Tx, alerts: Sequence[Alert]) -> int:
-    """Write new alerts; returns how many. Fewer than given: another request has just opened an alert about the same thing."""
+    """Write new open alerts; returns how many. Fewer than given: another request has just opened an alert about the same thing."""
+    if not alerts:
+        return 0
     return await tx.execute(
-        """INSERT INTO alert (id, integration, fingerprint, title, description, labels, annotations, source_url,
-               sender_severity, sender_service, starts_at, ends_at, ends_by_timeout, opened_at, last_signal_at,
-               resolved_at, resolve_reason, occurrences, version)
-           SELECT id, integration, fingerprint, title, description, labels, annotations, source_url,
-               sender_severity, sender_service, starts_at, ends_at, ends_by_timeout, opened_at, last_signal_at,
-               resolved_at, resolve_reason, occurrences, version
-           FROM json_populate_recordset(NULL::alert, %s) AS given ORDER BY fingerprint
-           ON CONFLICT (integration, fingerprint) WHERE resolved_at IS NULL DO NOTHING""",
+        "INSERT INTO alert (id, " + WRITTEN + ") SELECT id, " + WRITTEN + " FROM json_populate_recordset(NULL::alert, %s) AS given"
+        " ORDER BY fingerprint ON CONFLICT (integration, fingerprint) DO NOTHING",
         (_records(alerts),),
     )
+
+
+async def insert_resolved(tx: Tx, alerts: Sequence[Alert]) -> None:
+    """Write alerts that had ended when they were first heard of."""
+    if alerts:
+        await tx.execute(
+            "INSERT INTO resolved_alert (id, "
+            + WRITTEN
+            + ") SELECT id, "
+            + WRITTEN
+            + " FROM json_populate_recordset(NULL::alert, %s) AS given",
+            (_records(alerts),),
+        )
+
+
+async def move_resolved(tx: Tx, alerts: Sequence[Alert]) -> None:
+    """Take alerts that are locked from the open ones to the resolved ones, as they are now."""
+    if alerts:
+        await tx.execute(
+            "WITH given AS (SELECT * FROM json_populate_recordset(NULL::alert, %s)),"
+            " gone AS (DELETE FROM alert USING given WHERE alert.id = given.id RETURNING alert.id, alert.tiny_id)"
+            " INSERT INTO resolved_alert (id, tiny_id, " + WRITTEN + ")"
+            " SELECT given.id, gone.tiny_id, " + GIVEN + " FROM given JOIN gone ON gone.id = given.id",
+            (_records(alerts),),
+        )
 
 
 async def update_alerts(tx: Tx, alerts: Sequence[Alert]) -> None:
-    """Write everything that can change of alerts that are locked."""
-    await tx.execute(
-        """UPDATE alert SET (title, description, labels, annotations, source_url, sender_severity, sender_service, starts_at, ends_at,
-               ends_by_timeout, last_signal_at, resolved_at, resolve_reason, occurrences, version)
-             = (given.title, given.description, given.labels, given.annotations, given.source_url, given.sender_severity,
-               given.sender_service, given.starts_at, given.ends_at, given.ends_by_timeout, given.last_signal_at, given.resolved_at,
-               given.resolve_reason, given.occurrences, given.version)
-           FROM json_populate_recordset(NULL::alert, %s) AS given WHERE alert.id = given.id""",
-        (_records(alerts),),
-    )
+    """Write open alerts that are locked."""
+    if alerts:
+        await tx.execute(
+            "UPDATE alert SET ("
+            + WRITTEN
+            + ") = ("
+            + GIVEN
+            + ") FROM json_populate_recordset(NULL::alert, %s) AS given WHERE alert.id = given.id",
+            (_records(alerts),),
+        )
+
+
+async def look_again(tx: Tx, alerts: Sequence[Alert]) -> None:
+    """Write only when held alerts, which are locked, are judged again."""
+    if alerts:
+        await tx.execute(
+            """UPDATE alert SET reconsider_at = given.reconsider_at
+               FROM json_to_recordset(%s) AS given (id uuid, reconsider_at timestamptz) WHERE alert.id = given.id""",
+            (_document([{"id": alert.id, "reconsider_at": alert.reconsider_at} for alert in alerts]),),
+        )
+
+
+async def update_resolved(tx: Tx, alerts: Sequence[Alert]) -> None:
+    """Write resolved alerts that are locked."""
+    if alerts:
+        await tx.execute(
+            "UPDATE resolved_alert SET (" + WRITTEN + ") = (" + GIVEN + ") FROM json_populate_recordset(NULL::alert, %s) AS given"
+            " WHERE resolved_alert.id = given.id AND resolved_alert.resolved_at = given.resolved_at",
+            (_records(alerts),),
+        )
+
+
+async def delete_alert(tx: Tx, alert_id: str) -> None:
+    """Forget an alert and its log."""
+    await tx.execute("DELETE FROM alert WHERE id = %s", (alert_id,))
+    await tx.execute("DELETE FROM resolved_alert WHERE id = %s", (alert_id,))
+    await tx.execute("DELETE FROM alert_log WHERE alert_id = %s", (alert_id,))
 
 
 async def count_repeats(tx: Tx, alerts: Sequence[Alert]) -> None:
     """Write only what a repeat moves of alerts that are locked: the count, the end, and when it was."""
+    if alerts:
+        await tx.execute(
+            """UPDATE alert SET occurrences = given.occurrences, ends_at = given.ends_at, ends_by_timeout = given.ends_by_timeout,
+                   last_signal_at = given.last_signal_at
+               FROM json_to_recordset(%s) AS given
+                   (id uuid, occurrences bigint, ends_at timestamptz, ends_by_timeout boolean, last_signal_at timestamptz)
+               WHERE alert.id = given.id""",
+            (_document([_repeat(alert) for alert in alerts]),),
+        )
+
+
+async def add_repeats(tx: Tx, repeated: Sequence[object]) -> None:
+    """Add what repeats moved, in one order for all; an alert that has ended meanwhile stays as it is. Fields: see repeats.Repeated."""
     await tx.execute(
-        """UPDATE alert SET occurrences = given.occurrences, ends_at = given.ends_at, ends_by_timeout = given.ends_by_timeout,
-               last_signal_at = given.last_signal_at
-           FROM unnest(%s::uuid[], %s::bigint[], %s::timestamptz[], %s::boolean[], %s::timestamptz[])
-               AS given (id, occurrences, ends_at, ends_by_timeout, last_signal_at)
-           WHERE alert.id = given.id""",
-        (
-            [alert.id for alert in alerts],
-            [alert.occurrences for alert in alerts],
-            [alert.ends_at for alert in alerts],
-            [alert.ends_by_timeout for alert in alerts],
-            [alert.last_signal_at for alert in alerts],
-        ),
+        """WITH given AS MATERIALIZED (
+               SELECT alert.id, given.ends_at, given.last_signal_at, given.occurrences
+               FROM json_to_recordset(%s) AS given (id uuid, ends_at timestamptz, last_signal_at timestamptz, occurrences bigint)
+               JOIN alert ON alert.id = given.id ORDER BY alert.id FOR UPDATE OF alert
+           )
+           UPDATE alert SET occurrences = alert.occurrences + given.occurrences, ends_at = greatest(alert.ends_at, given.ends_at),
+               last_signal_at = greatest(alert.last_signal_at, given.last_signal_at)
+           FROM given WHERE alert.id = given.id""",
+        (orjson.dumps(repeated).decode(),),
     )
 
 
 async def append_log(tx: Tx, entries: Sequence[LogEntry]) -> None:
     """Note what was decided."""
-    await tx.execute(
-        """INSERT INTO alert_log (alert_id, at, decision, reason)
-           SELECT alert_id, at, decision, reason FROM json_populate_recordset(NULL::alert_log, %s)""",
-        (json.dumps([_log_record(entry) for entry in entries], separators=(",", ":")),),
-    )
+    if entries:
+        await tx.execute(
+            """INSERT INTO alert_log (alert_id, at, decision, reason, by)
+               SELECT alert_id, at, decision, reason, by FROM json_populate_recordset(NULL::alert_log, %s)""",
+            (_document([_log_record(entry) for entry in entries]),),
+        )
 
 
-async def log_of(tx: Tx, alert_id: str, limit: int) -> list[LogEntry]:
-    """The newest decisions about an alert, oldest first."""
-    return await tx.many(
+async def log_of(tx: Tx, alert: Alert, limit: int) -> list[LogEntry]:
+    """The newest decisions about an alert, oldest first; how it opened is the first of them."""
+    later = await tx.many(
         LogEntry,
-        """SELECT alert_id::text AS alert_id, at, decision, reason
-           FROM (SELECT * FROM alert_log WHERE alert_id = %s ORDER BY position DESC LIMIT %s) AS newest ORDER BY position""",
-        (alert_id, limit),
+        """SELECT alert_id::text AS alert_id, at, decision, reason, by
+           FROM (SELECT * FROM alert_log WHERE alert_id = %s AND at >= %s ORDER BY position DESC LIMIT %s) AS newest ORDER BY position""",
+        (alert.id, alert.opened_at, limit),
     )
+    opening = LogEntry(alert.id, alert.opened_at, "OPENED", alert.open_reason)
+    # Alerts from before openings stood in the alert itself have theirs in the log.
+    return [opening, *later] if alert.open_reason else later
 
 
-async def integration_by_key(tx: Tx, key_hash: bytes) -> Integration | None:
-    return await tx.maybe(
-        Integration,
-        "SELECT name, kind, service, description, created_at, last_report_at FROM integration WHERE key_hash = %s",
-        (key_hash,),
-    )
+async def _alerts(tx: Tx, sql: LiteralString, params: Sequence[object] | Mapping[str, object]) -> list[Alert]:
+    return [row.alert() for row in await tx.many(_Row, sql, params)]
 
 
-async def integrations(tx: Tx) -> list[Integration]:
-    """All, by name."""
-    return await tx.many(Integration, "SELECT name, kind, service, description, created_at, last_report_at FROM integration ORDER BY name")
-
-
-async def lock_integrations(tx: Tx) -> list[Integration]:
-    """All, by name; nobody else changes any until the transaction ends."""
-    await tx.execute("LOCK TABLE integration IN SHARE ROW EXCLUSIVE MODE")
-    return await integrations(tx)
-
-
-async def save_integration(tx: Tx, integration: Integration) -> None:
-    """Make it, or give it this kind, service and description; its key stays."""
-    await tx.execute(
-        """INSERT INTO integration (name, kind, service, description, created_at) VALUES (%s, %s, %s, %s, %s)
-           ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, service = excluded.service, description = excluded.description""",
-        (integration.name, integration.kind, integration.service, integration.description, integration.created_at),
-    )
-
-
-async def delete_integration(tx: Tx, name: str) -> None:
-    await tx.execute("DELETE FROM integration WHERE name = %s", (name,))
-
-
-async def replace_key(tx: Tx, name: str, key_hash: bytes) -> Integration | None:
-    """Give an integration another key; None if there is no such integration."""
-    return await tx.maybe(
-        Integration,
-        """UPDATE integration SET key_hash = %s WHERE name = %s
-           RETURNING name, kind, service, description, created_at, last_report_at""",
-        (key_hash, name),
-    )
-
-
-async def note_reports(tx: Tx, heard: Mapping[str, datetime]) -> None:
-    """Note when integrations, by name, last had a report."""
-    await tx.execute(
-        """UPDATE integration SET last_report_at = greatest(last_report_at, heard.at)
-           FROM unnest(%s::text[], %s::timestamptz[]) AS heard (name, at) WHERE integration.name = heard.name""",
-        (list(heard), list(heard.values())),
-    )
+async def _only(tx: Tx, sql: LiteralString, params: Sequence[object]) -> Alert | None:
+    found = await _alerts(tx, sql, params)
+    return found[0] if found else None
 
 
 def _records(alerts: Sequence[Alert]) -> str:
     """The alerts as one JSON document: one parameter costs a fraction of an array for every column."""
-    return json.dumps([_record(alert) for alert in alerts], separators=(",", ":"))
+    return _document([_record(alert) for alert in alerts])
+
+
+def _document(records: Sequence[Mapping[str, object]]) -> str:
+    return orjson.dumps(records).decode()
 
 
 def _log_record(entry: LogEntry) -> dict[str, object]:
-    return {"alert_id": entry.alert_id, "at": entry.at.isoformat(), "decision": entry.decision, "reason": entry.reason}
+    return {"alert_id": entry.alert_id, "at": entry.at, "decision": entry.decision, "reason": entry.reason, "by": entry.by}
+
+
+def _repeat(alert: Alert) -> dict[str, object]:
+    return {
+        "id": alert.id,
+        "occurrences": alert.occurrences,
+        "ends_at": alert.ends_at,
+        "ends_by_timeout": alert.ends_by_timeout,
+        "last_signal_at": alert.last_signal_at,
+    }
 
 
 def _record(alert: Alert) -> dict[str, object]:
-    return {
-        "id": alert.id,
-        "integration": alert.integration,
-        "fingerprint": alert.fingerprint,
-        "title": alert.title,
-        "description": alert.description,
-        "labels": alert.labels,
-        "annotations": alert.annotations,
-        "source_url": alert.source_url,
-        "sender_severity": alert.sender_severity,
-        "sender_service": alert.sender_service,
-        "starts_at": alert.starts_at.isoformat(),
-        "ends_at": alert.ends_at.isoformat() if alert.ends_at else None,
-        "ends_by_timeout": alert.ends_by_timeout,
-        "opened_at": alert.opened_at.isoformat(),
-        "last_signal_at": alert.last_signal_at.isoformat(),
-        "resolved_at": alert.resolved_at.isoformat() if alert.resolved_at else None,
-        "resolve_reason": alert.resolve_reason,
-        "occurrences": alert.occurrences,
-        "version": alert.version,
-    }
+    record = {name: getattr(alert, name) for name in FIELDS}
+    record["labels"], record["annotations"], record["sender_fields"] = (
+        dict(alert.labels),
+        dict(alert.annotations),
+        dict(alert.sender_fields),
+    )
+    return record
+
+
+def _hold(found: Mapping[str, Any]) -> Hold:
+    until = found["until"]
+    return Hold(
+        HoldKind(found["kind"]),
+        found["rule"],
+        found["by"],
+        found["reason"],
+        datetime.fromisoformat(found["since"]),
+        datetime.fromisoformat(until) if until else None,
+    )

@@ -1,4 +1,4 @@
-"""Alerts and integrations as protobuf messages, and back."""
+"""Alerts as protobuf messages."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -7,28 +7,29 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from tocsin.detection.v1.alert_pb2 import Alert as AlertMessage
 from tocsin.detection.v1.alert_pb2 import AlertLogEntry
-from tocsin.detection.v1.events_pb2 import AlertChanged, AlertOpened, AlertResolved
-from tocsin.detection.v1.integration_pb2 import Integration as IntegrationMessage
+from tocsin.detection.v1.alert_pb2 import Hold as HoldMessage
+from tocsin.detection.v1.events_pb2 import AlertAcknowledged, AlertChanged, AlertOpened, AlertResolved, AlertSuppressed
 
-from tocsin_detection.alert import Alert, Decision, Verdict
-from tocsin_detection.integration import Integration
+from tocsin_detection.alert import Alert
+from tocsin_detection.hold import Hold
 from tocsin_detection.store import LogEntry
+from tocsin_detection.telling import Telling, Told
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-FACTS: Mapping[Verdict, Callable[..., Message]] = {
-    Verdict.OPENED: AlertOpened,
-    Verdict.CHANGED: AlertChanged,
-    Verdict.RESOLVED: AlertResolved,
+FACTS: Mapping[Telling, Callable[..., Message]] = {
+    Telling.OPENED: AlertOpened,
+    Telling.CHANGED: AlertChanged,
+    Telling.ACKNOWLEDGED: AlertAcknowledged,
+    Telling.SUPPRESSED: AlertSuppressed,
+    Telling.RESOLVED: AlertResolved,
 }
 
 
-def fact_of(decision: Decision) -> Message | None:
-    """The fact that a decision tells the others; None for one that concerns nobody else."""
-    make = FACTS.get(decision.verdict)
-    if make is None or decision.alert is None:
-        return None
-    return make(alert=alert_message(decision.alert), reason=decision.reason)
+def fact_of(told: Told) -> Message:
+    """The fact that tells the others."""
+    assert told.telling is not None
+    return FACTS[told.telling](alert=alert_message(told.alert), reason=told.reason)
 
 
 def alert_message(alert: Alert) -> AlertMessage:
@@ -52,35 +53,29 @@ def alert_message(alert: Alert) -> AlertMessage:
         resolve_reason=alert.resolve_reason,
         occurrences=alert.occurrences,
         version=alert.version,
+        tags=alert.tags,
+        tiny_id=alert.tiny_id,
+        acknowledged_at=timestamp(alert.acknowledged_at),
+        acknowledged_by=alert.acknowledged_by,
+        snoozed_until=timestamp(alert.snoozed_until),
+        told=alert.told,
+        holds=[hold_message(hold) for hold in alert.holds],
+    )
+
+
+def hold_message(hold: Hold) -> HoldMessage:
+    return HoldMessage(
+        kind=HoldMessage.Kind.Value(f"KIND_{hold.kind}"),
+        rule=hold.rule,
+        by=hold.by,
+        reason=hold.reason,
+        since=timestamp(hold.since),
+        until=timestamp(hold.until),
     )
 
 
 def log_message(entry: LogEntry) -> AlertLogEntry:
-    return AlertLogEntry(at=timestamp(entry.at), decision=entry.decision, reason=entry.reason)
-
-
-def integration_message(integration: Integration) -> IntegrationMessage:
-    """The integration as it is shown."""
-    return IntegrationMessage(
-        name=integration.name,
-        kind=integration.kind,
-        service=integration.service,
-        description=integration.description,
-        created_at=timestamp(integration.created_at),
-        last_report_at=timestamp(integration.last_report_at),
-    )
-
-
-def configured(integration: Integration) -> IntegrationMessage:
-    """The part of an integration that is kept in files."""
-    return IntegrationMessage(
-        name=integration.name, kind=integration.kind, service=integration.service, description=integration.description
-    )
-
-
-def integration_of(message: IntegrationMessage, created_at: datetime) -> Integration:
-    """The wanted integration; what is output only in the message is ignored."""
-    return Integration(message.name, message.kind, message.service, message.description, created_at)
+    return AlertLogEntry(at=timestamp(entry.at), decision=entry.decision, reason=entry.reason, by=entry.by)
 
 
 def timestamp(instant: datetime | None) -> Timestamp | None:

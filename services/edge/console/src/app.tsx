@@ -18,6 +18,10 @@ import { Empty, Failure, Loading } from "./ui/States";
 const RETRY = 3_000;
 
 const AlertsPage = lazy(() => import("./alerts/AlertsPage"));
+const AlertPage = lazy(() => import("./alerts/AlertPage"));
+const HeartbeatsPage = lazy(() => import("./heartbeats/HeartbeatsPage"));
+const IntegrationsPage = lazy(() => import("./integrations/IntegrationsPage"));
+const SilencesPage = lazy(() => import("./noise/SilencesPage"));
 const OncallPage = lazy(() => import("./oncall/OncallPage"));
 
 export function App({ live }: { live: LiveStore }) {
@@ -75,6 +79,14 @@ function SignedIn({ live, answer }: { live: LiveStore; answer: GetCallerResponse
             <Route path="/alerts">
               <AlertsPage />
             </Route>
+            <Route path="/alerts/:id">{({ id }) => <AlertPage key={id} id={id} />}</Route>
+            <Route path="/silences">
+              <SilencesPage />
+            </Route>
+            <Route path="/heartbeats">
+              <HeartbeatsPage />
+            </Route>
+            <Route path="/integrations/:name?">{({ name }) => <IntegrationsPage name={name} />}</Route>
             <Route path="/oncall">
               <OncallPage />
             </Route>

@@ -39,8 +39,11 @@ export function Shell({ live, active, version, children }: ShellProps) {
     "?": () => setDialog("help"),
     "g i": () => navigate("/"),
     "g a": () => navigate("/alerts"),
+    "g s": () => navigate("/silences"),
+    "g h": () => navigate("/heartbeats"),
+    "g n": () => navigate("/integrations"),
     "g o": () => navigate("/oncall"),
-    Escape: () => location !== "/" && navigate(list.current),
+    Escape: () => location !== "/" && navigate(location.startsWith("/alerts/") ? "/alerts" : list.current),
   });
   useEffect(() => {
     if (location === "/") document.title = active.open ? `(${active.open}) Tocsin` : "Tocsin";
@@ -57,7 +60,10 @@ export function Shell({ live, active, version, children }: ShellProps) {
         </Link>
         <nav aria-label="Pages">
           <NavLink href="/" current={location === "/" || location.startsWith("/incidents")} label="Now" count={active.open} />
-          <NavLink href="/alerts" current={location === "/alerts"} label="Alerts" />
+          <NavLink href="/alerts" current={location.startsWith("/alerts")} label="Alerts" />
+          <NavLink href="/silences" current={location === "/silences"} label="Silences" />
+          <NavLink href="/heartbeats" current={location === "/heartbeats"} label="Heartbeats" />
+          <NavLink href="/integrations" current={location.startsWith("/integrations")} label="Integrations" />
           <NavLink href="/oncall" current={location === "/oncall"} label="On call" />
         </nav>
         <button type="button" className="button danger" disabled={refusal !== undefined} title={refusal} aria-keyshortcuts="c" onClick={declare}>
@@ -174,9 +180,11 @@ function Account() {
 }
 
 const SHORTCUTS: [string, [string[], string][]][] = [
-  ["Anywhere", [[["c"], "Declare an incident"], [["g", "i"], "Incidents now"], [["g", "a"], "Alerts"], [["g", "o"], "On call"], [["Esc"], "Close, or back to incidents"], [["?"], "This list"]]],
-  ["In the list", [[["j"], "Next incident"], [["k"], "Previous incident"], [["Enter"], "Open it"], [["a"], "Acknowledge it"], [["r"], "Resolve it"]]],
+  ["Anywhere", [[["c"], "Declare an incident"], [["g", "i"], "Incidents now"], [["g", "a"], "Alerts"], [["g", "s"], "Silences and windows"], [["g", "h"], "Heartbeats"], [["g", "n"], "Integrations"], [["g", "o"], "On call"], [["Esc"], "Close, or back to incidents"], [["?"], "This list"]]],
+  ["In a list", [[["j"], "Next row"], [["k"], "Previous row"], [["Enter"], "Open it"], [["a"], "Acknowledge it"], [["r"], "Resolve or end it"]]],
   ["On an incident", [[["a"], "Acknowledge, or take over"], [["r"], "Resolve"], [["s"], "Change the severity"]]],
+  ["On an alert", [[["a"], "Take it"], [["s"], "Snooze it"], [["x"], "Silence what is like it"], [["r"], "End it by hand"]]],
+  ["Elsewhere", [[["n"], "New silence or heartbeat"], [["w"], "New maintenance window"]]],
 ];
 
 function Help({ onClose }: { onClose: () => void }) {

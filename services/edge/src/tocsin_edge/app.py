@@ -13,12 +13,14 @@ from tocsin_edge.audit import Audit
 from tocsin_edge.contracts import EDGE, public_methods
 from tocsin_edge.door import Door
 from tocsin_edge.doors import Doors
+from tocsin_edge.email_door import EmailDoor
 from tocsin_edge.health import Health
 from tocsin_edge.http.application import Http
 from tocsin_edge.http.connect import Connect
 from tocsin_edge.http.console import Console, built_console
-from tocsin_edge.http.intake import Intake
+from tocsin_edge.http.intake import MOST_AT_ONCE, MOST_BYTES_AT_ONCE, Intake
 from tocsin_edge.http.reply_links import ReplyLinks
+from tocsin_edge.http.room import Room
 from tocsin_edge.http.span_receiver import SpanReceiver
 from tocsin_edge.live import SOURCES, Feed, Listener
 from tocsin_edge.public_grpc import PublicGrpc
@@ -45,12 +47,13 @@ async def edge(settings: EdgeSettings, clock: Clock | None = None) -> AsyncItera
         api = EdgeApi(accounts, audit, feed, health, spans, settings.public_url)
         methods = public_methods()
         door = Door(accounts, audit, upstream, api)
-        doors = Doors(PublicGrpc(door, methods), feed, settings.http_listen)
+        room = Room(MOST_AT_ONCE, MOST_BYTES_AT_ONCE)
+        doors = Doors(PublicGrpc(door, methods), feed, EmailDoor(upstream, room, settings), settings.http_listen)
         connect = Connect(door, methods, settings.public_url)
         doors.opens(
             Http(
                 connect,
-                Intake(upstream),
+                Intake(upstream, room),
                 ReplyLinks(upstream),
                 SpanReceiver(spans, span_key),
                 Console(built_console()),

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from tocsin.access.v1.access_pb2 import Access, access
 from tocsin.communication.v1 import communication_service_pb2
-from tocsin.detection.v1 import detection_service_pb2
+from tocsin.detection.v1 import change_service_pb2, detection_service_pb2, heartbeat_service_pb2, noise_service_pb2
 from tocsin.edge.v1 import edge_service_pb2
 from tocsin.response.v1 import response_service_pb2
 from tocsin.review.v1 import review_service_pb2
@@ -18,6 +18,9 @@ EDGE = "edge"
 APPLY = "ApplyConfiguration"
 _CONTRACTS = (
     detection_service_pb2,
+    change_service_pb2,
+    heartbeat_service_pb2,
+    noise_service_pb2,
     triage_service_pb2,
     response_service_pb2,
     communication_service_pb2,

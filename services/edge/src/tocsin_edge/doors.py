@@ -1,4 +1,4 @@
-"""Both doors of the edge: the public gRPC address and the HTTP address, opened and closed together."""
+"""The doors of the edge: the public gRPC address, the HTTP address and the one for mail, opened and closed together."""
 
 import asyncio
 import contextlib
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import uvicorn
 
+from tocsin_edge.email_door import EmailDoor
 from tocsin_edge.http.asgi import Application
 from tocsin_edge.live import Feed
 from tocsin_edge.public_grpc import PublicGrpc
@@ -21,10 +22,11 @@ KEEP_ALIVE_SECONDS = 75
 class Doors:
     """What the lifecycle of a service starts and stops. `http_port` is known once it has started."""
 
-    def __init__(self, grpc: PublicGrpc, feed: Feed, http_listen: str) -> None:
+    def __init__(self, grpc: PublicGrpc, feed: Feed, mail: EmailDoor, http_listen: str) -> None:
         self.http_port = 0
         self.ready = False
         self._grpc = grpc
+        self._mail = mail
         self._feed = feed
         self._listen = http_listen
         self._http: _Uvicorn | None = None
@@ -37,7 +39,7 @@ class Doors:
         return self
 
     async def start(self, listen: str) -> int:
-        """Open both; returns the gRPC port. Raises OSError or RuntimeError if a port is taken."""
+        """Open all; returns the gRPC port. Raises OSError or RuntimeError if a port is taken."""
         assert self._application is not None
         listener = _listener(self._listen)
         self.http_port = listener.getsockname()[1]
@@ -56,6 +58,7 @@ class Doors:
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         self._http = _Uvicorn(config)
         port = await self._grpc.start(listen)
+        await self._mail.start()
         self._serving = asyncio.create_task(self._http.serve(sockets=[listener]))
         log.info("HTTP at port %d", self.http_port)
         return port
@@ -68,6 +71,7 @@ class Doors:
         """Watchers are sent away first: they would stay for the whole grace."""
         self.ready = False
         self._feed.close()
+        self._mail.stop()
         if self._http is not None:
             self._http.should_exit = True
         await asyncio.gather(self._grpc.stop(grace), *([self._serving] if self._serving else []))

@@ -28,6 +28,13 @@ class EdgeSettings(ServiceSettings):
         "TOCSIN_SPAN_KEY_FILE", "file with the bearer secret of the span receiver /v1/traces; empty: spans are kept elsewhere", default=None
     )
     spans_kept: int = setting("TOCSIN_SPANS_KEPT", "most spans kept; the oldest go first", default=500_000)
+    smtp_listen: str = setting("TOCSIN_SMTP_LISTEN", "host:port where mail for integrations of kind email arrives; empty: none", default="")
+    smtp_certificate_file: Path | None = setting(
+        "TOCSIN_SMTP_CERTIFICATE_FILE", "certificate chain (PEM) that STARTTLS shows; empty: STARTTLS is not offered", default=None
+    )
+    smtp_certificate_key_file: Path | None = setting(
+        "TOCSIN_SMTP_CERTIFICATE_KEY_FILE", "the certificate's private key (PEM); empty: it is in the same file", default=None
+    )
 
     @property
     def addresses(self) -> dict[str, str]:

@@ -139,14 +139,20 @@ async def next_configuration_version(tx: Tx, service: str) -> int:
 
 async def save_spans(tx: Tx, spans: Sequence[SpanRow], received_at: datetime) -> None:
     """Keep spans; one that is kept already stays."""
-    await tx.execute_many(
+    await tx.execute_set(
         """INSERT INTO span (trace_id, span_id, parent_span_id, name, service, kind, started_at, ended_at, error,
                              attributes, linked_trace_ids, incident_id, received_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+           SELECT trace_id, span_id, parent_span_id, name, service, kind, started_at, ended_at, error,
+                  attributes, string_to_array(linked_trace_ids, ' '), incident_id, received_at
+           FROM unnest(%s::bytea[], %s::bytea[], %s::bytea[], %s::text[], %s::text[], %s::smallint[], %s::timestamptz[],
+                       %s::timestamptz[], %s::text[], %s::jsonb[], %s::text[], %s::text[], %s::timestamptz[])
+               AS given (trace_id, span_id, parent_span_id, name, service, kind, started_at, ended_at, error,
+                         attributes, linked_trace_ids, incident_id, received_at)
+           ON CONFLICT DO NOTHING""",
         [
             (
                 span.trace_id, span.span_id, span.parent_span_id, span.name, span.service, span.kind, span.started_at, span.ended_at,
-                span.error, span.attributes, span.linked_trace_ids, span.incident_id, received_at,
+                span.error, span.attributes, " ".join(span.linked_trace_ids), span.incident_id, received_at,
             )
             for span in spans
         ],

@@ -15,6 +15,8 @@ from tocsin_chassis.telemetry import traceparent, tracer
 from tocsin_kernel.errors import Unavailable
 
 UNTRACED = "/grpc.health."
+# An answer to a sender's API may hold every open alert.
+LARGEST_ANSWER = ("grpc.max_receive_message_length", 16 * 1024 * 1024)
 
 
 class ServiceUnavailable(Unavailable):
@@ -85,7 +87,8 @@ async def services(addresses: Mapping[str, str], identity: Identity) -> AsyncIte
     """Channels to the services at these addresses. They connect when they are first used."""
     async with AsyncExitStack() as stack:
         channels = {
-            name: await stack.enter_async_context(aio.insecure_channel(address, options=OPTIONS)) for name, address in addresses.items()
+            name: await stack.enter_async_context(aio.insecure_channel(address, options=[*OPTIONS, LARGEST_ANSWER]))
+            for name, address in addresses.items()
         }
         yield Services(identity, channels)
 

@@ -10,13 +10,17 @@ from tocsin.review.v1.review_service_pb2_grpc import add_ReviewServiceServicer_t
 from tocsin_chassis import cli
 from tocsin_chassis.app import App
 from tocsin_chassis.compose import foundation
+from tocsin_chassis.events.consumer import Patience
 from tocsin_kernel.clock import Clock
 from tocsin_review.api import ReviewApi
 from tocsin_review.consumers import AllFacts
+from tocsin_review.narration import NARRATORS
 from tocsin_review.reviews import Reviews
 from tocsin_review.settings import ReviewSettings
 
 REDRAFT_SECONDS = 1.0
+# Nobody waits for a line of the timeline, so that many are written at once.
+GATHER_SECONDS = 0.1
 
 
 @asynccontextmanager
@@ -26,7 +30,7 @@ async def review(settings: ReviewSettings, clock: Clock | None = None) -> AsyncI
         reviews = Reviews(base.database, base.clock, base.ids)
         yield (
             base.app.serves(ReviewApi(reviews), add_ReviewServiceServicer_to_server, DESCRIPTOR.services_by_name["ReviewService"])
-            .consumes(AllFacts(reviews).handlers)
+            .consumes(AllFacts(reviews).handlers, Patience(tuple(NARRATORS), GATHER_SECONDS))
             .ticks("drafting again", REDRAFT_SECONDS, reviews.redraft)
         )
 

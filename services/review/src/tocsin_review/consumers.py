@@ -1,8 +1,8 @@
 """All facts of all services about incidents, as review hears them: one line each, and what the figures need."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from google.protobuf.message import Message
 from tocsin.communication.v1.events_pb2 import PageCancelled, PageDelivered, PageFailed, PageSent, ReplyReceived
 from tocsin.detection.v1.events_pb2 import AlertChanged, AlertOpened, AlertResolved
 from tocsin.review.v1.events_pb2 import ReviewOpened
@@ -15,10 +15,10 @@ from tocsin.triage.v1.events_pb2 import (
     SeverityChanged,
 )
 
-from tocsin_chassis.events.consumer import Handlers
+from tocsin_chassis.events.consumer import Together
 from tocsin_chassis.events.fact import Fact
 from tocsin_chassis.postgres.database import Tx
-from tocsin_chassis.telemetry import name_incident
+from tocsin_chassis.telemetry import name_incident, trace_context, tracer
 from tocsin_review import store
 from tocsin_review.narration import NARRATORS, Line, narrate
 from tocsin_review.reviews import Reviews
@@ -36,36 +36,38 @@ class AllFacts:
         self._reviews = reviews
 
     @property
-    def handlers(self) -> Handlers:
-        return dict.fromkeys(NARRATORS, self.on_fact)
+    def handlers(self) -> Together:
+        return Together(tuple(NARRATORS), self.on_facts)
 
-    async def on_fact(self, tx: Tx, fact: Fact[Any]) -> None:
-        line = narrate(fact.message, fact.occurred_at)
-        if line.incident_id:
-            name_incident(line.incident_id)
-        if line.incident_id or line.alert_id:
-            await store.add_entry(tx, _entry(fact, line))
-            await self._learn(tx, fact.message)
+    async def on_facts(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
+        told = [(fact, line) for fact in facts if (line := narrate(fact.message, fact.occurred_at)).incident_id or line.alert_id]
+        await store.add_entries(tx, [_entry(fact, line) for fact, line in told])
+        messages = [fact.message for fact, _ in told]
+        await self._learn_of_alerts(tx, [message for message in messages if isinstance(message, ALERTS)])
+        await self._learn_of_incidents(tx, [message for message in messages if isinstance(message, INCIDENTS)])
+        await store.note_pages(tx, [page_row(message.page) for message in messages if isinstance(message, PAGES)])
+        for message in messages:
+            if isinstance(message, ReplyReceived) and (at := instant(message.at)) is not None:
+                await store.note_answer(tx, message.page_id, message.incident_id, message.responder, at)
+        for fact, _ in told:
+            if isinstance(fact.message, IncidentResolved):
+                await self._open_review(tx, fact)
 
-    async def _learn(self, tx: Tx, message: Message) -> None:
-        if isinstance(message, ALERTS):
-            starts_at = instant(message.alert.starts_at)
-            if starts_at is not None:
-                await store.note_alert_start(tx, message.alert.id, starts_at)
-        elif isinstance(message, INCIDENTS):
-            await self._learn_of_incident(tx, message)
-        elif isinstance(message, PAGES):
-            await store.note_page(tx, page_row(message.page))
-        elif isinstance(message, ReplyReceived) and (at := instant(message.at)) is not None:
-            await store.note_answer(tx, message.page_id, message.incident_id, message.responder, at)
+    async def _learn_of_alerts(self, tx: Tx, messages: Sequence[Any]) -> None:
+        starts = [(message.alert.id, instant(message.alert.starts_at)) for message in messages]
+        await store.note_alert_starts(tx, [(alert_id, starts_at) for alert_id, starts_at in starts if starts_at is not None])
 
-    async def _learn_of_incident(self, tx: Tx, message: Any) -> None:
-        incident = message.incident
-        await store.note_incident(tx, incident_row(incident))
-        if isinstance(message, IncidentOpened | AlertAttached) and message.alert.alert_id:
-            await store.note_gathered(tx, message.alert.alert_id, incident.id, isinstance(message, IncidentOpened))
-        if isinstance(message, IncidentResolved):
-            await self._reviews.open(tx, incident.id)
+    async def _learn_of_incidents(self, tx: Tx, messages: Sequence[Any]) -> None:
+        await store.note_incidents(tx, [incident_row(message.incident) for message in messages])
+        attached = [message for message in messages if isinstance(message, IncidentOpened | AlertAttached) and message.alert.alert_id]
+        gathered = [(message.alert.alert_id, message.incident.id, isinstance(message, IncidentOpened)) for message in attached]
+        await store.note_gathered(tx, gathered)
+
+    async def _open_review(self, tx: Tx, fact: Fact[IncidentResolved]) -> None:
+        """In the trace in which the incident was resolved."""
+        with tracer.start_as_current_span("open review", context=trace_context({"traceparent": fact.traceparent})):
+            name_incident(fact.message.incident.id)
+            await self._reviews.open(tx, fact.message.incident.id)
 
 
 def _entry(fact: Fact[Any], line: Line) -> store.NewEntry:

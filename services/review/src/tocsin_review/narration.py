@@ -63,6 +63,16 @@ def _alert_changed(fact: detection.AlertChanged) -> Line:
     return Line(f"Alert changed: {alert.title}", reason=fact.reason, at=_instant(alert.last_signal_at), alert_id=alert.id)
 
 
+def _alert_acknowledged(fact: detection.AlertAcknowledged) -> Line:
+    alert = fact.alert
+    return Line(f"Alert taken: {alert.title}", alert.acknowledged_by, fact.reason, _instant(alert.acknowledged_at), alert_id=alert.id)
+
+
+def _alert_suppressed(fact: detection.AlertSuppressed) -> Line:
+    alert = fact.alert
+    return Line(f"Alert held back: {alert.title}", reason=fact.reason, at=_instant(alert.last_signal_at), alert_id=alert.id)
+
+
 def _alert_resolved(fact: detection.AlertResolved) -> Line:
     alert = fact.alert
     reason = fact.reason or alert.resolve_reason
@@ -164,6 +174,8 @@ def _review_opened(fact: review.ReviewOpened) -> Line:
 NARRATORS: Mapping[type[Message], Callable[[Any], Line]] = {
     detection.AlertOpened: _alert_opened,
     detection.AlertChanged: _alert_changed,
+    detection.AlertSuppressed: _alert_suppressed,
+    detection.AlertAcknowledged: _alert_acknowledged,
     detection.AlertResolved: _alert_resolved,
     triage.IncidentOpened: _incident_opened,
     triage.AlertAttached: _alert_attached,

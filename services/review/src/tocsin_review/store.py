@@ -1,7 +1,10 @@
 """The only place with SQL."""
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from tocsin_chassis.postgres.database import Tx
 from tocsin_review.figures import Instants
@@ -98,6 +101,7 @@ class Means:
     time_to_resolve: timedelta | None
 
 
+Row = TypeVar("Row")
 Position = tuple[datetime, int, str]
 SUMMONS = 1
 
@@ -105,62 +109,71 @@ SUMMONS = 1
 # Facts come in
 
 
-async def add_entry(tx: Tx, entry: NewEntry) -> None:
-    await tx.execute(
+async def add_entries(tx: Tx, entries: Sequence[NewEntry]) -> None:
+    await tx.execute_set(
         """INSERT INTO timeline (id, incident_id, alert_id, at, rank, fact, source, summary, actor, reason, trace_id, in_draft)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING""",
-        astuple(entry),
+           SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::timestamptz[], %s::smallint[], %s::text[], %s::text[],
+               %s::text[], %s::text[], %s::text[], %s::text[], %s::boolean[])
+           ON CONFLICT (id) DO NOTHING""",
+        [_values(entry) for entry in entries],
     )
 
 
-async def note_incident(tx: Tx, incident: IncidentRow) -> None:
+async def note_incidents(tx: Tx, incidents: Iterable[IncidentRow]) -> None:
     """Whatever the order of the facts: the first opening and acknowledgement, and the rest as of the newest version."""
-    await tx.execute(
-        """INSERT INTO incident AS known (id, service, severity, opened_at, acknowledged_at, resolved_at, latest, version)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-           ON CONFLICT (id) DO UPDATE SET
-               opened_at = least(known.opened_at, excluded.opened_at),
-               acknowledged_at = least(known.acknowledged_at, excluded.acknowledged_at),
-               service = CASE WHEN excluded.version > known.version THEN excluded.service ELSE known.service END,
-               severity = CASE WHEN excluded.version > known.version THEN excluded.severity ELSE known.severity END,
-               resolved_at = CASE WHEN excluded.version > known.version THEN excluded.resolved_at ELSE known.resolved_at END,
-               latest = CASE WHEN excluded.version > known.version THEN excluded.latest ELSE known.latest END,
-               version = greatest(known.version, excluded.version)""",
-        astuple(incident),
+    for rows in _rounds(incidents, lambda incident: incident.id):
+        await tx.execute_set(
+            """INSERT INTO incident AS known (id, service, severity, opened_at, acknowledged_at, resolved_at, latest, version)
+               SELECT * FROM unnest(%s::uuid[], %s::text[], %s::smallint[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
+                   %s::bytea[], %s::bigint[])
+               ON CONFLICT (id) DO UPDATE SET
+                   opened_at = least(known.opened_at, excluded.opened_at),
+                   acknowledged_at = least(known.acknowledged_at, excluded.acknowledged_at),
+                   service = CASE WHEN excluded.version > known.version THEN excluded.service ELSE known.service END,
+                   severity = CASE WHEN excluded.version > known.version THEN excluded.severity ELSE known.severity END,
+                   resolved_at = CASE WHEN excluded.version > known.version THEN excluded.resolved_at ELSE known.resolved_at END,
+                   latest = CASE WHEN excluded.version > known.version THEN excluded.latest ELSE known.latest END,
+                   version = greatest(known.version, excluded.version)""",
+            [_values(row) for row in rows],
+        )
+
+
+async def note_gathered(tx: Tx, gathered: Sequence[tuple[str, str, bool]]) -> None:
+    """Alerts, the incidents that gather them, and whether they opened them."""
+    await tx.execute_set(
+        """INSERT INTO gathered_alert (alert_id, incident_id, first) SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::boolean[])
+           ON CONFLICT (alert_id) DO NOTHING""",
+        gathered,
     )
 
 
-async def note_gathered(tx: Tx, alert_id: str, incident_id: str, first: bool) -> None:
-    await tx.execute(
-        "INSERT INTO gathered_alert (alert_id, incident_id, first) VALUES (%s, %s, %s) ON CONFLICT (alert_id) DO NOTHING",
-        (alert_id, incident_id, first),
-    )
+async def note_alert_starts(tx: Tx, starts: Iterable[tuple[str, datetime]]) -> None:
+    for rows in _rounds(starts, lambda start: start[0]):
+        await tx.execute_set(
+            """INSERT INTO alert_start AS known (alert_id, starts_at) SELECT * FROM unnest(%s::uuid[], %s::timestamptz[])
+               ON CONFLICT (alert_id) DO UPDATE SET starts_at = least(known.starts_at, excluded.starts_at)""",
+            rows,
+        )
 
 
-async def note_alert_start(tx: Tx, alert_id: str, starts_at: datetime) -> None:
-    await tx.execute(
-        """INSERT INTO alert_start AS known (alert_id, starts_at) VALUES (%s, %s)
-           ON CONFLICT (alert_id) DO UPDATE SET starts_at = least(known.starts_at, excluded.starts_at)""",
-        (alert_id, starts_at),
-    )
-
-
-async def note_page(tx: Tx, page: PageRow) -> None:
+async def note_pages(tx: Tx, pages: Iterable[PageRow]) -> None:
     """A page only comes further: what says less of it than is known changes nothing."""
-    await tx.execute(
-        """INSERT INTO page AS known (id, incident_id, kind, responder, contact_method, channel, state, state_reason,
-               resent_after_unknown, created_at, sent_at, delivered_at, answered_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-           ON CONFLICT (id) DO UPDATE SET
-               kind = excluded.kind, responder = excluded.responder, contact_method = excluded.contact_method,
-               channel = excluded.channel, created_at = excluded.created_at,
-               state_reason = CASE WHEN excluded.state >= known.state THEN excluded.state_reason ELSE known.state_reason END,
-               state = greatest(known.state, excluded.state),
-               resent_after_unknown = known.resent_after_unknown OR excluded.resent_after_unknown,
-               sent_at = coalesce(excluded.sent_at, known.sent_at),
-               delivered_at = coalesce(excluded.delivered_at, known.delivered_at)""",
-        astuple(page),
-    )
+    for rows in _rounds(pages, lambda page: page.id):
+        await tx.execute_set(
+            """INSERT INTO page AS known (id, incident_id, kind, responder, contact_method, channel, state, state_reason,
+                   resent_after_unknown, created_at, sent_at, delivered_at, answered_at)
+               SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::smallint[], %s::text[], %s::text[], %s::smallint[], %s::smallint[],
+                   %s::text[], %s::boolean[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
+               ON CONFLICT (id) DO UPDATE SET
+                   kind = excluded.kind, responder = excluded.responder, contact_method = excluded.contact_method,
+                   channel = excluded.channel, created_at = excluded.created_at,
+                   state_reason = CASE WHEN excluded.state >= known.state THEN excluded.state_reason ELSE known.state_reason END,
+                   state = greatest(known.state, excluded.state),
+                   resent_after_unknown = known.resent_after_unknown OR excluded.resent_after_unknown,
+                   sent_at = coalesce(excluded.sent_at, known.sent_at),
+                   delivered_at = coalesce(excluded.delivered_at, known.delivered_at)""",
+            [_values(row) for row in rows],
+        )
 
 
 async def note_answer(tx: Tx, page_id: str, incident_id: str, responder: str, at: datetime) -> None:
@@ -169,6 +182,25 @@ async def note_answer(tx: Tx, page_id: str, incident_id: str, responder: str, at
            ON CONFLICT (id) DO UPDATE SET answered_at = least(known.answered_at, excluded.answered_at)""",
         (page_id, incident_id, responder, at),
     )
+
+
+def _values(row: NewEntry | IncidentRow | PageRow) -> list[object]:
+    return [getattr(row, name) for name in row.__slots__]
+
+
+def _rounds(rows: Iterable[Row], key: Callable[[Row], str]) -> list[list[Row]]:
+    """The rows in groups in which each key comes once (a statement can change a row only once), in the order of the keys.
+
+    The order of the rows with one key stays; that of the keys keeps two transactions from waiting for each other.
+    """
+    rounds: list[list[Row]] = []
+    seen: Counter[str] = Counter()
+    for row in sorted(rows, key=key):
+        if seen[key(row)] == len(rounds):
+            rounds.append([])
+        rounds[seen[key(row)]].append(row)
+        seen[key(row)] += 1
+    return rounds
 
 
 # What is known of one incident

@@ -1,6 +1,6 @@
 """The facts of detection, as triage hears them."""
 
-from tocsin.detection.v1.events_pb2 import AlertChanged, AlertOpened, AlertResolved
+from tocsin.detection.v1.events_pb2 import AlertAcknowledged, AlertChanged, AlertOpened, AlertResolved
 
 from tocsin_chassis.events.consumer import Handlers
 from tocsin_chassis.events.fact import Fact
@@ -17,12 +17,17 @@ class AlertFacts:
 
     @property
     def handlers(self) -> Handlers:
-        return {AlertOpened: self.on_opened, AlertChanged: self.on_changed, AlertResolved: self.on_resolved}
+        return {
+            AlertOpened: self.on_opened,
+            AlertChanged: self.on_changed,
+            AlertAcknowledged: self.on_changed,
+            AlertResolved: self.on_resolved,
+        }
 
     async def on_opened(self, tx: Tx, fact: Fact[AlertOpened]) -> None:
         await self._placements.open(tx, alert_of(fact.message.alert))
 
-    async def on_changed(self, tx: Tx, fact: Fact[AlertChanged]) -> None:
+    async def on_changed(self, tx: Tx, fact: Fact[AlertChanged | AlertAcknowledged]) -> None:
         alert = fact.message.alert
         await self._placements.follow(tx, alert_of(alert), alert)
 

@@ -22,7 +22,10 @@ LONGEST_QUOTE = 120
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What triage needs to know of an alert. `ended_because` says why it ended, and is empty while it is open."""
+    """What triage needs to know of an alert. `ended_because` says why it ended, and is empty while it is open.
+
+    `taken_by` is who takes care of it, as its sender or detection says; empty if nobody does.
+    """
 
     id: str
     version: int
@@ -35,6 +38,7 @@ class Alert:
     source_url: str
     open: bool
     ended_because: str = ""
+    taken_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

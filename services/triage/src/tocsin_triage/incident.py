@@ -116,6 +116,12 @@ class Incident:
             return Decision(left, reason=f"{left.open_alert_count} of its alerts are still open")
         return left.resolve("", f"its last open alert ended: {reason}", at)
 
+    def alert_taken(self, by: str, at: datetime) -> Decision["Incident"]:
+        """Somebody took one of its alerts. That takes the incident too where it is the only open one; whoever has it keeps it."""
+        if self.state is not State.OPEN or self.open_alert_count > 1:
+            return Decision(self, reason="others of its alerts are open, or somebody has it already")
+        return self.acknowledge(by, at)
+
     def reopen(self, by: str, reason: str, at: datetime, *, keeps_group: bool) -> Decision["Incident"]:
         """Not over after all. `keeps_group` is False if another incident gathers the group's alerts by now. Raises NotReopenable."""
         if self.state is not State.RESOLVED:

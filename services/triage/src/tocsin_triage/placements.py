@@ -33,10 +33,11 @@ class Placements:
     async def open(self, tx: Tx, alert: Alert) -> None:
         """An alert opened: it joins the open incident of its group, or opens one. An alert that has its place keeps it."""
         await store.serialize_alert(tx, alert.id)
-        if await store.placement_of(tx, alert.id) is not None:
+        heard_of = await store.heard_of(tx, alert.id)
+        if heard_of.placed:
             return
         await self._place(tx, alert)
-        early = await store.take_early(tx, alert.id)
+        early = await store.take_early(tx, alert.id) if heard_of.early else None
         if early is not None:
             heard = AlertMessage.FromString(early)
             await self._follow(tx, alert_of(heard))
@@ -92,9 +93,8 @@ class Placements:
             ),
             attached,
         )
-        if not await store.insert_incident(tx, decision.state):
+        if not await store.insert_gathering(tx, decision.state, attached):
             return False
-        await store.attach_alert(tx, decision.state.id, attached)
         tell(tx, decision.facts)
         name_incident(decision.state.id)
         return True
@@ -114,6 +114,8 @@ class Placements:
         ended = Decision(worse.state)
         if placement.open and not alert.open:
             ended = worse.state.alert_ended(alert.ended_because, self._clock.now())
+        elif alert.taken_by:
+            ended = worse.state.alert_taken(alert.taken_by, self._clock.now())
         if ended.state != incident:
             await store.update_incident(tx, ended.state)
         await store.update_alert(tx, alert.id, alert.title, alert.source_url, placement.open and alert.open, alert.version)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
+from typing import LiteralString
 
 from psycopg.types.json import Jsonb
 
@@ -28,6 +29,14 @@ class Placement:
     incident_id: str
     open: bool
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeardOf:
+    """Whether an alert has its place, and whether more was heard of it before its opening."""
+
+    placed: bool
+    early: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,17 +164,29 @@ async def next_number(tx: Tx) -> int:
     return number
 
 
-async def insert_incident(tx: Tx, incident: Incident) -> bool:
-    """Write a new incident; False if another transaction has just opened one that gathers the same group."""
-    inserted = await tx.execute(
-        """INSERT INTO incident (id, number, title, summary, state, severity, service, group_key, escalation_policy, team, opened_at,
-               acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by, alert_count, open_alert_count,
-               placement_reason, severity_by_person, version)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-           ON CONFLICT (service, group_key) WHERE state <> 'resolved' AND group_key IS NOT NULL DO NOTHING""",
-        astuple(incident),
+_INSERT_INCIDENT: LiteralString = """INSERT INTO incident (id, number, title, summary, state, severity, service, group_key,
+        escalation_policy, team, opened_at, acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by,
+        alert_count, open_alert_count, placement_reason, severity_by_person, version)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (service, group_key) WHERE state <> 'resolved' AND group_key IS NOT NULL DO NOTHING"""
+
+
+async def insert_incident(tx: Tx, incident: Incident) -> None:
+    """Write a new incident that gathers no group."""
+    await tx.execute(_INSERT_INCIDENT, astuple(incident))
+
+
+async def insert_gathering(tx: Tx, incident: Incident, alert: AttachedAlert) -> bool:
+    """Write a new incident and its first alert; False if another transaction has just opened one that gathers the same group."""
+    written = await tx.execute(
+        "WITH opened AS ("  # noqa: S608 - both parts are literals
+        + _INSERT_INCIDENT
+        + """ RETURNING id)
+           INSERT INTO attached_alert (incident_id, alert_id, title, open, attached_at, reason, source_url, version)
+           SELECT opened.id, %s::uuid, %s, %s, %s, %s, %s, %s FROM opened""",
+        (*astuple(incident), *astuple(alert)),
     )
-    return inserted > 0
+    return written > 0
 
 
 async def update_incident(tx: Tx, incident: Incident) -> None:
@@ -200,6 +221,16 @@ async def update_incident(tx: Tx, incident: Incident) -> None:
 async def serialize_alert(tx: Tx, alert_id: str) -> None:
     """Nobody else handles facts about this alert until the transaction ends."""
     await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('alert:' || %s::text, 0))", (alert_id,))
+
+
+async def heard_of(tx: Tx, alert_id: str) -> HeardOf:
+    """What was heard of an alert before."""
+    return await tx.one(
+        HeardOf,
+        """SELECT EXISTS (SELECT FROM attached_alert WHERE alert_id = %(alert)s) AS placed,
+                  EXISTS (SELECT FROM early_alert WHERE alert_id = %(alert)s) AS early""",
+        {"alert": alert_id},
+    )
 
 
 async def placement_of(tx: Tx, alert_id: str) -> Placement | None:

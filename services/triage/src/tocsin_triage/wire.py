@@ -112,6 +112,7 @@ def alert_of(message: AlertMessage, reason: str = "") -> Alert:
         source_url=message.source_url,
         open=still_open,
         ended_because="" if still_open else reason or message.resolve_reason or "its sender says so",
+        taken_by=message.acknowledged_by if still_open else "",
     )
 
 

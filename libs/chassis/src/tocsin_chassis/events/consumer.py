@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,9 @@ from uuid import UUID
 from google.protobuf.message import DecodeError, Message
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-from opentelemetry.trace import SpanKind
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, SpanKind
 from prometheus_client import Counter
 
 from tocsin_chassis.events import fact as headers
@@ -31,6 +33,15 @@ log = logging.getLogger(__name__)
 Handler = Callable[[Tx, Fact[Any]], Awaitable[None]]
 Handlers = Mapping[type[Message], Handler]
 
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What handles all facts of these kinds that have arrived in one go; in their order, each fact once."""
+
+    kinds: Collection[type[Message]]
+    handle: Callable[[Tx, Sequence[Fact[Any]]], Awaitable[None]]
+
+
 BATCH = 64
 PULL_SECONDS = 20.0
 ACK_WAIT_SECONDS = 30.0
@@ -38,6 +49,14 @@ MOST_DELIVERIES = 8
 TRANSIENT = (Overloaded, Stale, Unavailable, ConnectionError, TimeoutError)
 
 consumed = Counter("tocsin_facts_consumed_total", "facts handled, by outcome", ["outcome"])
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Kinds of facts for whose handling nobody waits: they may be gathered for so many seconds, to save transactions."""
+
+    kinds: Collection[type[Message]]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +74,25 @@ class UnreadableFact(Exception):
 class Consumer:
     """Handles the facts of one stream for one service. Replicas of the service share the work."""
 
-    def __init__(self, database: Database, bus: EventBus, service: str, source: str, handlers: Handlers) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bus: EventBus,
+        service: str,
+        source: str,
+        handlers: Handlers | Together,
+        patience: Patience | None = None,
+    ) -> None:
         self._database = database
         self._bus = bus
         self._service = service
         self._stream = stream_of(source)
         self._name = f"{service}-{source}"
-        self._types = {kind.DESCRIPTOR.full_name: (kind, handler) for kind, handler in handlers.items()}
+        self._handlers = handlers
+        self._patience_seconds = patience.seconds if patience else 0.0
+        self._patient = {kind.DESCRIPTOR.full_name for kind in patience.kinds} if patience else set()
+        kinds = handlers.kinds if isinstance(handlers, Together) else handlers
+        self._kinds = {kind.DESCRIPTOR.full_name: kind for kind in kinds}
 
     async def run(self) -> None:
         """Handle facts for ever; after a broken pull it starts again."""
@@ -114,6 +145,8 @@ class Consumer:
         batch: list[Msg] = []
         ended = False
         message = await asyncio.wait_for(arrived.get(), 15.0)
+        if self._may_wait(message):
+            await asyncio.sleep(self._patience_seconds)
         while True:
             status = (message.headers or {}).get("Status") if not message.data else None
             if status is None:
@@ -130,6 +163,10 @@ class Consumer:
             await self._handle(batch)
             return None
         return None if ended else batch
+
+    def _may_wait(self, message: Msg) -> bool:
+        """Whether nobody waits for this fact, and nothing is behind it yet."""
+        return message.subject.rpartition(".")[0] in self._patient and message.metadata.num_pending == 0
 
     async def _handle(self, batch: list[Msg]) -> None:
         if not batch:
@@ -158,20 +195,27 @@ class Consumer:
         async with self._database.transaction() as tx:
             facts = [item.fact for item in items if item.fact is not None]
             new = await inbox.receive(tx, self._name, [(fact.id, fact.occurred_at.date()) for fact in facts])
+            fresh = []
             for item in items:
                 if item.fact is not None and item.fact.id in new:
                     new.discard(item.fact.id)
-                    await self._handle_fact(tx, item)
+                    fresh.append(item)
+            await self._work(tx, fresh)
         consumed.labels("handled").inc(len(items))
         for item in items:
             await item.message.ack()
 
-    async def _handle_fact(self, tx: Tx, item: _Received) -> None:
-        fact = item.fact
-        assert fact is not None
-        _, handler = self._types[fact.message.DESCRIPTOR.full_name]
-        with tracer.start_as_current_span(f"handle {fact.name}", context=trace_context(item.message.headers or {}), kind=SpanKind.CONSUMER):
-            await handler(tx, fact)
+    async def _work(self, tx: Tx, items: list[_Received]) -> None:
+        """Each fact goes on in its own trace; what is done for many at once is a trace of its own, linked to all of theirs."""
+        contexts = [(item.fact, trace_context(item.message.headers or {})) for item in items if item.fact is not None]
+        if not isinstance(self._handlers, Together):
+            for fact, context in contexts:
+                with tracer.start_as_current_span(f"handle {fact.name}", context=context, kind=SpanKind.CONSUMER):
+                    await self._handlers[type(fact.message)](tx, fact)
+        elif contexts:
+            links = [Link(trace.get_current_span(context).get_span_context()) for _, context in contexts]
+            with tracer.start_as_current_span(f"handle facts of {self._stream}", context=Context(), kind=SpanKind.CONSUMER, links=links):
+                await self._handlers.handle(tx, [fact for fact, _ in contexts])
 
     async def _handle_alone(self, item: _Received) -> None:
         try:
@@ -196,11 +240,14 @@ class Consumer:
 
     async def retry(self, letter: DeadLetter) -> None:
         """Handle a dead letter of this consumer once more, in one transaction with its removal. Raises what the handler raises."""
-        fact = read_fact({name: kind for name, (kind, _) in self._types.items()}, letter.subject, letter.payload, letter.headers)
+        fact = read_fact(self._kinds, letter.subject, letter.payload, letter.headers)
         async with self._database.transaction() as tx:
             if await exhume(tx, self._name, letter.id) and fact is not None:
                 await inbox.receive(tx, self._name, [(fact.id, fact.occurred_at.date())])
-                await self._types[fact.message.DESCRIPTOR.full_name][1](tx, fact)
+                if isinstance(self._handlers, Together):
+                    await self._handlers.handle(tx, [fact])
+                else:
+                    await self._handlers[type(fact.message)](tx, fact)
 
     @property
     def name(self) -> str:
@@ -208,7 +255,7 @@ class Consumer:
         return self._name
 
     def _read(self, message: Msg) -> Fact[Any] | None:
-        return read_fact({name: kind for name, (kind, _) in self._types.items()}, message.subject, message.data, message.headers or {})
+        return read_fact(self._kinds, message.subject, message.data, message.headers or {})
 
 
 def read_fact(types: Mapping[str, type[Message]], subject: str, payload: bytes, given: Mapping[str, str]) -> Fact[Any] | None:
@@ -226,14 +273,18 @@ def read_fact(types: Mapping[str, type[Message]], subject: str, payload: bytes, 
             version=int(given.get(headers.VERSION, "0")),
             occurred_at=datetime.fromisoformat(given[headers.OCCURRED_AT]).astimezone(UTC),
             trace_id=given.get(headers.TRACEPARENT, "").partition("-")[2].partition("-")[0] or trace_id(),
+            traceparent=given.get(headers.TRACEPARENT, ""),
         )
     except (KeyError, ValueError, DecodeError) as error:
         raise UnreadableFact(f"{subject}: {error}") from error
 
 
-def by_source(handlers: Handlers) -> dict[str, dict[type[Message], Handler]]:
+def by_source(handlers: Handlers | Together) -> Mapping[str, Handlers | Together]:
     """The handlers by the service whose stream they need, taken from the facts' packages."""
-    grouped: dict[str, dict[type[Message], Handler]] = defaultdict(dict)
-    for kind, handler in handlers.items():
-        grouped[kind.DESCRIPTOR.full_name.split(".")[1]][kind] = handler
-    return dict(grouped)
+    kinds = handlers.kinds if isinstance(handlers, Together) else handlers
+    grouped: dict[str, list[type[Message]]] = defaultdict(list)
+    for kind in kinds:
+        grouped[kind.DESCRIPTOR.full_name.split(".")[1]].append(kind)
+    if isinstance(handlers, Together):
+        return {source: Together(group, handlers.handle) for source, group in grouped.items()}
+    return {source: {kind: handlers[kind] for kind in group} for source, group in grouped.items()}

@@ -26,6 +26,7 @@ class Fact(Generic[FactMessage]):
     version: int
     occurred_at: datetime
     trace_id: str
+    traceparent: str
 
     @property
     def name(self) -> str:

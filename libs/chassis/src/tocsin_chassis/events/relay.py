@@ -4,9 +4,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from nats.js.api import PubAck
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge
@@ -16,7 +18,7 @@ from tocsin_chassis.events.bus import EventBus
 from tocsin_chassis.events.fact import ID, OCCURRED_AT, TRACEPARENT, VERSION
 from tocsin_chassis.postgres import outbox
 from tocsin_chassis.postgres.database import Database
-from tocsin_chassis.telemetry import trace_context, tracer
+from tocsin_chassis.telemetry import trace_context, traceparent_of, tracer
 
 log = logging.getLogger(__name__)
 
@@ -24,13 +26,24 @@ BATCH = 500
 IDLE_POLL_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 PUBLISH_TIMEOUT_SECONDS = 5.0
+# Nobody waits for the mark of a published fact, so that many share one.
+MARK_SECONDS = 0.1
 
 published = Counter("tocsin_outbox_published_total", "facts published")
 waiting = Gauge("tocsin_outbox_waiting", "facts that wait to be published, as last seen by the relay")
 
 
+@dataclass(frozen=True, slots=True)
+class _Publication:
+    """A fact on its way: its acknowledgement (None if it could not even be sent) and the span that lasts until then."""
+
+    row: outbox.OutboxRow
+    acknowledgement: asyncio.Future[PubAck] | None
+    span: trace.Span
+
+
 class Relay:
-    """Publishes unpublished facts and marks them when JetStream has acknowledged them.
+    """Publishes unpublished facts and, a moment after JetStream has acknowledged them, marks them.
 
     A crash between the two publishes a fact twice; Nats-Msg-Id and the consumers' inbox drop the second.
     """
@@ -43,17 +56,18 @@ class Relay:
         """Publish for ever. Waits while another process holds the lock; starts again after a lost connection."""
         while True:
             try:
-                async with self._leadership() as listener, await self._connect("outbox") as reader:
+                # A mark that is lost in a crash is the crash between publishing and marking: no need to wait for the disk.
+                async with self._leadership() as listener, await self._connect("outbox", "-c synchronous_commit=off") as reader:
                     await self._publish_for_ever(listener, reader)
             except (psycopg.Error, OSError) as error:
                 log.warning("the relay lost its database connection: %s", error)
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _connect(self, purpose: str) -> AsyncConnection[Any]:
+    async def _connect(self, purpose: str, options: str = "") -> AsyncConnection[Any]:
         """A connection of the relay's own: it neither waits for the pool nor pays for a transaction around each statement."""
         name = f"tocsin-{self._database.service}-{purpose}"
         return await AsyncConnection.connect(
-            self._database.url, autocommit=True, application_name=name, connect_timeout=3, options="-c timezone=UTC"
+            self._database.url, autocommit=True, application_name=name, connect_timeout=3, options=f"-c timezone=UTC {options}"
         )
 
     @asynccontextmanager
@@ -83,48 +97,78 @@ class Relay:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._hear_other_processes(listener))
             done: list[outbox.OutboxRow] = []
+            mark_at = 0.0
             while True:
                 self._database.facts_wait.clear()
+                if done and (len(done) >= BATCH or self._time() >= mark_at):
+                    await outbox.mark_published(reader, done)
+                    done = []
                 rows = await outbox.unpublished(reader, BATCH, done)
                 waiting.set(len(rows))
-                done = await self._publish(rows)
-                if len(done) < len(rows):
+                acknowledged = await self._publish(rows)
+                if acknowledged and not done:
+                    mark_at = self._time() + MARK_SECONDS
+                done += acknowledged
+                if len(acknowledged) < len(rows):
                     await asyncio.sleep(RETRY_SECONDS)
-                elif not rows:
-                    await self._wait_for_facts()
+                elif len(rows) < BATCH:
+                    await self._wait_for_facts(max(0.0, mark_at - self._time()) if done else IDLE_POLL_SECONDS)
+
+    @staticmethod
+    def _time() -> float:
+        return asyncio.get_running_loop().time()
 
     async def _hear_other_processes(self, connection: AsyncConnection[Any]) -> None:
         async for _ in connection.notifies():
             self._database.facts_wait.set()
 
-    async def _wait_for_facts(self) -> None:
+    async def _wait_for_facts(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._database.facts_wait.wait(), IDLE_POLL_SECONDS)
+            await asyncio.wait_for(self._database.facts_wait.wait(), seconds)
         except TimeoutError:
             pass
 
     async def _publish(self, rows: list[outbox.OutboxRow]) -> list[outbox.OutboxRow]:
-        """Publish all at once; returns those that were acknowledged."""
-        outcomes = await asyncio.gather(*(self._publish_one(row) for row in rows))
-        published.inc(sum(outcomes))
-        return [row for row, ok in zip(rows, outcomes, strict=True) if ok]
+        """Publish in this order, all before the first is acknowledged; returns those that were."""
+        sent = [await self._send(row) for row in rows]
+        awaited = [one.acknowledgement for one in sent if one.acknowledgement is not None]
+        if awaited:
+            await asyncio.wait(awaited, timeout=PUBLISH_TIMEOUT_SECONDS)
+        acknowledged = [one.row for one in sent if _is_acknowledged(one)]
+        published.inc(len(acknowledged))
+        return acknowledged
 
-    async def _publish_one(self, row: outbox.OutboxRow) -> bool:
+    async def _send(self, row: outbox.OutboxRow) -> _Publication:
         headers = {ID: str(row.id), VERSION: str(row.version)}
         if row.created_at is not None:
             headers[OCCURRED_AT] = row.created_at.isoformat()
         name = row.subject.split(".")[3]
-        context = trace_context({TRACEPARENT: row.traceparent})
-        with tracer.start_as_current_span(f"publish {name}", context=context, kind=SpanKind.PRODUCER) as span:
-            if row.traceparent:
-                own = span.get_span_context()
-                headers[TRACEPARENT] = (
-                    f"00-{own.trace_id:032x}-{own.span_id:016x}-{own.trace_flags:02x}" if own.is_valid else row.traceparent
-                )
-            try:
-                await self._bus.jetstream.publish(row.subject, row.payload, headers=headers, timeout=PUBLISH_TIMEOUT_SECONDS)
-            except Exception as error:  # every kind of failure has the same answer: it stays unpublished and is tried again
-                span.set_status(trace.StatusCode.ERROR, str(error))
-                log.warning("a fact could not be published yet: %s", error or type(error).__name__)
-                return False
-        return True
+        span = tracer.start_span(f"publish {name}", context=trace_context({TRACEPARENT: row.traceparent}), kind=SpanKind.PRODUCER)
+        if row.traceparent:
+            headers[TRACEPARENT] = traceparent_of(span) or row.traceparent
+        try:
+            return _Publication(row, await self._bus.jetstream.publish_async(row.subject, row.payload, headers=headers), span)
+        except Exception as error:  # every kind of failure has the same answer: it stays unpublished and is tried again
+            _fail(span, error)
+            return _Publication(row, None, span)
+
+
+def _is_acknowledged(publication: _Publication) -> bool:
+    """Whether the fact is on its stream; ends its span."""
+    acknowledgement = publication.acknowledgement
+    if acknowledgement is None:
+        return False
+    if acknowledgement.cancelled() or acknowledgement.cancel():
+        _fail(publication.span, TimeoutError("no acknowledgement"))
+        return False
+    if (error := acknowledgement.exception()) is not None:
+        _fail(publication.span, error)
+        return False
+    publication.span.end()
+    return True
+
+
+def _fail(span: trace.Span, error: BaseException) -> None:
+    log.warning("a fact could not be published yet: %s", error or type(error).__name__)
+    span.set_status(trace.StatusCode.ERROR, str(error))
+    span.end()

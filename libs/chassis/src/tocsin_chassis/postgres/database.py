@@ -56,6 +56,7 @@ class Tx:
         self._ids = ids
         self._facts: list[outbox.OutboxRow] = []
         self._after_commit: list[Callable[[], None]] = []
+        self._after_rollback: list[Callable[[], None]] = []
 
     async def one(self, row: type[Row], sql: LiteralString, params: Params = ()) -> Row:
         """Exactly one row as `row`, whose fields are the columns. Raises LookupError if there is none."""
@@ -100,6 +101,10 @@ class Tx:
         async with self.connection.cursor(row_factory=tuple_row) as cursor:
             await cursor.executemany(sql, rows)
 
+    async def execute_set(self, sql: LiteralString, rows: Sequence[Sequence[object]]) -> int:
+        """Run one statement for all rows at once: each %s is a column of them, as an array for unnest(). Returns how many it touched."""
+        return await self.execute(sql, [list(column) for column in zip(*rows, strict=True)]) if rows else 0
+
     def emit(self, fact: Message, *, aggregate: str, version: int) -> None:
         """Tell a fact once this transaction is committed. `aggregate` is the id in its subject, `version` that of the aggregate."""
         self._facts.append(outbox.row(self._ids.new(), fact, aggregate, version))
@@ -108,17 +113,28 @@ class Tx:
         """Call back once this transaction is committed; a hint (it is lost if the process dies), never the only way."""
         self._after_commit.append(callback)
 
+    def after_rollback(self, callback: Callable[[], None]) -> None:
+        """Call back if this transaction, or the savepoint around this call, did not get through, or may not have."""
+        self._after_rollback.append(callback)
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """What fails inside is undone (facts and callbacks too), and the transaction can go on."""
-        facts, callbacks = len(self._facts), len(self._after_commit)
+        facts, callbacks, undone = len(self._facts), len(self._after_commit), len(self._after_rollback)
         try:
             async with self.connection.transaction():
                 yield
         except BaseException:
             del self._facts[facts:]
             del self._after_commit[callbacks:]
+            self._undo(undone)
             raise
+
+    def _undo(self, start: int = 0) -> None:
+        undone = self._after_rollback[start:]
+        del self._after_rollback[start:]
+        for callback in undone:
+            callback()
 
 
 class Database:
@@ -138,10 +154,14 @@ class Database:
         try:
             async with self._pool.connection() as connection:
                 tx = Tx(connection, self._ids)
-                async with connection.transaction():
-                    yield tx
-                    if tx._facts:
-                        await outbox.insert(connection, tx._facts)
+                try:
+                    async with connection.transaction():
+                        yield tx
+                        if tx._facts:
+                            await outbox.insert(connection, tx._facts)
+                except BaseException:
+                    tx._undo()
+                    raise
         except PoolTimeout as error:
             raise (DatabaseBusy() if self._saturated() else DatabaseUnavailable()) from error
         except psycopg.DataError as error:

@@ -47,22 +47,27 @@ async def insert(connection: AsyncConnection[Any], rows: list[OutboxRow]) -> Non
 
 
 async def unpublished(connection: AsyncConnection[Any], limit: int, published: Sequence[OutboxRow] = ()) -> list[OutboxRow]:
-    """Mark `published` rows as such, and return the oldest rows that are not, in one statement.
+    """The oldest rows that wait, without those that are `published` and not marked yet.
 
-    Read by state, never by position: a late commit has a lower id. The creation time lets Postgres look into the right partition.
+    Read by state, never by position: a late commit has a lower id.
     """
     async with connection.cursor(row_factory=class_row(OutboxRow)) as cursor:
         await cursor.execute(
-            """WITH marked AS (
-                   UPDATE outbox SET published_at = clock_timestamp()
-                   FROM unnest(%(ids)s::uuid[], %(times)s::timestamptz[]) AS published (id, created_at)
-                   WHERE outbox.id = published.id AND outbox.created_at = published.created_at
-               )
-               SELECT id, subject, payload, version, traceparent, created_at FROM outbox
-               WHERE published_at IS NULL AND id <> ALL (%(ids)s::uuid[]) ORDER BY id LIMIT %(limit)s""",
-            {"ids": [row.id for row in published], "times": [row.created_at for row in published], "limit": limit},
+            """SELECT id, subject, payload, version, traceparent, created_at FROM outbox
+               WHERE published_at IS NULL AND id <> ALL (%s::uuid[]) ORDER BY id LIMIT %s""",
+            ([row.id for row in published], limit),
         )
         return await cursor.fetchall()
+
+
+async def mark_published(connection: AsyncConnection[Any], published: Sequence[OutboxRow]) -> None:
+    """Note that these are on their stream. The creation time lets Postgres look into the right partition."""
+    await connection.execute(
+        """UPDATE outbox SET published_at = clock_timestamp()
+           FROM unnest(%s::uuid[], %s::timestamptz[]) AS published (id, created_at)
+           WHERE outbox.id = published.id AND outbox.created_at = published.created_at""",
+        ([row.id for row in published], [row.created_at for row in published]),
+    )
 
 
 async def count_unpublished(connection: AsyncConnection[Any]) -> int:

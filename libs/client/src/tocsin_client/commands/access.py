@@ -1,19 +1,20 @@
-"""`tocsin sign-in-link`, `tocsin key` and `tocsin integration`: who and what may come in."""
+"""`tocsin sign-in-link` and `tocsin key`: who and what may come in."""
 
-import sys
 from typing import TYPE_CHECKING
 
-from tocsin.access.v1.access_pb2 import Role
-from tocsin.detection.v1 import detection_service_pb2 as detection
-from tocsin.edge.v1 import edge_service_pb2 as edge
-
 from tocsin_client import times
+from tocsin_client.commands.asking import agree
 from tocsin_client.commands.options import DEFAULTS, Options
-from tocsin_client.errors import UsageError
-from tocsin_client.screen import facts, number, plain, short
+from tocsin_client.later import later
+from tocsin_client.screen import facts, number, short
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from tocsin.access.v1 import access_pb2 as access
+    from tocsin.edge.v1 import edge_service_pb2 as edge
+else:
+    access = later("tocsin.access.v1.access_pb2")
+    edge = later("tocsin.edge.v1.edge_service_pb2")
 
 NEVER = "never"
 
@@ -28,7 +29,9 @@ def sign_in_link(account: str, /, *, role: str = "", options: Options = DEFAULTS
     role
         The role of an account that is made: viewer, responder (default), manager or admin. An existing account keeps its own.
     """
-    request = edge.CreateSignInLinkRequest(account=account, role=number(Role, role, "--role") if role else Role.ROLE_UNSPECIFIED)
+    request = edge.CreateSignInLinkRequest(
+        account=account, role=number(access.Role, role, "--role") if role else access.Role.ROLE_UNSPECIFIED
+    )
     with options.open() as tocsin:
         answer = tocsin.edge.CreateSignInLink(request)
     options.screen.result(answer, lambda made: facts({"open once": made.url, "works until": times.local(made, "expires_at")}))
@@ -46,7 +49,7 @@ def create_key(name: str, /, *, role: str = "responder", expires: str = NEVER, o
     expires
         When it stops working: "in 90d", ISO 8601, or never.
     """
-    request = edge.CreateApiKeyRequest(api_key=edge.ApiKey(name=name, role=number(Role, role, "--role")))
+    request = edge.CreateApiKeyRequest(api_key=edge.ApiKey(name=name, role=number(access.Role, role, "--role")))
     if expires != NEVER:
         request.api_key.expires_at.FromDatetime(times.instant(expires, options.now, "--expires"))
     with options.open() as tocsin:
@@ -54,10 +57,10 @@ def create_key(name: str, /, *, role: str = "responder", expires: str = NEVER, o
     options.screen.result(answer, drawn_key)
 
 
-def drawn_key(answer: edge.CreateApiKeyResponse) -> "RenderableType":
+def drawn_key(answer: "edge.CreateApiKeyResponse") -> "RenderableType":
     key = answer.api_key
     until = times.local(key, "expires_at") or NEVER
-    return facts({"key": key.name, "role": short(Role, key.role).lower(), "expires": until, "secret, shown once": answer.secret})
+    return facts({"key": key.name, "role": short(access.Role, key.role).lower(), "expires": until, "secret, shown once": answer.secret})
 
 
 def list_keys(*, options: Options = DEFAULTS) -> None:
@@ -68,7 +71,7 @@ def list_keys(*, options: Options = DEFAULTS) -> None:
         keys,
         {
             "NAME": lambda key: key.name,
-            "ROLE": lambda key: short(Role, key.role).lower(),
+            "ROLE": lambda key: short(access.Role, key.role).lower(),
             "MADE": lambda key: times.local(key, "created_at"),
             "LAST USED": lambda key: times.local(key, "last_used_at") or NEVER,
             "EXPIRES": lambda key: times.local(key, "expires_at") or NEVER,
@@ -91,48 +94,3 @@ def revoke_key(name: str, /, *, yes: bool = False, options: Options = DEFAULTS) 
     with options.open() as tocsin:
         tocsin.edge.RevokeApiKey(edge.RevokeApiKeyRequest(name=name))
     options.screen.say(f"API key {name} is revoked.")
-
-
-def list_integrations(*, options: Options = DEFAULTS) -> None:
-    """List the doors through which senders report, by name, without their keys."""
-    now = options.now
-    with options.open() as tocsin:
-        integrations = list(tocsin.detection.ListIntegrations(detection.ListIntegrationsRequest()).integrations)
-    options.screen.table(
-        integrations,
-        {
-            "NAME": lambda integration: integration.name,
-            "KIND": lambda integration: integration.kind,
-            "SERVICE": lambda integration: integration.service,
-            "LAST REPORT": lambda integration: times.age(integration, "last_report_at", now) or NEVER,
-            "DESCRIPTION": lambda integration: integration.description,
-        },
-        nothing="No integration. `tocsin apply -f DIR` makes some.",
-    )
-
-
-def rotate_key(name: str, /, *, yes: bool = False, options: Options = DEFAULTS) -> None:
-    """Give an integration a new key, shown once. The old one stops at once.
-
-    Parameters
-    ----------
-    name
-        The integration's name.
-    yes
-        Do not ask.
-    """
-    agree(f"Make a new key for {name!r}? Senders that use the old one are refused from then on.", yes)
-    with options.open() as tocsin:
-        answer = tocsin.detection.RotateIntegrationKey(detection.RotateIntegrationKeyRequest(name=name))
-    options.screen.result(answer, lambda made: facts({"integration": made.integration.name, "key, shown once": made.key}))
-
-
-def agree(question: str, yes: bool) -> None:
-    """Ask a person, where there is one. Without a terminal `--yes` is needed. UsageError if the answer is no."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(f"{question} There is no terminal to ask on: say --yes")
-    print(plain(f"{question} [y/N] "), end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise UsageError("not done")

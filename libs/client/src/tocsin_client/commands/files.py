@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from tocsin_client import configuration
-from tocsin_client.commands.access import agree
+from tocsin_client.commands.asking import agree
 from tocsin_client.commands.options import DEFAULTS, REACH, Options, Reach
-from tocsin_client.configuration.applying import Change
-from tocsin_client.configuration.kinds import kinds
-from tocsin_client.configuration.writing import file_name
 from tocsin_client.errors import UsageError
+from tocsin_client.later import later
 from tocsin_client.screen import plain
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+    from tocsin_client import configuration
+else:
+    configuration = later("tocsin_client.configuration")
 
 SIGNS = {"created": ("+", "green"), "updated": ("~", "yellow"), "deleted": ("-", "red")}
 
@@ -72,8 +73,8 @@ def export(*, output: Annotated[Path | None, Parameter(name=("--output", "-o"))]
         return
     try:
         output.mkdir(parents=True, exist_ok=True)
-        for kind in kinds().values():
-            write(output / file_name(kind), texts.get(file_name(kind), ""))
+        for name in configuration.file_names():
+            write(output / name, texts.get(name, ""))
     except OSError as error:
         raise UsageError(f"--output: cannot write to {output}: {error.strerror}") from error
     print(plain(f"Wrote {len(texts)} file{'s' * (len(texts) != 1)} to {output}."))
@@ -85,7 +86,7 @@ def write(file: Path, text: str) -> None:
         file.write_text(text, encoding="utf-8")
 
 
-def report(options: Options, changes: list[Change]) -> None:
+def report(options: Options, changes: "list[configuration.Change]") -> None:
     if options.output != "table":
         options.screen.data([asdict(change) for change in changes])
         return
@@ -94,7 +95,7 @@ def report(options: Options, changes: list[Change]) -> None:
     options.screen.draw(Text("\n").join([*lines(changes), Text(summary(changes))]))
 
 
-def lines(changes: list[Change]) -> "Iterator[Text]":
+def lines(changes: "list[configuration.Change]") -> "Iterator[Text]":
     from rich.text import Text
 
     for change in changes:
@@ -105,7 +106,7 @@ def lines(changes: list[Change]) -> "Iterator[Text]":
                 yield Text(plain(f"    {field.path}: {field.before or '(not set)'} → {field.after or '(not set)'}"))
 
 
-def summary(changes: list[Change]) -> str:
+def summary(changes: "list[configuration.Change]") -> str:
     counts = {action: sum(change.action == action for change in changes) for action in ("created", "updated", "deleted", "unchanged")}
     return (
         f"{counts['created']} to create, {counts['updated']} to change, {counts['deleted']} to delete, {counts['unchanged']} as they are."

@@ -4,25 +4,31 @@ from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
-from tocsin.response.v1 import response_service_pb2 as response
-from tocsin.response.v1.escalation_pb2 import Escalation
-from tocsin.triage.v1 import triage_service_pb2 as triage
-from tocsin.triage.v1.incident_pb2 import Incident, Severity
 
 from tocsin_client import times
 from tocsin_client.commands.options import DEFAULTS, Options
+from tocsin_client.later import later
 from tocsin_client.screen import coloured, facts, grid, heading, number, short, stack
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from tocsin.response.v1 import escalation_pb2 as escalations
+    from tocsin.response.v1 import response_service_pb2 as response
+    from tocsin.triage.v1 import incident_pb2 as incidents
+    from tocsin.triage.v1 import triage_service_pb2 as triage
+else:
+    escalations = later("tocsin.response.v1.escalation_pb2")
+    response = later("tocsin.response.v1.response_service_pb2")
+    incidents = later("tocsin.triage.v1.incident_pb2")
+    triage = later("tocsin.triage.v1.triage_service_pb2")
 
 Reference = Annotated[str, Parameter(help="The incident's number or id.")]
 State = Literal["open", "acknowledged", "resolved", "active", "any"]
 STATES = {
-    "open": [Incident.STATE_OPEN],
-    "acknowledged": [Incident.STATE_ACKNOWLEDGED],
-    "resolved": [Incident.STATE_RESOLVED],
-    "active": [Incident.STATE_OPEN, Incident.STATE_ACKNOWLEDGED],
+    "open": ["OPEN"],
+    "acknowledged": ["ACKNOWLEDGED"],
+    "resolved": ["RESOLVED"],
+    "active": ["OPEN", "ACKNOWLEDGED"],
     "any": [],
 }
 
@@ -41,7 +47,7 @@ def declare(title: str, /, *, service: str = "", severity: str = "sev3", summary
     summary
         More for people.
     """
-    level = number(Severity, severity, "--severity")
+    level = number(incidents.Severity, severity, "--severity")
     request = triage.DeclareIncidentRequest(title=title, service=service, severity=level, summary=summary)
     with options.open() as tocsin:
         incident = tocsin.triage.DeclareIncident(request).incident
@@ -62,13 +68,13 @@ def list_(*, state: State = "active", service: str = "", limit: int = 50, option
     """
     now = options.now
     with options.open() as tocsin:
-        incidents = list(islice(tocsin.incidents(STATES[state], service), limit))
+        found = list(islice(tocsin.incidents(states(state), service), limit))
     options.screen.table(
-        incidents,
+        found,
         {
             "#": lambda incident: str(incident.number),
-            "SEVERITY": lambda incident: coloured(short(Severity, incident.severity)),
-            "STATE": lambda incident: coloured(short(Incident.State, incident.state)),
+            "SEVERITY": lambda incident: coloured(short(incidents.Severity, incident.severity)),
+            "STATE": lambda incident: coloured(short(incidents.Incident.State, incident.state)),
             "AGE": lambda incident: times.age(incident, "opened_at", now),
             "SERVICE": lambda incident: incident.service,
             "TAKEN BY": lambda incident: incident.acknowledged_by,
@@ -84,8 +90,8 @@ def show(incident: Reference, /, *, options: Options = DEFAULTS) -> None:
     with options.open() as tocsin:
         answer = tocsin.incident(incident)
         asked = response.ListEscalationsRequest(incident_id=answer.incident.id)
-        escalations = tocsin.response.ListEscalations(asked) if options.output == "table" else response.ListEscalationsResponse()
-    options.screen.result(answer, lambda found: drawn_whole(found, escalations))
+        climbed = tocsin.response.ListEscalations(asked) if options.output == "table" else response.ListEscalationsResponse()
+    options.screen.result(answer, lambda found: drawn_whole(found, climbed))
 
 
 def ack(incident: Reference, /, *, by: str = "", options: Options = DEFAULTS) -> None:
@@ -142,20 +148,24 @@ def severity(incident: Reference, severity: str, /, *, reason: str = "", options
     reason
         Why, for people.
     """
-    level = number(Severity, severity, "SEVERITY")
+    level = number(incidents.Severity, severity, "SEVERITY")
     with options.open() as tocsin:
         request = triage.ChangeSeverityRequest(incident_id=tocsin.incident_id(incident), severity=level, reason=reason)
         changed = tocsin.triage.ChangeSeverity(request).incident
     options.screen.result(changed, drawn)
 
 
-def drawn(incident: Incident) -> "RenderableType":
+def states(words: State) -> "list[incidents.Incident.State.ValueType]":
+    return [incidents.Incident.State.Value(f"STATE_{word}") for word in STATES[words]]
+
+
+def drawn(incident: "incidents.Incident") -> "RenderableType":
     return facts(
         {
             "incident": f"#{incident.number}  {incident.id}",
             "title": incident.title,
-            "severity": coloured(short(Severity, incident.severity)),
-            "state": coloured(short(Incident.State, incident.state)),
+            "severity": coloured(short(incidents.Severity, incident.severity)),
+            "state": coloured(short(incidents.Incident.State, incident.state)),
             "service": incident.service,
             "team": incident.team,
             "policy": incident.escalation_policy or "none: the platform's fallback is paged",
@@ -170,12 +180,12 @@ def drawn(incident: Incident) -> "RenderableType":
     )
 
 
-def drawn_whole(answer: triage.GetIncidentResponse, escalations: response.ListEscalationsResponse) -> "RenderableType":
+def drawn_whole(answer: "triage.GetIncidentResponse", climbed: "response.ListEscalationsResponse") -> "RenderableType":
     parts: list[RenderableType] = [drawn(answer.incident)]
     if answer.alerts:
         parts += [heading("Alerts"), grid(list(answer.alerts), ALERT_COLUMNS)]
-    for escalation in escalations.escalations:
-        summonses = [summons for summons in escalations.summonses if summons.escalation_id == escalation.id]
+    for escalation in climbed.escalations:
+        summonses = [summons for summons in climbed.summonses if summons.escalation_id == escalation.id]
         parts += [heading(escalation_line(escalation)), grid(summonses, SUMMONS_COLUMNS)]
     return stack(*parts)
 
@@ -196,8 +206,8 @@ SUMMONS_COLUMNS: dict[str, Any] = {
 }
 
 
-def escalation_line(escalation: Escalation) -> str:
-    state = short(Escalation.State, escalation.state).lower()
+def escalation_line(escalation: "escalations.Escalation") -> str:
+    state = short(escalations.Escalation.State, escalation.state).lower()
     following = f", goes on {times.local(escalation, 'due_at')}" if escalation.HasField("due_at") else ""
     stopped = f": {escalation.stop_reason}" if escalation.stop_reason else ""
     return f"Escalation by {escalation.policy or 'the fallback'}, {state}{stopped}{following}"

@@ -3,15 +3,19 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
-from tocsin.review.v1 import review_service_pb2 as review
-from tocsin.triage.v1.incident_pb2 import Severity
 
 from tocsin_client import times
 from tocsin_client.commands.options import DEFAULTS, Options
+from tocsin_client.later import later
 from tocsin_client.screen import grid, heading, plain, short, stack
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from tocsin.review.v1 import review_service_pb2 as review
+    from tocsin.triage.v1 import incident_pb2 as incidents
+else:
+    review = later("tocsin.review.v1.review_service_pb2")
+    incidents = later("tocsin.triage.v1.incident_pb2")
 
 
 def timeline(incident: str, /, *, options: Options = DEFAULTS) -> None:
@@ -73,12 +77,15 @@ def figures(*, start: Annotated[str, Parameter(name="--from")] = "", until: str 
     options.screen.result(answer, drawn_figures)
 
 
-def drawn_figures(answer: review.GetFiguresResponse) -> "RenderableType":
+def drawn_figures(answer: "review.GetFiguresResponse") -> "RenderableType":
     parts: list[RenderableType] = [grid([answer.total], figure_columns("", lambda each: "all incidents"))]
     if answer.by_service:
         parts += [heading(""), grid(list(answer.by_service), figure_columns("SERVICE", lambda each: each.service))]
     if answer.by_severity:
-        parts += [heading(""), grid(list(answer.by_severity), figure_columns("SEVERITY", lambda each: short(Severity, each.severity)))]
+        parts += [
+            heading(""),
+            grid(list(answer.by_severity), figure_columns("SEVERITY", lambda each: short(incidents.Severity, each.severity))),
+        ]
     return stack(*parts)
 
 

@@ -4,16 +4,19 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from tocsin.response.v1 import response_service_pb2 as response
-from tocsin.response.v1.oncall_pb2 import Duty, Override
 
 from tocsin_client import times
 from tocsin_client.commands.options import DEFAULTS, Options
 from tocsin_client.errors import UsageError
+from tocsin_client.later import later
 from tocsin_client.screen import coloured, facts
 
 if TYPE_CHECKING:
     from rich.text import Text
+    from tocsin.response.v1 import response_service_pb2 as response
+    from tocsin.response.v1.oncall_pb2 import Duty
+else:
+    response = later("tocsin.response.v1.response_service_pb2")
 
 NOBODY = "nobody"
 
@@ -149,7 +152,7 @@ def list_overrides(schedule: str = "", /, *, options: Options = DEFAULTS) -> Non
         Only those of this schedule; without it all.
     """
     with options.open() as tocsin:
-        overrides: list[Override] = list(tocsin.response.ListOverrides(response.ListOverridesRequest(schedule=schedule)).overrides)
+        overrides = list(tocsin.response.ListOverrides(response.ListOverridesRequest(schedule=schedule)).overrides)
     options.screen.table(
         overrides,
         {
@@ -178,5 +181,5 @@ def remove_override(override_id: str, /, *, options: Options = DEFAULTS) -> None
     options.screen.say(f"Override {override_id} is removed.")
 
 
-def person(duty: Duty) -> "str | Text":
+def person(duty: "Duty") -> "str | Text":
     return duty.responder or coloured(NOBODY)

@@ -5,15 +5,20 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from tocsin.edge.v1 import edge_service_pb2 as edge
 
 from tocsin_client.commands.options import DEFAULTS, Options
 from tocsin_client.connection import FILE, LOCAL_HOME, data_home
 from tocsin_client.errors import CallFailed, TocsinError, UsageError
+from tocsin_client.later import later
 from tocsin_client.screen import coloured
+
+if TYPE_CHECKING:
+    from tocsin.edge.v1 import edge_service_pb2 as edge
+else:
+    edge = later("tocsin.edge.v1.edge_service_pb2")
 
 STANDALONE = "tocsin_standalone"
 

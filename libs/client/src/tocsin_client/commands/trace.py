@@ -2,15 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from tocsin.edge.v1 import edge_service_pb2 as edge
-
 from tocsin_client import times
 from tocsin_client.commands.options import DEFAULTS, Options
+from tocsin_client.later import later
 from tocsin_client.screen import cell, heading, stack
-from tocsin_client.waterfall import Bar, Trace, traces
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from tocsin.edge.v1 import edge_service_pb2 as edge
+
+    from tocsin_client import waterfall as spans
+else:
+    edge = later("tocsin.edge.v1.edge_service_pb2")
+    spans = later("tocsin_client.waterfall")
 
 WIDTH = 32
 
@@ -31,19 +35,19 @@ def trace(incident: str, /, *, options: Options = DEFAULTS) -> None:
         options.screen.result(answer, drawn)
 
 
-def drawn(answer: edge.GetTraceResponse) -> "RenderableType":
-    found = traces(answer.spans)
+def drawn(answer: "edge.GetTraceResponse") -> "RenderableType":
+    found = spans.traces(answer.spans)
     known = {each.id: index for index, each in enumerate(found, start=1)}
     return stack(*(part for each in found for part in (heading(title(each, known)), waterfall(each))))
 
 
-def title(trace: Trace, known: dict[str, int]) -> str:
+def title(trace: "spans.Trace", known: dict[str, int]) -> str:
     began = times.local(trace.bars[0].span, "started_at")
     links = ", ".join(f"trace {known[link]}" if link in known else f"trace {link}" for link in trace.links)
     return f"Trace {known[trace.id]}  {trace.id}  {began}  {milliseconds(trace.length)}" + (f"  linked to {links}" if links else "")
 
 
-def waterfall(trace: Trace) -> "RenderableType":
+def waterfall(trace: "spans.Trace") -> "RenderableType":
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -58,7 +62,7 @@ def waterfall(trace: Trace) -> "RenderableType":
     return table
 
 
-def row(bar: Bar, whole: int) -> "list[RenderableType]":
+def row(bar: "spans.Bar", whole: int) -> "list[RenderableType]":
     from rich.text import Text
 
     span = bar.span
@@ -73,7 +77,7 @@ def row(bar: Bar, whole: int) -> "list[RenderableType]":
     ]
 
 
-def stroke(bar: Bar, whole: int) -> "RenderableType":
+def stroke(bar: "spans.Bar", whole: int) -> "RenderableType":
     """The span's part of the whole trace; never so short that it cannot be seen."""
     from rich.bar import Bar as Stroke
 

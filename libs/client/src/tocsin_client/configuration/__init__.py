@@ -8,3 +8,4 @@ from tocsin_client.configuration.reading import load as load
 from tocsin_client.configuration.resources import ConfigurationError as ConfigurationError
 from tocsin_client.configuration.resources import Configurations as Configurations
 from tocsin_client.configuration.writing import export as export
+from tocsin_client.configuration.writing import file_names as file_names

@@ -21,6 +21,8 @@ CONTRACTS: Mapping[str, Any] = {
 }
 # Fields whose own name is not that of the kind they name.
 NAMED_OTHERWISE = {"members": "Responder", "depends_on": "Service"}
+# Messages whose fields are expressions: whatever they are called, they name nothing.
+EXPRESSIONS = frozenset({"tocsin.detection.v1.Mapping"})
 # The name of the one resource of a kind of which there is only one.
 ONLY_ONE = "platform"
 DURATION = "google.protobuf.Duration"
@@ -84,7 +86,8 @@ def short_names(enum: EnumDescriptor) -> dict[str, int]:
 
 def referred_kind(field: FieldDescriptor) -> Kind | None:
     """The kind whose resources a text field names: `team` names a Team, `responders` Responders; None if it names none."""
-    if field.type != FieldDescriptor.TYPE_STRING:
+    owner = field.containing_type
+    if field.type != FieldDescriptor.TYPE_STRING or (owner is not None and owner.full_name in EXPRESSIONS):
         return None
     for kind in kinds().values():
         words = snake_case(kind.name)

@@ -33,6 +33,11 @@ def file_name(kind: Kind) -> str:
     return f"{kind.field.replace('_', '-')}.yaml"
 
 
+def file_names() -> list[str]:
+    """The names of all files that an export may write, one for each kind."""
+    return [file_name(kind) for kind in kinds().values()]
+
+
 class Dumper(yaml.SafeDumper):
     """Escapes what readers of YAML take for a line break or drop; PyYAML writes some of it as it is."""
 

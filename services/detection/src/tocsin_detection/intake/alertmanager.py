@@ -1,8 +1,11 @@
 """Alertmanager's API v2, `POST …/api/v2/alerts`: what Prometheus, and whoever talks like it, sends."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+
+import orjson
 
 from tocsin_detection.intake.decoding import Undecodable, decode_instant, decode_json
 from tocsin_detection.intake.intake import BadPart, HttpAnswer, Outcome, Rejection, Report, Request, json_answer
@@ -26,6 +29,12 @@ RESOLVE_TIMEOUT = timedelta(minutes=5)
 
 def read(request: Request) -> Report:
     """The alerts of one POST. An alert that is not valid does not keep the others from being stored."""
+    alerts = statements(request)
+    return alerts if isinstance(alerts, Report) else read_statements(list(enumerate(alerts)), request)
+
+
+def statements(request: Request) -> list[Any] | Report:
+    """The alerts of one POST, unread."""
     path = request.path.rstrip("/")
     if not path.endswith(ALERTS):
         return Report(refusal=json_answer(404, {"code": 404, "message": f"path {request.path} was not found"}))
@@ -37,7 +46,21 @@ def read(request: Request) -> Report:
         return Report(refusal=json_answer(400, str(error)))
     if not isinstance(alerts, list):
         return Report(refusal=json_answer(400, "the body is not a JSON array of alerts"))
-    return _read_each(alerts, request)
+    return alerts
+
+
+def said(statement: Any, now: datetime) -> tuple[bytes, datetime] | None:
+    """A digest of a firing alert but for its end, and that end."""
+    if not isinstance(statement, dict):
+        return None
+    rest = dict(statement)
+    end = rest.pop("endsAt", None)
+    try:
+        ends_at = decode_instant(end) or now + RESOLVE_TIMEOUT
+        # Whether an end is the sender's own makes a difference, its value none.
+        return hashlib.blake2b(orjson.dumps((rest, end is None)), digest_size=16).digest(), ends_at
+    except (ValueError, orjson.JSONEncodeError):
+        return None
 
 
 def answer(report: Report, outcome: Outcome) -> HttpAnswer:
@@ -47,10 +70,11 @@ def answer(report: Report, outcome: Outcome) -> HttpAnswer:
     return json_answer(400, "; ".join(f"alert {rejection.index}: {rejection.reason}" for rejection in report.rejections))
 
 
-def _read_each(alerts: list[Any], request: Request) -> Report:
+def read_statements(statements: Sequence[tuple[int, Any]], request: Request) -> Report:
+    """The alerts among these, each with its position in the request."""
     signals: list[Signal] = []
     rejections: list[Rejection] = []
-    for index, alert in enumerate(alerts):
+    for index, alert in statements:
         try:
             signals.append(_signal(alert, request))
         except BadPart as error:

@@ -4,6 +4,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 
 class Undecodable(Exception):
     """The body is not JSON; the text says where."""
@@ -11,6 +13,14 @@ class Undecodable(Exception):
 
 def decode_json(body: bytes) -> Any:
     """The value that a JSON body holds. Texts come without NUL and without halves of surrogate pairs. Raises Undecodable."""
+    try:
+        return orjson.loads(body) if b"\\u0000" not in body else _decode_leniently(body)
+    except orjson.JSONDecodeError:
+        # It refuses halves of surrogate pairs, which senders do send, and it says less well what is wrong.
+        return _decode_leniently(body)
+
+
+def _decode_leniently(body: bytes) -> Any:
     try:
         value = json.loads(body, parse_constant=_refuse_constant)
         return _clean(value) if b"\\u" in body else value

@@ -1,10 +1,17 @@
-"""The generic webhook: one JSON object for each signal, or an array of them, for senders without a format of their own."""
+"""The generic webhook: one JSON object for each signal, or an array of them, for senders without a format of their own.
 
-from collections.abc import Mapping
+A sender that has a format, but none that is known here, is read by its integration's mapping.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tocsin_detection.intake.decoding import Undecodable, decode_json
-from tocsin_detection.intake.intake import BadPart, HttpAnswer, Outcome, Rejection, Report, Request, json_answer
+from tocsin_detection.intake.details import text_of
+from tocsin_detection.intake.intake import BadPart, Rejection, Report, Request
+from tocsin_detection.intake.mapping import MappedBody
+from tocsin_detection.intake.plain import answer as answer
+from tocsin_detection.intake.plain import refusal
 from tocsin_detection.signal import (
     MOST_DESCRIPTION,
     Signal,
@@ -21,60 +28,72 @@ MOST_KEY = 512
 MOST_SIGNALS = 1_000
 TITLES = ("title", "message", "summary")
 KEYS = ("key", "dedup_key")
+STATUSES = ("firing", "acknowledged", "resolved", "ignored")
 EXAMPLE = '{"title": "disk full on db-1", "key": "db-1/disk", "severity": "critical", "service": "checkout"}'
 
 
 def read(request: Request) -> Report:
     """The signals of one POST. One that cannot be used does not keep the others from being stored."""
     if request.method != "POST":
-        return _refuse(405, "method", f"{request.method} is not served here: send a POST")
+        return refusal(405, f"method: {request.method} is not served here: send a POST")
     try:
         content = decode_json(request.body)
     except Undecodable as error:
-        return _refuse(400, "body", f"{error}; send an object like {EXAMPLE}")
-    given = content if isinstance(content, list) else [content]
-    if not given:
-        return _refuse(400, "body", f"the array is empty; send at least one object like {EXAMPLE}")
-    if len(given) > MOST_SIGNALS:
-        return _refuse(400, "body", f"there are {len(given)} signals; send at most {MOST_SIGNALS} at once")
-    return _read_each(given, request)
+        return refusal(400, f"body: {error}; send an object like {EXAMPLE}")
+    try:
+        items, rewritten = _items(content, request)
+    except BadPart as error:
+        return refusal(400, str(error))
+    if not items:
+        return refusal(400, f"body: the array is empty; send at least one object like {EXAMPLE}")
+    if len(items) > MOST_SIGNALS:
+        return refusal(400, f"body: there are {len(items)} signals; send at most {MOST_SIGNALS} at once")
+    return _read_each(items, rewritten, request)
 
 
-def answer(report: Report, outcome: Outcome) -> HttpAnswer:
-    """202 with the alerts' ids, or 400 with the same and what was refused."""
-    stored: dict[str, object] = {
-        "accepted": len(report.signals),
-        "alerts": list(dict.fromkeys(alert_id for alert_id in outcome.alert_ids if alert_id is not None)),
-    }
-    if not report.rejections:
-        return json_answer(202, stored)
-    refused = [{"index": rejection.index, "error": rejection.reason} for rejection in report.rejections]
-    return json_answer(400, {"error": report.rejections[0].reason, **stored, "rejections": refused})
+def _items(content: Any, request: Request) -> tuple[list[Any], Callable[[Any], Any]]:
+    """What is read, and how each comes to have the usual names. Raises BadPart."""
+    mapping = request.integration.options.mapping
+    if mapping is None:
+        return content if isinstance(content, list) else [content], lambda item: item
+    mapped = MappedBody(mapping, content, request.headers)
+    return mapped.items(), mapped.rewritten
 
 
-def _refuse(status: int, field: str, detail: str) -> Report:
-    return Report(refusal=json_answer(status, {"error": f"{field}: {detail}", "accepted": 0, "alerts": []}))
-
-
-def _read_each(given: list[Any], request: Request) -> Report:
+def _read_each(items: list[Any], rewritten: Callable[[Any], Any], request: Request) -> Report:
     signals: list[Signal] = []
     rejections: list[Rejection] = []
-    for index, content in enumerate(given):
+    for index, item in enumerate(items):
         try:
-            signals.append(_signal(content, request))
+            content = rewritten(item)
+            if not is_ignored(content):
+                signals.append(signal_of(content, request, delivery=_delivery(request, index)))
         except BadPart as error:
             rejections.append(Rejection(index, str(error)))
     return Report(tuple(signals), tuple(rejections))
 
 
-def _signal(content: object, request: Request) -> Signal:
+def _delivery(request: Request, index: int) -> str:
+    """The sender's id of this delivery, where it has one: each signal in it has its own."""
+    given = request.headers.get("webhook-id", "").strip()
+    return hashed(given, str(index), labels={}) if given else ""
+
+
+def is_ignored(content: object) -> bool:
+    """Whether an object with the usual names says that it is about nothing."""
+    return isinstance(content, dict) and text_of(content.get("status")).strip().lower() == "ignored"
+
+
+def signal_of(content: object, request: Request, *, delivery: str = "", key: str = "", title: str = "") -> Signal:
+    """The signal in an object with the usual names; `key` and `title` are what counts where it names none. Raises BadPart."""
     if not isinstance(content, dict):
         raise BadPart(f"body: it is not a JSON object; send one like {EXAMPLE}")
     labels = _labels(content.get("labels"))
-    key = first_of(*(_text(content, name) for name in KEYS))
-    title = one_line(first_of(*(_text(content, name) for name in TITLES)))
-    resolved = _resolved(content)
-    if not title and not (resolved and key):
+    key = first_of(*(_text(content, name) for name in KEYS), key)
+    title = one_line(first_of(*(_text(content, name) for name in TITLES), title))
+    status = _status(content)
+    resolved = status == "resolved"
+    if not title and not (status != "firing" and key):
         raise BadPart('title: it is missing; say in one line what is wrong, as "title", "message" or "summary"')
     if len(key) > MOST_KEY:
         raise BadPart(f"key: it is longer than {MOST_KEY} characters; send a shorter one, for example a hash of it")
@@ -90,6 +109,8 @@ def _signal(content: object, request: Request) -> Signal:
         starts_at=request.received_at,
         ends_at=request.received_at if resolved else None,
         resolved=resolved,
+        acknowledged=status == "acknowledged",
+        delivery=delivery,
     )
 
 
@@ -105,11 +126,11 @@ def _text(content: Mapping[str, Any], field: str) -> str:
     raise BadPart(f"{field}: it is not a text; put it in quotes")
 
 
-def _resolved(content: Mapping[str, Any]) -> bool:
+def _status(content: Mapping[str, Any]) -> str:
     status = _text(content, "status").strip().lower() or "firing"
-    if status not in ("firing", "resolved"):
-        raise BadPart(f'status: {shortened(status, 64)!r} is neither "firing" nor "resolved"; leave it out for "firing"')
-    return status == "resolved"
+    if status not in STATUSES:
+        raise BadPart(f'status: {shortened(status, 64)!r} is none of {", ".join(STATUSES)}; leave it out for "firing"')
+    return status
 
 
 def _url(content: Mapping[str, Any]) -> str:

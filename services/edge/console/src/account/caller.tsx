@@ -1,7 +1,7 @@
 import { createContext, useContext } from "react";
 import { Role } from "../gen/tocsin/access/v1/access_pb";
 import type { Caller } from "../gen/tocsin/edge/v1/edge_service_pb";
-import { mayRespond } from "../platform/roles";
+import { includes, roleName } from "../platform/roles";
 
 type Known = Pick<Caller, "name" | "role">;
 
@@ -13,6 +13,6 @@ export function useCaller(): Known {
 }
 
 /** Why a button that changes something is off; undefined if the caller may use it. */
-export function useRefusal(): string | undefined {
-  return mayRespond(useCaller().role) ? undefined : "Your role may look but not act. Ask an administrator for the responder role.";
+export function useRefusal(needed: Role = Role.RESPONDER): string | undefined {
+  return includes(useCaller().role, needed) ? undefined : `Your role may look but not act. Ask an administrator for the ${roleName(needed)} role.`;
 }

@@ -1,64 +1,119 @@
-import { useInfiniteQuery, useMutation, useQuery } from "@connectrpc/connect-query";
-import { BellOff, BellRing, ChevronDown, ChevronRight, CircleCheck, ExternalLink } from "lucide-react";
-import { useEffect, useId } from "react";
+import { useInfiniteQuery, useQuery } from "@connectrpc/connect-query";
+import { keepPreviousData } from "@tanstack/react-query";
+import { BellOff, SearchX } from "lucide-react";
+import { useEffect, useId, useState } from "react";
+import { Redirect } from "wouter";
 import { useRefusal } from "../account/caller";
 import { type Alert, Alert_State } from "../gen/tocsin/detection/v1/alert_pb";
-import { DetectionService } from "../gen/tocsin/detection/v1/detection_service_pb";
-import { safeLink } from "../platform/links";
-import { newRequestId } from "../platform/requestId";
-import { toDate } from "../platform/time";
+import { DetectionService, Held, type ListAlertsRequest } from "../gen/tocsin/detection/v1/detection_service_pb";
+import { explain } from "../platform/errors";
+import { useShortcuts } from "../platform/keys";
 import { Choice } from "../ui/Choice";
 import { useNotices } from "../ui/Notices";
 import { Empty, Failure, Loading } from "../ui/States";
-import { Ago, At } from "../ui/Time";
+import { TextFilter } from "../ui/TextFilter";
 import { useFilter } from "../ui/useFilter";
+import { useRows } from "../ui/useRows";
+import { AlertList } from "./AlertList";
+import { useAlertActions } from "./actions";
+import { AlertDialogs, type Asked } from "./dialogs";
+import { splitMatchers } from "./matchers";
+import { alertPath } from "./words";
 
 const VIEWS = ["open", "resolved", "all"] as const;
 type View = (typeof VIEWS)[number];
-const LABELS: Record<View, string> = { open: "Open", resolved: "Ended", all: "All" };
+const VIEW_LABELS: Record<View, string> = { open: "Open", resolved: "Ended", all: "All" };
 const STATES: Record<View, Alert_State> = { open: Alert_State.OPEN, resolved: Alert_State.RESOLVED, all: Alert_State.UNSPECIFIED };
 
-/** All alerts, newest first; one can be unfolded to see its labels and what was decided about it. */
+const HELDS = ["any", "no", "yes"] as const;
+type HeldView = (typeof HELDS)[number];
+const HELD_LABELS: Record<HeldView, string> = { any: "Held or not", no: "Not held", yes: "Held back" };
+const HELD: Record<HeldView, Held> = { any: Held.UNSPECIFIED, no: Held.NO, yes: Held.YES };
+
+type Wanted = Pick<ListAlertsRequest, "state" | "held" | "integration" | "service" | "severity" | "text" | "matchers">;
+
+/** All alerts, newest first, by any filter. */
 export default function AlertsPage() {
   const [view, setView] = useFilter<View>("state", "open", VIEWS);
+  const [held, setHeld] = useFilter<HeldView>("held", "any", HELDS);
   const [integration, setIntegration] = useFilter<string>("integration", "");
-  const [unfolded, setUnfolded] = useFilter<string>("alert", "");
+  const [service, setService] = useFilter<string>("service", "");
+  const [severity, setSeverity] = useFilter<string>("severity", "");
+  const [text, setText] = useFilter<string>("text", "");
+  const [matchers, setMatchers] = useFilter<string>("matchers", "");
+  const [named] = useFilter<string>("alert", "");
+  const [asked, setAsked] = useState<Asked>();
+  const answer = useAlerts({ state: STATES[view], held: HELD[held], integration, service, severity, text, matchers: splitMatchers(matchers) });
+  const alerts = answer.data?.pages.flatMap((page) => page.alerts) ?? [];
+  const { acknowledge } = useAlertActions();
   useEffect(() => {
     document.title = "Alerts · Tocsin";
   }, []);
-  const answer = useInfiniteQuery(
-    DetectionService.method.listAlerts,
-    { state: STATES[view], integration, pageSize: 100, pageToken: "" },
-    { pageParamKey: "pageToken", getNextPageParam: (last) => last.nextPageToken || undefined },
-  );
-  const alerts = answer.data?.pages.flatMap((page) => page.alerts) ?? [];
-  const elsewhere = unfolded !== "" && answer.data !== undefined && !alerts.some((alert) => alert.id === unfolded);
+  useRowShortcuts(alerts, acknowledge, setAsked);
+  // Links of pages that were sent before alerts had pages of their own.
+  if (named) return <Redirect to={alertPath(named)} replace />;
+  const filtered = held !== "any" || [integration, service, severity, text, matchers].some(Boolean);
   return (
     <main id="main">
       <h1>Alerts</h1>
       <div className="filters">
-        <Choice label="State" value={view} onChange={setView} options={VIEWS.map((value) => ({ value, label: LABELS[value] }))} />
+        <Choice label="State" value={view} onChange={setView} options={VIEWS.map((value) => ({ value, label: VIEW_LABELS[value] }))} />
+        <Choice label="Held back" value={held} onChange={setHeld} options={HELDS.map((value) => ({ value, label: HELD_LABELS[value] }))} />
         <IntegrationField value={integration} onChange={setIntegration} />
+        <TextFilter label="Service" value={service} onChange={setService} />
+        <TextFilter label="Severity" value={severity} onChange={setSeverity} />
+        <TextFilter label="Title" value={text} onChange={setText} />
+        <TextFilter
+          label="Matchers"
+          value={matchers}
+          onChange={setMatchers}
+          wide
+          placeholder={'team="shop", host=~"db-.*"'}
+          problem={matchers && answer.isError ? explain(answer.error) : ""}
+        />
       </div>
       {answer.isPending && <Loading what="alerts" />}
       {answer.isError && !answer.data && <Failure what="Alerts" error={answer.error} retry={() => void answer.refetch()} />}
-      {answer.data && alerts.length === 0 && !elsewhere && (
-        <Empty icon={BellOff} title="No alerts here">
-          Point a sender at Tocsin: <code>tocsin integration list</code> shows where.
-        </Empty>
+      {answer.data && alerts.length === 0 && <NoAlerts filtered={filtered || view !== "open"} />}
+      {alerts.length > 0 && (
+        <AlertList
+          alerts={alerts}
+          onAcknowledge={acknowledge}
+          onSnooze={(alert) => setAsked({ what: "snooze", alert })}
+          onSilence={(alert) => setAsked({ what: "silence", alert })}
+          onResolve={(alert) => setAsked({ what: "end", alert })}
+        />
       )}
-      <ul className="alerts">
-        {elsewhere && <LinkedAlert id={unfolded} onToggle={() => setUnfolded("")} />}
-        {alerts.map((alert) => (
-          <AlertRow key={alert.id} alert={alert} unfolded={alert.id === unfolded} onToggle={() => setUnfolded(alert.id === unfolded ? "" : alert.id)} />
-        ))}
-      </ul>
       {answer.hasNextPage && (
         <button type="button" className="button more" disabled={answer.isFetchingNextPage} onClick={() => void answer.fetchNextPage()}>
           {answer.isFetchingNextPage ? "Loading…" : "Show older alerts"}
         </button>
       )}
+      <AlertDialogs asked={asked} onClose={() => setAsked(undefined)} />
     </main>
+  );
+}
+
+function useAlerts(wanted: Wanted) {
+  return useInfiniteQuery(
+    DetectionService.method.listAlerts,
+    { ...wanted, pageSize: 100, pageToken: "" },
+    { pageParamKey: "pageToken", getNextPageParam: (last) => last.nextPageToken || undefined, placeholderData: keepPreviousData },
+  );
+}
+
+function NoAlerts({ filtered }: { filtered: boolean }) {
+  if (filtered) {
+    return (
+      <Empty icon={SearchX} title="No alerts match">
+        Loosen a filter.
+      </Empty>
+    );
+  }
+  return (
+    <Empty icon={BellOff} title="No open alerts">
+      Point a sender at Tocsin: the page “Integrations” shows where.
+    </Empty>
   );
 }
 
@@ -70,7 +125,7 @@ function IntegrationField({ value, onChange }: { value: string; onChange: (integ
     <div className="filter-field">
       <label htmlFor={id}>Integration</label>
       <select id={id} value={value} onChange={(event) => onChange(event.target.value)}>
-        <option value="">All integrations</option>
+        <option value="">All</option>
         {[...names].map((name) => (
           <option key={name}>{name}</option>
         ))}
@@ -79,107 +134,24 @@ function IntegrationField({ value, onChange }: { value: string; onChange: (integ
   );
 }
 
-/** The alert that the address names, when it is not in the list. */
-function LinkedAlert({ id, onToggle }: { id: string; onToggle: () => void }) {
-  const alert = useQuery(DetectionService.method.getAlert, { alertId: id }).data?.alert;
-  return alert ? <AlertRow alert={alert} unfolded onToggle={onToggle} /> : null;
-}
-
-function AlertRow({ alert, unfolded, onToggle }: { alert: Alert; unfolded: boolean; onToggle: () => void }) {
-  const open = alert.state === Alert_State.OPEN;
-  const details = useId();
-  const opened = toDate(alert.openedAt);
-  return (
-    <li className={open ? "bad" : "good"}>
-      <div className="alert-row">
-        <span className={`badge ${open ? "bad" : "good"}`}>
-          {open ? <BellRing aria-hidden /> : <CircleCheck aria-hidden />} {open ? "Open" : "Ended"}
-        </span>
-        <button type="button" className="unfold" aria-expanded={unfolded} aria-controls={details} onClick={onToggle}>
-          {unfolded ? <ChevronDown aria-hidden /> : <ChevronRight aria-hidden />} {alert.title}
-        </button>
-        <span className="under">{alert.integration}</span>
-        <span className="under">{alert.occurrences === 1n ? "1 signal" : `${alert.occurrences} signals`}</span>
-        <span className="under">{opened && <Ago at={opened} />}</span>
-      </div>
-      {unfolded && (
-        <div id={details}>
-          <Details alert={alert} />
-        </div>
-      )}
-    </li>
-  );
-}
-
-function Details({ alert }: { alert: Alert }) {
-  const log = useQuery(DetectionService.method.getAlert, { alertId: alert.id });
-  const source = safeLink(alert.sourceUrl);
-  return (
-    <div className="alert-details">
-      {alert.description && <p className="summary">{alert.description}</p>}
-      <Pairs title="Labels" pairs={alert.labels} />
-      <Pairs title="Annotations" pairs={alert.annotations} />
-      <div>
-        <h2>What was decided</h2>
-        {log.isPending && <Loading what="the log" />}
-        {log.isError && !log.data && <Failure what="The log" error={log.error} retry={() => void log.refetch()} />}
-        <ol className="decisions">
-          {log.data?.log.map((entry, index) => {
-            const at = toDate(entry.at);
-            return (
-              <li key={index}>
-                <span className="under">{at && <At at={at} />}</span> <strong>{entry.decision}</strong> {entry.reason}
-              </li>
-            );
-          })}
-        </ol>
-      </div>
-      <p className="alert-actions">
-        {source && (
-          <a className="button" href={source} target="_blank" rel="noreferrer noopener">
-            <ExternalLink aria-hidden /> At its sender
-          </a>
-        )}
-        {alert.state === Alert_State.OPEN && <EndButton alert={alert} />}
-      </p>
-    </div>
-  );
-}
-
-function EndButton({ alert }: { alert: Alert }) {
+/** j and k move between rows; a, s, x and r act on the row that holds the focus. */
+function useRowShortcuts(alerts: readonly Alert[], onAcknowledge: (alert: Alert) => void, onAsk: (asked: Asked) => void): void {
   const notices = useNotices();
   const refusal = useRefusal();
-  const end = useMutation(DetectionService.method.resolveAlert, {
-    onSuccess: () => notices.done("The alert is ended"),
-    onError: (error) => notices.failed("The alert is not ended", error),
+  const { move, focused } = useRows();
+  const act = (action: (alert: Alert) => void) => {
+    const id = focused();
+    const alert = alerts.find((each) => each.id === id);
+    if (alert === undefined || alert.state !== Alert_State.OPEN) return;
+    if (refusal === undefined) action(alert);
+    else notices.failed("The alert is unchanged", new Error(refusal));
+  };
+  useShortcuts({
+    j: () => move(1),
+    k: () => move(-1),
+    a: () => act((alert) => !alert.acknowledgedAt && onAcknowledge(alert)),
+    s: () => act((alert) => onAsk({ what: "snooze", alert })),
+    x: () => act((alert) => onAsk({ what: "silence", alert })),
+    r: () => act((alert) => onAsk({ what: "end", alert })),
   });
-  return (
-    <button
-      type="button"
-      className="button"
-      disabled={refusal !== undefined || end.isPending}
-      title={refusal}
-      onClick={() => end.mutate({ requestId: newRequestId(), alertId: alert.id })}
-    >
-      <CircleCheck aria-hidden /> End it by hand
-    </button>
-  );
-}
-
-function Pairs({ title, pairs }: { title: string; pairs: Record<string, string> }) {
-  const entries = Object.entries(pairs).sort(([a], [b]) => a.localeCompare(b));
-  if (entries.length === 0) return null;
-  return (
-    <div>
-      <h2>{title}</h2>
-      <dl className="pairs">
-        {entries.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
-    </div>
-  );
 }

@@ -1,5 +1,6 @@
 import { BellOff, BellRing, CircleCheck, ExternalLink } from "lucide-react";
 import { Link } from "wouter";
+import { alertPath } from "../alerts/words";
 import type { AttachedAlert, Incident } from "../gen/tocsin/triage/v1/incident_pb";
 import { safeLink } from "../platform/links";
 import { toDate } from "../platform/time";
@@ -31,7 +32,7 @@ function Alert({ alert }: { alert: AttachedAlert }) {
   return (
     <li>
       <p className="line">
-        <Link href={`/alerts?state=all&alert=${alert.alertId}`}>{alert.title}</Link>
+        <Link href={alertPath(alert.alertId)}>{alert.title}</Link>
         <span className={`badge ${alert.open ? "bad" : "good"}`}>
           {alert.open ? <BellRing aria-hidden /> : <CircleCheck aria-hidden />} {alert.open ? "open" : "ended"}
         </span>

@@ -38,7 +38,7 @@ type Actions = Pick<IncidentListProps, "onAcknowledge" | "onResolve">;
 function IncidentRow({ incident, fresh, ...actions }: Actions & { incident: Incident; fresh: boolean }) {
   const openedAt = toDate(incident.openedAt);
   return (
-    <div role="row" className={`incident-row ${STATE_TONES[incident.state]}${fresh ? " fresh" : ""}`} data-incident={incident.id}>
+    <div role="row" className={`incident-row ${STATE_TONES[incident.state]}${fresh ? " fresh" : ""}`} data-id={incident.id}>
       <span role="cell" className="cell-state">
         <StateBadge state={incident.state} />
       </span>

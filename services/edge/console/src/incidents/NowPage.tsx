@@ -1,6 +1,6 @@
 import { useInfiniteQuery } from "@connectrpc/connect-query";
 import { CircleCheck, SearchX } from "lucide-react";
-import { useRef, useState } from "react";
+import { useState } from "react";
 import { useCaller, useRefusal } from "../account/caller";
 import { type Incident, Incident_State } from "../gen/tocsin/triage/v1/incident_pb";
 import { TriageService } from "../gen/tocsin/triage/v1/triage_service_pb";
@@ -11,6 +11,7 @@ import { Choice } from "../ui/Choice";
 import { useNotices } from "../ui/Notices";
 import { Empty, Failure, Loading } from "../ui/States";
 import { useFilter } from "../ui/useFilter";
+import { useRows } from "../ui/useRows";
 import { useIncidentActions } from "./actions";
 import type { ActiveIncidents } from "./active";
 import { ResolveDialog, ServiceField } from "./dialogs";
@@ -89,22 +90,10 @@ function useRowShortcuts(incidents: readonly Incident[], onAcknowledge: OnIncide
   const notices = useNotices();
   const refusal = useRefusal();
   const me = useCaller().name;
-  const last = useRef(-1);
-  const move = (by: number) => {
-    const rows = [...document.querySelectorAll<HTMLElement>("[data-row]")];
-    const current = rows.findIndex((row) => row.closest("[data-incident]")?.contains(document.activeElement));
-    const from = current >= 0 ? current : by > 0 ? Math.min(last.current, rows.length) - 1 : last.current;
-    const to = Math.max(0, Math.min(rows.length - 1, (current >= 0 || last.current >= 0 ? from : -1) + by));
-    last.current = to;
-    rows[to]?.focus();
-    rows[to]?.scrollIntoView({ block: "nearest" });
-  };
-  const focused = () => {
-    const id = document.activeElement?.closest<HTMLElement>("[data-incident]")?.dataset["incident"];
-    return incidents.find((incident) => incident.id === id);
-  };
+  const { move, focused } = useRows();
   const act = (action: (incident: Incident) => void) => {
-    const incident = focused();
+    const id = focused();
+    const incident = incidents.find((each) => each.id === id);
     if (incident === undefined || incident.state === Incident_State.RESOLVED) return;
     if (refusal === undefined) action(incident);
     else notices.failed(`Incident #${incident.number} is unchanged`, new Error(refusal));

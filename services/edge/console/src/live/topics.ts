@@ -5,8 +5,10 @@ import type { Fact } from "./watch";
 /** An RPC as "Service/Method", without package. */
 export type Topic = string;
 
+const NOISE: Topic[] = ["NoiseService/ListSilences", "NoiseService/ListMaintenanceWindows", "NoiseService/ExplainAlert", "NoiseService/CountMatches"];
+
 const BY_SOURCE: Record<string, Topic[]> = {
-  detection: ["DetectionService/ListAlerts", "DetectionService/GetAlert"],
+  detection: ["DetectionService/ListAlerts", "DetectionService/GetAlert", "HeartbeatService/ListHeartbeats", ...NOISE],
   triage: ["TriageService/ListIncidents", "TriageService/GetIncident", "ReviewService/GetFigures"],
   response: ["ResponseService/ListEscalations", "ResponseService/GetOncall"],
   communication: ["CommunicationService/ListPages"],
@@ -19,6 +21,8 @@ const CONFIGURATION: Topic[] = [
   "ResponseService/ListShifts",
   "ResponseService/ListOverrides",
   "DetectionService/ListIntegrations",
+  "HeartbeatService/ListHeartbeats",
+  "NoiseService/ListMaintenanceWindows",
 ];
 
 /** Answers of review: a projection of the facts, so it may be written a moment after the fact is heard here. */

@@ -13,6 +13,6 @@ export function roleName(role: Role): string {
 }
 
 /** Roles include the ones below them. */
-export function mayRespond(role: Role): boolean {
-  return role >= Role.RESPONDER;
+export function includes(role: Role, needed: Role): boolean {
+  return role >= needed;
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import prometheus_client
 
 from tocsin_chassis.telemetry import trace_id
-from tocsin_edge.http import asgi, intake, reply_links, span_receiver
+from tocsin_edge.http import asgi, reply_links, span_receiver
 from tocsin_edge.http.asgi import Application, Receive, Scope, Send
 from tocsin_edge.http.console import Console
 from tocsin_edge.http.intake import Intake
@@ -44,8 +44,8 @@ class Http:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
-        if kind := intake.kind_of(path):
-            await self._reports.receive(kind, scope, receive, send)
+        if (door := self._reports.door(scope)) is not None:
+            await self._reports.receive(door, scope, receive, send)
         elif path.startswith(RPC):
             await self._connect(scope, receive, send)
         elif path.startswith(reply_links.PREFIX):
@@ -59,11 +59,11 @@ class Http:
 
     async def _look(self, path: str, scope: Scope, send: Send) -> None:
         match path:
-            case "/healthz":
+            case "/healthz" | "/-/healthy":
                 await asgi.answer(send, 200, "text/plain", b"ok\n")
-            case "/readyz" if self._ready():
+            case "/readyz" | "/-/ready" if self._ready():
                 await asgi.answer(send, 200, "text/plain", b"ready\n")
-            case "/readyz":
+            case "/readyz" | "/-/ready":
                 await asgi.answer(send, 503, "text/plain", b"not ready: see GetHealth\n", [(b"retry-after", b"2")])
             case "/metrics":
                 await asgi.answer(send, 200, prometheus_client.CONTENT_TYPE_LATEST, prometheus_client.generate_latest())

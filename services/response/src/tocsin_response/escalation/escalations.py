@@ -188,9 +188,9 @@ async def _about_gap(tx: Tx, opening: Opening) -> bool:
 async def _roster(tx: Tx, targets: Iterable[Target], now: datetime) -> Roster:
     """Whom these targets stand for now."""
     wanted = tuple(targets)
-    schedules = await oncall.load_schedules(tx, _names(wanted, Kind.SCHEDULE))
-    duties = await duties_at(tx, schedules, now)
-    teams = await oncall.load_members(tx, _names(wanted, Kind.TEAM))
+    scheduled, teamed = _names(wanted, Kind.SCHEDULE), _names(wanted, Kind.TEAM)
+    duties = await duties_at(tx, await oncall.load_schedules(tx, scheduled), now) if scheduled else {}
+    teams = await oncall.load_members(tx, teamed) if teamed else {}
     fallback = await oncall.load_fallback(tx) if PLATFORM in wanted else ()
     named = {*_names(wanted, Kind.RESPONDER), *fallback, *(duty.responder for duty in duties.values())}
     members = {member for team in teams.values() for member in team}

@@ -84,13 +84,14 @@ class _ClaimedRow(_EscalationRow):
 
 async def remember_incident(tx: Tx, incident_id: str, version: int, incident: bytes) -> IncidentCopy:
     """Keep this if it is newer than what is known; returns the newest. Locks it for the rest of the transaction."""
-    await tx.execute(
-        """INSERT INTO incident_copy (id, version, incident) VALUES (%s, %s, %s)
-           ON CONFLICT (id) DO UPDATE SET version = excluded.version, incident = excluded.incident
-           WHERE incident_copy.version < excluded.version""",
+    return await tx.one(
+        IncidentCopy,
+        """INSERT INTO incident_copy AS known (id, version, incident) VALUES (%s, %s, %s)
+           ON CONFLICT (id) DO UPDATE SET version = greatest(known.version, excluded.version),
+               incident = CASE WHEN excluded.version > known.version THEN excluded.incident ELSE known.incident END
+           RETURNING version, incident""",
         (incident_id, version, incident),
     )
-    return await tx.one(IncidentCopy, "SELECT version, incident FROM incident_copy WHERE id = %s FOR UPDATE", (incident_id,))
 
 
 async def load_policy(tx: Tx, name: str) -> dict[str, Any] | None:
@@ -163,9 +164,10 @@ async def update_escalation(tx: Tx, escalation: Escalation) -> None:
 
 
 async def insert_summonses(tx: Tx, summonses: Iterable[Summons]) -> None:
-    await tx.execute_many(
+    await tx.execute_set(
         """INSERT INTO summons (id, escalation_id, responder, step, round, reason, explanation, at, late_by)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+           SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::integer[], %s::integer[], %s::text[], %s::text[],
+               %s::timestamptz[], %s::interval[])""",
         [
             (one.id, one.escalation_id, one.responder, one.step, one.round, one.reason, one.explanation, one.at, one.late_by)
             for one in summonses

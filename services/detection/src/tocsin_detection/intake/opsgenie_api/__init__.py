@@ -1,0 +1,1 @@
+"""What Opsgenie's Alert and Heartbeat APIs do beside opening alerts: read, search, change, and ping."""

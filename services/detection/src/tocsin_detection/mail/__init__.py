@@ -1,0 +1,1 @@
+"""What is remembered of mail: which thing a thread is about."""

@@ -1,0 +1,1 @@
+"""What holds alerts back: silences, maintenance windows, inhibitions, flapping, thresholds, storms."""

@@ -1,0 +1,155 @@
+"""What senders say again and again, word for word: remembered, so that a repeat that changes nothing needs no write of its own."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from tocsin_chassis.postgres.announcements import Announcements
+from tocsin_chassis.postgres.database import Contended, Database, Tx
+from tocsin_detection import store
+from tocsin_detection.alert import Alert
+from tocsin_detection.hold import HoldKind
+
+MOST_REMEMBERED = 200_000
+CHANNEL = "alerts_changed"
+NOTHING = ("", b"")
+
+
+@dataclass(slots=True)
+class _Known:
+    """One statement as it was last stored, and what its repeats since then moved."""
+
+    alert_id: str
+    stored_end: datetime
+    end: datetime
+    heard_at: datetime
+    repeats: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """What repeats moved of one alert since it was last written."""
+
+    id: str
+    ends_at: datetime
+    last_signal_at: datetime
+    occurrences: int
+
+
+class Repeats:
+    """Remembers statements by a digest of all they say but their end.
+
+    A statement is only taken as a repeat while its alert is open, unchanged and told, and while the stored end lies at least half as
+    far ahead as the end that it gives: what it says is durable already. Counts and ends are written together every few seconds; a
+    crash loses only those, and the sender's next repeat brings the end again. Other processes say which alerts they changed; as long
+    as they cannot be heard, nothing is taken as a repeat.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[tuple[str, bytes], _Known] = {}
+        self._of_alert: dict[str, tuple[str, bytes]] = {}
+        self._moved: set[tuple[str, bytes]] = set()
+        self._others = Announcements(database, CHANNEL, self._forget, self._forget_all)
+
+    async def run(self) -> None:
+        """Hear what other processes change."""
+        await self._others.run()
+
+    @property
+    def hears_others(self) -> bool:
+        """Whether other processes are heard; only then anything is taken as a repeat."""
+        return self._others.listening
+
+    def is_repeat(self, integration: str, digest: bytes, end: datetime, now: datetime) -> bool:
+        """Whether this says nothing new; then it is counted."""
+        thing = (integration, digest)
+        known = self._known.get(thing)
+        if known is None or not self.hears_others or end <= now or (known.stored_end - now) * 2 < end - now:
+            return False
+        known.repeats += 1
+        known.heard_at = now
+        known.end = max(known.end, end)
+        self._moved.add(thing)
+        return True
+
+    def remember(self, said: Iterable[tuple[bytes, Alert | None]]) -> None:
+        """Remember statements that were just stored, each with its alert as it is stored."""
+        for digest, alert in said:
+            if alert is None or not alert.open or alert.ends_at is None or not _settled(alert):
+                continue
+            self._drop(alert.id)
+            thing = (alert.integration, digest)
+            self._known[thing] = _Known(alert.id, alert.ends_at, alert.ends_at, alert.last_signal_at)
+            self._of_alert[alert.id] = thing
+        while len(self._known) > MOST_REMEMBERED:
+            oldest = next(iter(self._known))
+            # Its end is written with the next repeat; only what it counted since is not.
+            self._drop(self._known[oldest].alert_id)
+
+    def changed(self, alert_ids: Sequence[str]) -> None:
+        """These alerts ended, or say something else now: here at once, in other processes within a moment."""
+        self._forget(alert_ids)
+        self._others.say(list(alert_ids))
+
+    def caught_up(self, tx: Tx, alerts: Sequence[Alert]) -> list[Alert]:
+        """The alerts as they are with what repeats moved since they were written. They are locked, and will be written now."""
+        return [self._catch_up(tx, alert) for alert in alerts]
+
+    def _catch_up(self, tx: Tx, alert: Alert) -> Alert:
+        known = self._known.get(self._of_alert.get(alert.id, NOTHING))
+        if known is None or not known.repeats:
+            return alert
+        counted = known.repeats
+
+        def written() -> None:
+            known.repeats -= counted
+
+        tx.after_commit(written)
+        end = max(alert.ends_at, known.end) if alert.ends_at is not None else None
+        return replace(
+            alert, occurrences=alert.occurrences + counted, ends_at=end, last_signal_at=max(alert.last_signal_at, known.heard_at)
+        )
+
+    def since_written(self, alert_id: str) -> int:
+        """How often an alert was repeated since its count was last written."""
+        known = self._known.get(self._of_alert.get(alert_id, NOTHING))
+        return known.repeats if known is not None else 0
+
+    async def write(self) -> None:
+        """Write the counts and ends that repeats moved."""
+        moved, self._moved = self._moved, set()
+        known = [(thing, self._known[thing]) for thing in moved if thing in self._known]
+        if not known:
+            return
+        try:
+            async with self._database.transaction() as tx:
+                await store.add_repeats(tx, [Repeated(item.alert_id, item.end, item.heard_at, item.repeats) for _, item in known])
+                written = [(item, item.end, item.repeats) for _, item in known]
+        except Contended:
+            self._moved |= moved
+            return
+        except Exception:
+            self._moved |= moved
+            raise
+        for item, end, repeats in written:
+            item.stored_end = end
+            item.repeats -= repeats
+
+    def _forget(self, alert_ids: Sequence[str]) -> None:
+        for alert_id in alert_ids:
+            self._drop(alert_id)
+
+    def _forget_all(self) -> None:
+        self._known.clear()
+        self._of_alert.clear()
+
+    def _drop(self, alert_id: str) -> None:
+        thing = self._of_alert.pop(alert_id, None)
+        if thing is not None:
+            self._known.pop(thing, None)
+
+
+def _settled(alert: Alert) -> bool:
+    """Whether a repeat could not tell it to anybody: it is told, or it waits for the end of a flood."""
+    return alert.told or (bool(alert.holds) and all(hold.kind is HoldKind.STORM for hold in alert.holds))

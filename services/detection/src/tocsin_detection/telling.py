@@ -1,0 +1,105 @@
+"""What the others are told of an alert, and when. Pure: the alert before and after, what holds it back; facts and log lines out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from tocsin_detection.alert import Alert, Decision, Verdict
+from tocsin_detection.hold import Hold, HoldKind
+
+# A hold without an end of its own depends on what happens elsewhere: it is looked at again that soon.
+LOOK_AGAIN = timedelta(seconds=5)
+SAID_OTHERWISE = (HoldKind.STORM, HoldKind.THRESHOLD)
+
+
+class Telling(StrEnum):
+    """What the others hear."""
+
+    OPENED = "OPENED"
+    CHANGED = "CHANGED"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    SUPPRESSED = "SUPPRESSED"
+    RESOLVED = "RESOLVED"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An alert as it is to be kept, and what the others hear of it: nothing where `telling` is None. `reason` is for people."""
+
+    alert: Alert
+    telling: Telling | None
+    reason: str
+
+
+def tell(before: Alert | None, decisions: Sequence[Decision], holds: Sequence[Hold], now: datetime) -> Told:
+    """What is told after all that was decided about one alert at once. `before` is None where it has just opened.
+
+    Whoever was told that an alert fires is told that it has ended, whatever held it back meanwhile. An alert that opened and
+    ended at once woke nobody and is told to nobody.
+    """
+    decision = next((item for item in reversed(decisions) if item.verdict is not Verdict.REPEATED), decisions[-1])
+    alert = decision.alert if decision is decisions[-1] else decisions[-1].alert
+    assert alert is not None
+    if not alert.open:
+        known = before is not None and (before.told or _shown(before.holds))
+        return Told(replace(alert, holds=(), reconsider_at=None), Telling.RESOLVED if known else None, decision.reason)
+    if alert.told:
+        return Told(alert, _telling_of_known(decisions), decision.reason)
+    return _judged(before, alert, tuple(holds), decision.reason, now)
+
+
+def reconsidered(alert: Alert, holds: Sequence[Hold], now: datetime) -> Told:
+    """What is told of a held alert whose holds were judged again, or of one whose snooze has ended."""
+    if alert.told:
+        return Told(replace(alert, snoozed_until=None, reconsider_at=None), Telling.OPENED, "it was put aside until now")
+    return _judged(alert, alert, tuple(holds), "", now)
+
+
+def snoozed(alert: Alert, now: datetime) -> tuple[Hold, ...]:
+    """The hold of a snooze that has not ended."""
+    if alert.snoozed_until is None or alert.snoozed_until <= now:
+        return ()
+    return (Hold(HoldKind.SNOOZE, alert.id, "", f"it is put aside until {alert.snoozed_until:%H:%M:%S}Z", now, alert.snoozed_until),)
+
+
+def _judged(before: Alert | None, alert: Alert, holds: tuple[Hold, ...], reason: str, now: datetime) -> Told:
+    earlier = before.holds if before is not None else ()
+    if before is not None:
+        # Only what opens within a flood belongs to it: the others heard of this one before.
+        holds = tuple(hold for hold in holds if hold.kind is not HoldKind.STORM or (hold.kind, hold.rule) in _rules(earlier))
+    if not holds:
+        why = f"what held it back has ended: {in_words(earlier)}" if earlier else reason
+        return Told(replace(alert, told=True, holds=(), snoozed_until=None, reconsider_at=None), Telling.OPENED, why)
+    began = {(hold.kind, hold.rule): hold.since for hold in earlier}
+    kept = tuple(replace(hold, since=began.get((hold.kind, hold.rule), hold.since)) for hold in holds)
+    held = replace(alert, holds=kept, reconsider_at=_next_look(kept, now))
+    news = _shown(kept) and _rules(kept) != _rules(earlier)
+    return Told(held, Telling.SUPPRESSED if news else None, in_words(kept))
+
+
+def in_words(holds: Sequence[Hold]) -> str:
+    """The holds as a person reads them."""
+    return "; ".join(hold.reason for hold in holds)
+
+
+def _telling_of_known(decisions: Sequence[Decision]) -> Telling | None:
+    verdicts = {decision.verdict for decision in decisions}
+    if Verdict.ACKNOWLEDGED in verdicts:
+        return Telling.ACKNOWLEDGED
+    return Telling.CHANGED if Verdict.CHANGED in verdicts else None
+
+
+def _next_look(holds: Sequence[Hold], now: datetime) -> datetime | None:
+    """When to judge again: not by time where only another signal, or the end of a flood, says that a hold is over."""
+    ends = [hold.until or now + LOOK_AGAIN for hold in holds if hold.kind not in SAID_OTHERWISE or hold.until is not None]
+    return min(ends, default=None)
+
+
+def _shown(holds: Sequence[Hold]) -> bool:
+    """Whether the others heard of these holds: a flood is told by the one alert that stands for it."""
+    return any(hold.kind is not HoldKind.STORM for hold in holds)
+
+
+def _rules(holds: Sequence[Hold]) -> set[tuple[HoldKind, str]]:
+    return {(hold.kind, hold.rule) for hold in holds}

@@ -1,0 +1,106 @@
+"""What is said again word for word costs no write, and nothing that it says is lost."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from detection_words import NOON, signal
+
+from tocsin_chassis.postgres.database import postgres
+from tocsin_detection.alert import Alert, end_silently, observe
+from tocsin_detection.intake import alertmanager
+from tocsin_detection.repeats import Repeats
+from tocsin_kernel.ids import RandomIds
+
+MINUTE = timedelta(minutes=1)
+SAID = {"labels": {"alertname": "disk"}, "startsAt": NOON.isoformat(), "endsAt": (NOON + 4 * MINUTE).isoformat()}
+
+
+@pytest.fixture
+async def database(world):
+    async with postgres(world.servers.postgres_url(world.database, "tocsin_detection"), "detection") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def repeats(database):
+    kept = Repeats(database)
+    async with hearing(kept):
+        yield kept
+
+
+@asynccontextmanager
+async def hearing(repeats: Repeats) -> AsyncIterator[None]:
+    """The time while it hears other processes."""
+    listening = asyncio.create_task(repeats.run())
+    while not repeats.hears_others:
+        await asyncio.sleep(0.01)
+    yield
+    listening.cancel()
+    await asyncio.wait([listening])
+
+
+def opened(told: bool = True) -> Alert:
+    decision = observe(None, signal(ends_at=NOON + 4 * MINUTE), NOON, RandomIds())
+    assert decision.alert is not None
+    return replace(decision.alert, told=told)
+
+
+def repeat(repeats: Repeats, statement: dict[str, object], after: timedelta) -> bool:
+    said = alertmanager.said(statement, NOON + after)
+    assert said is not None
+    return repeats.is_repeat("door", *said, NOON + after)
+
+
+async def test_the_same_words_with_another_end_are_a_repeat_while_the_stored_end_is_far_ahead(repeats: Repeats) -> None:
+    digest, _ = alertmanager.said(SAID, NOON) or (b"", NOON)
+    alert = opened()
+    repeats.remember([(digest, alert)])
+    later = {**SAID, "endsAt": (NOON + 5 * MINUTE).isoformat()}
+    assert repeat(repeats, later, MINUTE)
+    assert repeats.since_written(alert.id) == 1
+    much_later = {**SAID, "endsAt": (NOON + 7 * MINUTE).isoformat()}
+    assert not repeat(repeats, much_later, 3 * MINUTE)
+
+
+async def test_other_words_an_end_and_an_alert_that_changed_are_no_repeats(repeats: Repeats) -> None:
+    digest, _ = alertmanager.said(SAID, NOON) or (b"", NOON)
+    alert = opened()
+    repeats.remember([(digest, alert)])
+    assert not repeat(repeats, {**SAID, "annotations": {"summary": "worse"}}, MINUTE)
+    assert not repeat(repeats, {**SAID, "endsAt": NOON.isoformat()}, MINUTE)
+    repeats.changed([alert.id])
+    assert not repeat(repeats, SAID, MINUTE)
+
+
+async def test_what_is_held_back_by_a_rule_is_looked_at_every_time(repeats: Repeats) -> None:
+    digest, _ = alertmanager.said(SAID, NOON) or (b"", NOON)
+    repeats.remember([(digest, opened(told=False))])
+    assert not repeat(repeats, SAID, MINUTE)
+
+
+async def test_an_ended_alert_is_not_remembered(repeats: Repeats) -> None:
+    digest, _ = alertmanager.said(SAID, NOON) or (b"", NOON)
+    repeats.remember([(digest, end_silently(opened(), NOON + 5 * MINUTE).alert)])
+    assert not repeat(repeats, SAID, MINUTE)
+
+
+async def test_another_process_that_changes_an_alert_is_heard(database, repeats: Repeats) -> None:
+    digest, _ = alertmanager.said(SAID, NOON) or (b"", NOON)
+    alert = opened()
+    repeats.remember([(digest, alert)])
+    other = Repeats(database)
+    async with hearing(other):
+        other.changed([alert.id])
+        await asyncio.sleep(0.3)
+    assert not repeat(repeats, SAID, MINUTE)
+
+
+async def test_nothing_is_a_repeat_while_other_processes_cannot_be_heard(database) -> None:
+    digest, _ = alertmanager.said(SAID, NOON) or (b"", NOON)
+    deaf = Repeats(database)
+    deaf.remember([(digest, opened())])
+    assert not repeat(deaf, SAID, MINUTE)
