@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from grpc import aio
 from joserfc.jwk import OKPKey
 from nats.js import JetStreamContext
+from nats.js.errors import ServerError
 from psycopg import sql
 
 from tocsin_chassis.app import App
@@ -169,7 +170,17 @@ async def empty_streams(servers: Servers) -> AsyncIterator[JetStreamContext]:
         for info in await jetstream.streams_info():
             await jetstream.delete_stream(info.config.name or "")
         for service in SERVICES:
-            await declare_stream(jetstream, service)
+            await _declare_anew(jetstream, service)
         yield jetstream
     finally:
         await connection.close()
+
+
+async def _declare_anew(jetstream: JetStreamContext, service: str, attempts: int = 20) -> None:
+    """Declare a stream whose name was deleted a moment ago: the server removes the old one's files afterwards."""
+    for _ in range(attempts - 1):
+        try:
+            return await declare_stream(jetstream, service)
+        except ServerError:
+            await asyncio.sleep(0.1)
+    await declare_stream(jetstream, service)
