@@ -35,7 +35,7 @@ async def test_sign_in_see_a_new_incident_without_reload_and_take_it(up, page):
 
     declared = subprocess.run([TOCSIN, "incident", "declare", "Seen in the browser"], env=environment, capture_output=True, text=True)
     assert declared.returncode == 0, declared.stderr
-    row = page.get_by_text("Seen in the browser").first
+    row = page.get_by_role("link", name="Seen in the browser").first
     await expect(row).to_be_visible(timeout=10_000)
     await row.click()
     await page.get_by_role("button", name=re.compile("Acknowledge")).first.click()
