@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tocsin_communication.channels.channel import Outgoing
 from tocsin_communication.channels.email import MailServer, StartTls, compose, rich
+from tocsin_communication.channels.registry import flaw
 from tocsin_communication.channels.webhook import WebhookSecret, read_answer
-from tocsin_communication.contact import Channel, flaw, is_public
+from tocsin_communication.contact import Channel, is_public
 from tocsin_communication.delivery import Continue, Stop, verdict
 from tocsin_communication.incident import Incident, IncidentState
 from tocsin_communication.links import fingerprint, token
@@ -155,10 +156,11 @@ def test_a_signature_agrees_with_the_reference_of_the_scheme():
     [
         (200, Outcome.DELIVERED),
         (204, Outcome.DELIVERED),
-        (302, Outcome.PERMANENT),
-        (404, Outcome.PERMANENT),
-        (410, Outcome.PERMANENT),
-        (429, Outcome.TRANSIENT),
+        (302, Outcome.PERMANENT_TARGET),
+        (404, Outcome.PERMANENT_TARGET),
+        (410, Outcome.PERMANENT_TARGET),
+        (400, Outcome.PERMANENT_CONFIG),
+        (429, Outcome.THROTTLED),
         (500, Outcome.TRANSIENT),
         (503, Outcome.TRANSIENT),
     ],

@@ -16,16 +16,14 @@ from tocsin_chassis.compose import foundation
 from tocsin_chassis.events.consumer import Patience
 from tocsin_chassis.grpc.channel import channel
 from tocsin_communication.api import CommunicationApi
-from tocsin_communication.channels.channel import ChannelDriver, Off
-from tocsin_communication.channels.email import EmailChannel, MailServer
-from tocsin_communication.channels.webhook import WebhookSecret, webhook_channel
+from tocsin_communication.channels.channel import Accounts, Surroundings
+from tocsin_communication.channels.registry import KINDS
 from tocsin_communication.configuration import ConfigurationStore
 from tocsin_communication.consumers import Consumers
 from tocsin_communication.contact import Channel
 from tocsin_communication.departures import Departures
 from tocsin_communication.links import Links
 from tocsin_communication.pages import Pages
-from tocsin_communication.receipt import Outcome, Receipt
 from tocsin_communication.replies import Replies
 from tocsin_communication.sender import Sender
 from tocsin_communication.settings import CommunicationSettings
@@ -41,13 +39,14 @@ async def communication(settings: CommunicationSettings, clock: Clock | None = N
     async with (
         foundation("communication", settings, clock) as base,
         channel(settings.triage_address, base.identity) as triage,
-        drivers(settings, base.clock) as channels,
+        accounts(settings, base.clock) as channels,
     ):
         woken = asyncio.Event()
         links = Links(base.database, base.ids, settings.public_url)
         departures = Departures(woken.set)
         pages = Pages(base.clock, base.ids, links, departures, woken.set)
-        sender = Sender(base.database, base.clock, links, channels, pages, departures, woken)
+        drivers = {channel: opened[0].driver for channel, opened in channels.items()}
+        sender = Sender(base.database, base.clock, links, drivers, pages, departures, woken)
         replies = Replies(base.database, base.clock, TriageServiceStub(triage))
         api = CommunicationApi(base.database, pages, replies, ConfigurationStore(base.database))
         yield (
@@ -58,17 +57,11 @@ async def communication(settings: CommunicationSettings, clock: Clock | None = N
 
 
 @asynccontextmanager
-async def drivers(settings: CommunicationSettings, clock: Clock) -> AsyncIterator[dict[Channel, ChannelDriver]]:
-    """The channels that are set up; the others say how to set them up."""
+async def accounts(settings: CommunicationSettings, clock: Clock) -> AsyncIterator[dict[Channel, Accounts]]:
+    """The accounts of every kind of channel; one that is not set up says how to set it up."""
+    around = Surroundings(clock, settings.public_url)
     async with AsyncExitStack() as stack:
-        email: ChannelDriver = Off(Receipt(Outcome.PERMANENT, "e-mail is off: TOCSIN_SMTP_URL is not set"))
-        if settings.smtp_url:
-            email = EmailChannel(MailServer.read(settings.smtp_url), settings.email_from, clock)
-        webhook: ChannelDriver = Off(Receipt(Outcome.PERMANENT, "webhooks are off: TOCSIN_WEBHOOK_SECRET_FILE is not set"))
-        if settings.webhook_secret_file is not None:
-            secret = WebhookSecret(settings.webhook_secret_file.read_text())
-            webhook = await stack.enter_async_context(webhook_channel(secret, settings.webhook_allow_private, clock))
-        yield {Channel.EMAIL: email, Channel.WEBHOOK: webhook}
+        yield {kind.channel: await stack.enter_async_context(kind.open(settings, around)) for kind in KINDS}
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from tocsin.configuration.v1.change_pb2 import Change
 from tocsin_chassis.configuration import changes
 from tocsin_chassis.postgres.database import Database
 from tocsin_communication import store, wire
-from tocsin_communication.contact import flaw
+from tocsin_communication.channels.registry import flaw
 from tocsin_kernel.errors import Invalid
 
 

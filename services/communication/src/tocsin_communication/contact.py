@@ -16,6 +16,16 @@ class Channel(StrEnum):
 
     EMAIL = "EMAIL"
     WEBHOOK = "WEBHOOK"
+    SMS = "SMS"
+    VOICE = "VOICE"
+    SLACK = "SLACK"
+    TEAMS = "TEAMS"
+    TELEGRAM = "TELEGRAM"
+    NTFY = "NTFY"
+    WEB_PUSH = "WEB_PUSH"
+    APPRISE = "APPRISE"
+    MATTERMOST = "MATTERMOST"
+    DISCORD = "DISCORD"
     NONE = "NONE"
     """The responder cannot be reached."""
 
@@ -41,18 +51,15 @@ def provider(channel: Channel, address: str) -> str:
     return f"webhook {urlsplit(address).netloc.lower()}" if channel is Channel.WEBHOOK else channel.value.lower()
 
 
-def flaw(channel: Channel, address: str) -> str:
-    """What is wrong with an address; empty if nothing is."""
-    return _mailbox_flaw(address) if channel is Channel.EMAIL else _url_flaw(address)
-
-
-def _mailbox_flaw(address: str) -> str:
+def mailbox_flaw(address: str) -> str:
+    """What is wrong with a mailbox; empty if nothing is."""
     if _MAILBOX.fullmatch(address) is None or ".." in address:
         return "must be a mailbox such as alice@example.org (ASCII only, no display name)"
     return ""
 
 
-def _url_flaw(address: str) -> str:
+def url_flaw(address: str) -> str:
+    """What is wrong with an http or https URL; empty if nothing is."""
     try:
         parts = urlsplit(address)
         port = parts.port

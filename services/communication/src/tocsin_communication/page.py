@@ -114,7 +114,7 @@ class Page:
             case Outcome.DELIVERED:
                 delivered = replace(self._accepted(receipt, now), state=State.DELIVERED, delivered_at=now)
                 return Decision(delivered, (Told.SENT, Told.DELIVERED), receipt.detail)
-            case Outcome.PERMANENT:
+            case outcome if outcome.permanent:
                 return self.fail(receipt.detail)
             case _ if self.attempts >= MOST_ATTEMPTS:
                 return self.fail(f"given up after {self.attempts} attempts; the last: {receipt.detail}")

@@ -12,17 +12,35 @@ class Outcome(StrEnum):
     """The provider has it."""
     DELIVERED = "DELIVERED"
     """The receiver has it."""
+    THROTTLED = "THROTTLED"
+    """Surely not taken, because too much was sent; may be taken later. Does not count as an attempt."""
     TRANSIENT = "TRANSIENT"
     """Surely not taken; may be taken later."""
-    PERMANENT = "PERMANENT"
-    """Surely not taken, and never will be."""
     UNKNOWN = "UNKNOWN"
     """It was handed over and no answer came: it may have been taken."""
+    PERMANENT_TARGET = "PERMANENT_TARGET"
+    """Surely not taken, and never will be: nobody can be reached at this address."""
+    PERMANENT_CONFIG = "PERMANENT_CONFIG"
+    """Surely not taken, and never will be: this installation's account or message is refused, whoever it is for."""
+
+    @property
+    def taken(self) -> bool:
+        """The provider has it for sure."""
+        return self in (Outcome.ACCEPTED, Outcome.DELIVERED)
+
+    @property
+    def permanent(self) -> bool:
+        """Trying again by the same way changes nothing."""
+        return self in (Outcome.PERMANENT_TARGET, Outcome.PERMANENT_CONFIG)
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The outcome and what the provider said, for people. `retry_after` is the provider's wish."""
+    """The outcome and what the provider said, for people and without secrets. `retry_after` is the provider's wish.
+
+    `provider_id` is the provider's name of the message, enough to edit it and to know it again in a callback; where it takes several
+    parts (channel and timestamp) the driver writes them into one text, and reads them from it.
+    """
 
     outcome: Outcome
     detail: str

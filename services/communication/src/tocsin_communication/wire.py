@@ -19,7 +19,9 @@ FACTS = {
     Told.FAILED: events.PageFailed,
     Told.CANCELLED: events.PageCancelled,
 }
-_KINDS = {Channel.EMAIL: pb.ContactMethod.KIND_EMAIL, Channel.WEBHOOK: pb.ContactMethod.KIND_WEBHOOK}
+_KINDS: dict[Channel, "pb.ContactMethod.Kind.ValueType"] = {
+    channel: pb.ContactMethod.Kind.Value(f"KIND_{channel.value}") for channel in Channel if channel is not Channel.NONE
+}
 _CHANNELS = {kind: channel for channel, kind in _KINDS.items()}
 
 

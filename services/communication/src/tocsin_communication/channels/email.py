@@ -3,6 +3,8 @@
 import asyncio
 import html
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -11,14 +13,28 @@ from email.utils import format_datetime
 from enum import StrEnum
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from aiosmtplib import SMTP, SMTPException, SMTPResponseException
+from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused, SMTPResponseException
 
-from tocsin_communication.channels.channel import Outgoing
+from tocsin_chassis.settings import Secret, setting
+from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, OneWay, Outgoing, Surroundings
+from tocsin_communication.contact import Channel, mailbox_flaw
 from tocsin_communication.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 
 LONGEST_DETAIL = 300
 QUIT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailSettings:
+    """What e-mail needs."""
+
+    smtp_url: Secret = setting(
+        "TOCSIN_SMTP_URL",
+        "smtp://[user:password@]host:port[?starttls=always|never|auto] or smtps://…; empty: e-mail is off and its pages fail",
+        default=Secret(""),
+    )
+    email_from: str = setting("TOCSIN_EMAIL_FROM", "the mailbox that pages come from", default="tocsin@localhost")
 
 
 class StartTls(StrEnum):
@@ -66,7 +82,7 @@ class MailServer:
         )
 
 
-class EmailChannel:
+class EmailChannel(OneWay):
     """Hands pages to a mail server."""
 
     def __init__(self, server: MailServer, sender: str, clock: Clock) -> None:
@@ -89,7 +105,7 @@ class EmailChannel:
                 answer = await client.data(content)
             return Receipt(Outcome.ACCEPTED, _said(answer.code, answer.message), str(message["Message-ID"]))
         except SMTPResponseException as error:
-            return Receipt(_refusal(error.code), _said(error.code, error.message))
+            return Receipt(_refusal(error), _said(error.code, error.message))
         except ssl.SSLCertVerificationError as error:
             return Receipt(Outcome.TRANSIENT, f"the mail server's certificate is not trusted: {error.verify_message}")
         except (SMTPException, OSError, TimeoutError) as error:
@@ -171,8 +187,11 @@ async def _leave(client: SMTP) -> None:
         client.close()
 
 
-def _refusal(code: int) -> Outcome:
-    return Outcome.PERMANENT if 500 <= code < 600 else Outcome.TRANSIENT
+def _refusal(error: SMTPResponseException) -> Outcome:
+    """A recipient that is refused for ever is a dead address; anything else that is refused for ever is our own fault."""
+    if not 500 <= error.code < 600:
+        return Outcome.TRANSIENT
+    return Outcome.PERMANENT_TARGET if isinstance(error, SMTPRecipientRefused) else Outcome.PERMANENT_CONFIG
 
 
 def _said(code: int, message: str) -> str:
@@ -181,3 +200,15 @@ def _said(code: int, message: str) -> str:
 
 def _clipped(text: str) -> str:
     return " ".join(text.split())[:LONGEST_DETAIL]
+
+
+@asynccontextmanager
+async def open_email(settings: EmailSettings, around: Surroundings) -> AsyncIterator[Accounts]:
+    """The mail server, if one is set."""
+    if not settings.smtp_url:
+        yield (Account("smtp", Off("e-mail is off: TOCSIN_SMTP_URL is not set")),)
+        return
+    yield (Account("smtp", EmailChannel(MailServer.read(settings.smtp_url), settings.email_from, around.clock)),)
+
+
+KIND = ChannelKind(Channel.EMAIL, "e-mail", mailbox_flaw, open_email)

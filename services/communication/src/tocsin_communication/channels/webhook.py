@@ -8,12 +8,17 @@ import hmac
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpcore
 
-from tocsin_communication.channels.channel import Outgoing
+from tocsin_chassis.settings import setting
+from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, OneWay, Outgoing, Surroundings
 from tocsin_communication.channels.guard import AddressRefused, GuardedNetwork
+from tocsin_communication.contact import Channel, url_flaw
 from tocsin_communication.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 
@@ -29,6 +34,20 @@ NOT_HANDED_OVER = (
     httpcore.LocalProtocolError,
 )
 LOST = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, TimeoutError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookSettings:
+    """What webhooks need."""
+
+    webhook_secret_file: Path | None = setting(
+        "TOCSIN_WEBHOOK_SECRET_FILE",
+        "file with the Standard Webhooks secret (whsec_…); empty: webhooks are off and their pages fail",
+        default=None,
+    )
+    webhook_allow_private: bool = setting(
+        "TOCSIN_WEBHOOK_ALLOW_PRIVATE", "true lets webhooks go to private and loopback addresses", default=False
+    )
 
 
 class WebhookSecret:
@@ -50,7 +69,7 @@ class WebhookSecret:
         return f"v1,{base64.b64encode(digest).decode()}"
 
 
-class WebhookChannel:
+class WebhookChannel(OneWay):
     """Hands pages to HTTP servers. Connections are kept for the next page to the same one; redirects are failures."""
 
     def __init__(self, pool: httpcore.AsyncConnectionPool, secret: WebhookSecret, clock: Clock) -> None:
@@ -77,7 +96,7 @@ class WebhookChannel:
                     await _drain(answer)
             return read_answer(answer.status, dict(answer.headers), idempotency_key)
         except AddressRefused as error:
-            return Receipt(Outcome.PERMANENT, str(error))
+            return Receipt(Outcome.PERMANENT_TARGET, str(error))
         except NOT_HANDED_OVER as error:
             return Receipt(Outcome.TRANSIENT, f"not handed over: {error or type(error).__name__}")
         except LOST as error:
@@ -150,11 +169,13 @@ def read_answer(status: int, headers: Mapping[bytes, bytes], key: str) -> Receip
     said = f"HTTP {status}"
     if 200 <= status < 300:
         return Receipt(Outcome.DELIVERED, said, key)
-    if status in (408, 425, 429) or status >= 500:
+    if status == 429:
+        return Receipt(Outcome.THROTTLED, said, retry_after=_retry_after(headers))
+    if status in (408, 425) or status >= 500:
         return Receipt(Outcome.TRANSIENT, said, retry_after=_retry_after(headers))
     if 300 <= status < 400:
-        return Receipt(Outcome.PERMANENT, f"{said}: redirects are not followed")
-    return Receipt(Outcome.PERMANENT, said)
+        return Receipt(Outcome.PERMANENT_TARGET, f"{said}: redirects are not followed")
+    return Receipt(Outcome.PERMANENT_TARGET if status in (404, 410) else Outcome.PERMANENT_CONFIG, said)
 
 
 def _retry_after(headers: Mapping[bytes, bytes]) -> timedelta | None:
@@ -169,3 +190,22 @@ async def _drain(answer: httpcore.Response) -> None:
         size += len(chunk)
         if size > LONGEST_ANSWER:
             return
+
+
+@asynccontextmanager
+async def open_webhook(settings: WebhookSettings, around: Surroundings) -> AsyncIterator[Accounts]:
+    """The signer and its connections, if a secret is set."""
+    if settings.webhook_secret_file is None:
+        yield (Account("webhook", Off("webhooks are off: TOCSIN_WEBHOOK_SECRET_FILE is not set")),)
+        return
+    secret = WebhookSecret(settings.webhook_secret_file.read_text())
+    async with webhook_channel(secret, settings.webhook_allow_private, around.clock) as channel:
+        yield (Account("webhook", channel),)
+
+
+def host(address: str) -> str:
+    """Whose server it is: a slow one holds up only its own pages."""
+    return urlsplit(address).netloc.lower()
+
+
+KIND = ChannelKind(Channel.WEBHOOK, "webhook", url_flaw, open_webhook, host)

@@ -1,0 +1,20 @@
+"""Every kind of channel there is. Adding one: a module with KIND, a line here, and its test of the conformance suite."""
+
+from tocsin_communication.channels import email, webhook
+from tocsin_communication.channels.channel import ChannelKind
+from tocsin_communication.contact import Channel
+
+KINDS: tuple[ChannelKind, ...] = (email.KIND, webhook.KIND)
+
+_BY_CHANNEL = {kind.channel: kind for kind in KINDS}
+
+
+def kind_of(channel: Channel) -> ChannelKind | None:
+    """The kind of a channel; None for one that this installation does not have."""
+    return _BY_CHANNEL.get(channel)
+
+
+def flaw(channel: Channel, address: str) -> str:
+    """What is wrong with an address; empty if nothing is."""
+    kind = kind_of(channel)
+    return f"cannot be used: this version has no {channel.value.lower()} channel" if kind is None else kind.flaw(address)
