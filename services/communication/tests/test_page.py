@@ -11,7 +11,7 @@ from tocsin_communication.channels.channel import Outgoing
 from tocsin_communication.channels.email import MailServer, StartTls, compose, rich
 from tocsin_communication.channels.registry import flaw
 from tocsin_communication.channels.webhook import WebhookSecret, read_answer
-from tocsin_communication.contact import Channel, is_public
+from tocsin_communication.contact import Channel
 from tocsin_communication.delivery import Continue, Stop, verdict
 from tocsin_communication.incident import Incident, IncidentState
 from tocsin_communication.links import fingerprint, token
@@ -114,34 +114,6 @@ def test_why_a_page_is_not_sent(kind, incident, stopped):
 )
 def test_addresses(channel, address, good):
     assert (flaw(channel, address) == "") is good
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "127.0.0.1",
-        "10.1.2.3",
-        "169.254.169.254",
-        "192.168.1.1",
-        "100.64.0.1",
-        "0.0.0.0",
-        "224.0.0.1",
-        "::1",
-        "fe80::1%eth0",
-        "fd00::1",
-        "::ffff:127.0.0.1",
-        "64:ff9b::a00:1",
-        "2002:7f00:1::",
-        "ff02::1",
-    ],
-)
-def test_addresses_that_are_not_public(address):
-    assert not is_public(address)
-
-
-@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"])
-def test_addresses_that_are_public(address):
-    assert is_public(address)
 
 
 def test_a_signature_agrees_with_the_reference_of_the_scheme():

@@ -23,6 +23,10 @@ class OutgoingRefused(Exception):
     """The address may not be asked, or its answer cannot be used; the text says why. Asking again changes nothing."""
 
 
+class PrivateAddress(OutgoingRefused):
+    """The host has an address that is not of the public internet; nothing was sent."""
+
+
 class OutgoingFailed(Exception):
     """Nobody answered, or with an error of its own; the text says what. It may work later."""
 
@@ -30,9 +34,10 @@ class OutgoingFailed(Exception):
 class GuardedNetwork(AsyncNetworkBackend):
     """Resolves a name, checks every address, and connects to a checked one: there is no second look-up that could answer differently."""
 
-    def __init__(self, private_hosts: Iterable[str] = ()) -> None:
-        """`private_hosts` are the names, without port, whose addresses may be private."""
+    def __init__(self, private_hosts: Iterable[str] = (), *, allow_private: bool = False) -> None:
+        """`private_hosts` are the names, without port, whose addresses may be private; with `allow_private` those of all may."""
         self._private_hosts = frozenset(private_hosts)
+        self._allow_private = allow_private
         self._backend = AnyIOBackend()
 
     async def connect_tcp(
@@ -43,11 +48,11 @@ class GuardedNetwork(AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> AsyncNetworkStream:
-        """Raises OutgoingRefused, ConnectError, ConnectTimeout."""
+        """Raises PrivateAddress, ConnectError, ConnectTimeout."""
         addresses = await self._resolve(host, port)
         refused = [address for address in addresses if not is_public(address)]
-        if refused and host not in self._private_hosts:
-            raise OutgoingRefused(f"{host} has the private address {refused[0]}")
+        if refused and not self._allow_private and host not in self._private_hosts:
+            raise PrivateAddress(f"{host} has the private address {refused[0]}")
         problem: Exception = ConnectError(f"{host} has no address")
         for address in addresses:
             try:

@@ -1,6 +1,5 @@
 """Contact methods: how to reach a responder, and which addresses can be reached at all."""
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -70,18 +69,3 @@ def url_flaw(address: str) -> str:
     if parts.username is not None or parts.password is not None:
         return "must not hold a user or password"
     return "has no usable port" if port == 0 else ""
-
-
-def is_public(address: str) -> bool:
-    """True if an IP address is one of the public internet, however it is wrapped."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inner is None and ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
-
-
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import httpcore
 
+from tocsin_chassis.outgoing import GuardedNetwork, PrivateAddress
 from tocsin_chassis.settings import setting
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, OneWay, Outgoing, Surroundings
-from tocsin_communication.channels.guard import AddressRefused, GuardedNetwork
 from tocsin_communication.contact import Channel, url_flaw
 from tocsin_communication.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
@@ -95,8 +95,8 @@ class WebhookChannel(OneWay):
                 ) as answer:
                     await _drain(answer)
             return read_answer(answer.status, dict(answer.headers), idempotency_key)
-        except AddressRefused as error:
-            return Receipt(Outcome.PERMANENT_TARGET, str(error))
+        except PrivateAddress as error:
+            return Receipt(Outcome.PERMANENT_TARGET, f"{error}; TOCSIN_WEBHOOK_ALLOW_PRIVATE=true allows it")
         except NOT_HANDED_OVER as error:
             return Receipt(Outcome.TRANSIENT, f"not handed over: {error or type(error).__name__}")
         except LOST as error:
@@ -120,7 +120,7 @@ class WebhookChannel(OneWay):
 @asynccontextmanager
 async def webhook_channel(secret: WebhookSecret, allow_private: bool, clock: Clock) -> AsyncIterator[WebhookChannel]:
     """The channel and its connections; closed at the end."""
-    network = GuardedNetwork(allow_private)
+    network = GuardedNetwork(allow_private=allow_private)
     pool = httpcore.AsyncConnectionPool(
         max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS // 2, keepalive_expiry=KEPT_SECONDS, network_backend=network
     )
