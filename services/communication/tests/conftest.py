@@ -2,15 +2,19 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
 from aiosmtpd.smtp import SMTP
+
+sys.path.append(str(Path(__file__).parent))
 
 
 class _Smtp(SMTP):
