@@ -1,9 +1,10 @@
 """Questions about who is on call, and the overrides that change the answer."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from enum import Enum
 
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_kernel.clock import Clock
@@ -23,6 +24,22 @@ class ScheduleNotFound(NotFound):
 class ResponderNotFound(NotFound):
     reason = "RESPONDER_NOT_FOUND"
     message = "there is no responder {responder}"
+
+
+class Turn(Enum):
+    """Whose turn is meant: of those on call at an instant, of those after them, of those before them."""
+
+    CURRENT = "current"
+    NEXT = "next"
+    PREVIOUS = "previous"
+
+
+@dataclass(frozen=True, slots=True)
+class OnDuty:
+    """A responder whom a schedule puts on call, and why, for people."""
+
+    responder: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +117,31 @@ class Oncall:
         """Those that have not ended, by start."""
         async with self._database.transaction() as tx:
             return await store.load_coming_overrides(tx, schedule, self._clock.now())
+
+
+async def people(tx: Tx, schedules: Sequence[str], at: datetime, turn: Turn = Turn.CURRENT) -> Mapping[str, tuple[OnDuty, ...]]:
+    """Who has the duty of each schedule, by its name; one without anybody, or that does not exist, has an empty answer."""
+    known = await store.load_schedules(tx, list(schedules))
+    duties = await duties_at(tx, known, at)
+    if turn is not Turn.CURRENT:
+        duties = {schedule.name: await _neighbour(tx, schedule, duties[schedule.name], turn) for schedule in known}
+    found = {name: (OnDuty(duty.responder, _why(duty, turn)),) for name, duty in duties.items() if duty.responder}
+    return {name: found.get(name, ()) for name in schedules}
+
+
+async def _neighbour(tx: Tx, schedule: Schedule, duty: Duty, turn: Turn) -> Duty:
+    edge = duty.until if turn is Turn.NEXT else duty.since
+    if edge is None:
+        return Duty("", None, None, "")
+    at = edge if turn is Turn.NEXT else edge - timedelta(microseconds=1)
+    return (await duties_at(tx, [schedule], at))[schedule.name]
+
+
+def _why(duty: Duty, turn: Turn) -> str:
+    is_on_call = {Turn.CURRENT: "is on call", Turn.NEXT: "is next on call", Turn.PREVIOUS: "was on call before"}[turn]
+    since = f" from {duty.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if duty.since is not None else ""
+    until = f" until {duty.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if duty.until is not None else ""
+    return f"{is_on_call}{since}{until} as {duty.reason}"
 
 
 async def duties_at(tx: Tx, schedules: Sequence[Schedule], at: datetime) -> dict[str, Duty]:
