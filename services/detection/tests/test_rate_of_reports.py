@@ -27,6 +27,8 @@ async def test_what_is_urgent_is_kept_and_the_rest_is_refused_with_the_time_to_w
             return pb.SubmitReportRequest(integration_key=key, kind="webhook", method="POST", path="/", body=body)
 
         assert (await edge.SubmitReport(report(b'[{"title": "a"}, {"title": "b"}]'))).accepted == 2
+        told = {header.name: header.value for header in (await edge.SubmitReport(report(b"no json"))).headers}
+        assert told == {"X-RateLimit-Limit": "2", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "2"}
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await edge.SubmitReport(report(b'[{"title": "c"}, {"title": "fire", "severity": "critical"}]'))
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin_edge.http.doors_of_senders import ONE_ADDRESS, Door, door_of, key_in, refusal, shown_key
+from tocsin_edge.http.doors_of_senders import ONE_ADDRESS, Door, door_of, is_of_an_api, key_in, refusal, shown_key
 
 ALERTMANAGER = ["/api/v2/alerts", "/api/v2/alerts/groups", "/api/v2/silences", "/api/v2/silence/1f", "/api/v2/status", "/api/v2/receivers"]
 
@@ -36,6 +36,8 @@ def test_alertmanager_is_at_any_prefix_and_the_last_part_of_it_may_be_the_key(be
         ("/webhook", Door("webhook", "/")),
         ("/alertmanager-webhook/KEY/", Door("alertmanager-webhook", "/", "KEY")),
         ("/-/healthy", None),
+        ("/metrics", None),
+        ("/KEY/metrics", Door("alertmanager", "/metrics", "KEY")),
         ("/KEY/-/ready", Door("alertmanager", "/-/ready", "KEY")),
         *(
             (path, None)
@@ -45,6 +47,21 @@ def test_alertmanager_is_at_any_prefix_and_the_last_part_of_it_may_be_the_key(be
 )
 def test_each_path_leads_to_its_door(path: str, door: Door | None) -> None:
     assert door_of(path, "") == door
+
+
+@pytest.mark.parametrize("path", ["/api/v1/x", "/api/v2", "/api/v2/", "/KEY/api/v2/nothing", "/v2/integrations", "/v1/incidents/1"])
+def test_what_lies_where_apis_are_is_nothing_for_people(path: str) -> None:
+    assert door_of(path, "") is None
+    assert is_of_an_api(path)
+
+
+@pytest.mark.parametrize("path", ["/", "/incidents", "/alerts/v2x", "/integrations/api-v2", "/apiv2/x"])
+def test_a_page_is_no_api(path: str) -> None:
+    assert not is_of_an_api(path)
+
+
+def test_the_edges_own_metrics_stay_where_they_are_also_for_a_scraper_that_shows_a_token() -> None:
+    assert door_of("/metrics", "KEY") is None
 
 
 def test_a_key_in_a_header_leaves_the_path_alone() -> None:

@@ -88,6 +88,14 @@ async def test_who_sends_too_fast_hears_in_its_own_words_when_to_go_on(
     assert answer.headers.get("x-ratelimit-state", "THROTTLED") == "THROTTLED"
 
 
+@pytest.mark.parametrize("path", ["/api/v1/targets", "/api/v2/nothing", "/right/api/v2/nothing", "/v2/integrations", "/v2/alertsx"])
+async def test_a_call_that_no_api_has_is_answered_in_json_and_not_with_a_page(door: Edge, path: str) -> None:
+    for method in ("GET", "POST"):
+        answer = await door.http.request(method, path)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
+        assert path in answer.json()["message"]
+
+
 async def test_whether_it_lives_is_told_to_monitors_without_a_key(door: Edge) -> None:
     assert (await door.http.get("/-/healthy")).status_code == 200
     assert (await door.http.get("/right/-/healthy")).json() == {"accepted": 1}

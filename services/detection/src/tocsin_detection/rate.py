@@ -1,6 +1,7 @@
 """How much an integration may send: a token bucket of signals, and another of the same size for urgent ones."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -45,12 +46,16 @@ class Admission:
 
 def take(bucket: Bucket, limit: RateLimit, wanted: int, now: datetime) -> Taking:
     """Take tokens for so many signals, all or none. More than fit into the bucket need a full one: they could never come otherwise."""
-    since = max(0.0, (now - bucket.at).total_seconds())
-    filled = Bucket(min(float(limit.burst), bucket.tokens + since * limit.per_second), now)
+    filled = _filled(bucket, limit, now)
     missing = min(wanted, limit.burst) - filled.tokens
     if missing > 0:
         return Taking(filled, missing / limit.per_second)
     return Taking(replace(filled, tokens=filled.tokens - wanted), 0.0)
+
+
+def _filled(bucket: Bucket, limit: RateLimit, now: datetime) -> Bucket:
+    since = max(0.0, (now - bucket.at).total_seconds())
+    return Bucket(min(float(limit.burst), bucket.tokens + since * limit.per_second), now)
 
 
 def urgent(signal: Signal) -> bool:
@@ -77,6 +82,14 @@ class Rates:
         if refused is None:
             return Admission(signals, None)
         return Admission([signal for signal in signals if refusals[0 if urgent(signal) else 1] is None], refused)
+
+    def headers(self, integration: Integration, now: datetime) -> Mapping[str, str]:
+        """What every answer tells the sender: how many signals may come at once, how many may now, and in how many seconds all may."""
+        limit = integration.options.rate_limit or self._default
+        bucket = self._buckets.get((integration.name, False))
+        left = limit.burst if bucket is None else max(0, int(_filled(bucket, limit, now).tokens))
+        again = math.ceil((limit.burst - left) / limit.per_second)
+        return {"X-RateLimit-Limit": str(limit.burst), "X-RateLimit-Remaining": str(left), "X-RateLimit-Reset": str(again)}
 
     def _take(self, integration: Integration, pressing: bool, count: int, now: datetime) -> IntegrationTooFast | None:
         if count == 0:

@@ -1,7 +1,7 @@
 """The use case of detection: a report comes in, and what it means for the alerts is decided and kept in one transaction."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from tocsin_detection.alert import Decision
 from tocsin_detection.intake.intake import HttpAnswer, Intake, Outcome, Rejection, Report, Request, SenderApi
 from tocsin_detection.intake.registry import INTAKES, REPEATING
 from tocsin_detection.intake.signature import verify
-from tocsin_detection.integration import IntegrationKeyUnknown
+from tocsin_detection.integration import Integration, IntegrationKeyUnknown
 from tocsin_detection.integrations import Integrations
 from tocsin_detection.observer import Observer
 from tocsin_detection.rate import Rates
@@ -89,6 +89,12 @@ class Signals:
             raise IntegrationKeyUnknown(kind=submission.kind)
         integration = await self._integrations.behind(submission.key, submission.kind)
         now = self._clock.now()
+        answered = await self._taken(intake, integration, submission, now)
+        headers = {**self._rates.headers(integration, now), **answered.answer.headers}
+        return replace(answered, answer=replace(answered.answer, headers=headers))
+
+    async def _taken(self, intake: Intake, integration: Integration, submission: Submission, now: datetime) -> Answered:
+        """Raises ReportContended, IntegrationTooFast."""
         request = Request(integration, now, submission.method, submission.path, submission.body, submission.headers, submission.query)
         if unsigned := verify(submission.kind, integration, submission.headers, submission.body, now):
             return Answered(unsigned, 0, ())

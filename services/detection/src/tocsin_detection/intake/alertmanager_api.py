@@ -34,7 +34,7 @@ SILENCE = "/api/v2/silence/"
 
 
 class AlertmanagerApi:
-    """Serves `/api/v2` and the probes `/-/healthy` and `/-/ready`."""
+    """Serves `/api/v2`, the probes `/-/healthy` and `/-/ready`, and of `/metrics` what tells the version."""
 
     def __init__(self, database: Database, rulebook: Rulebook, silences: Silences, clock: Clock) -> None:
         self._database = database
@@ -61,6 +61,8 @@ class AlertmanagerApi:
         match (request.method, path):
             case ("GET" | "HEAD", "/-/healthy" | "/-/ready"):
                 return HttpAnswer(200, "text/plain; charset=utf-8", b"OK")
+            case ("GET" | "HEAD", "/metrics"):
+                return HttpAnswer(200, "text/plain; version=0.0.4; charset=utf-8", shapes.metrics())
             case ("GET", "/api/v2/alerts"):
                 return await self._list(request)
             case ("GET", "/api/v2/alerts/groups"):

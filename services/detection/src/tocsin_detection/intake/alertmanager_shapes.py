@@ -58,6 +58,13 @@ def server_status(since: datetime) -> dict[str, object]:
     }
 
 
+def metrics() -> bytes:
+    """The one figure by which Karma knows whose API it talks to. Tocsin's own are at each service's /metrics."""
+    labels = f'version="{ALERTMANAGER_VERSION}",branch="{RECEIVER}",revision="",goversion=""'
+    about = "A metric with a constant '1' value labeled by the version of the API that is served."
+    return f"# HELP alertmanager_build_info {about}\n# TYPE alertmanager_build_info gauge\nalertmanager_build_info{{{labels}}} 1\n".encode()
+
+
 def instant(at: datetime) -> str:
     """An aware instant in UTC, in milliseconds."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

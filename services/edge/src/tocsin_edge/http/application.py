@@ -9,6 +9,7 @@ from tocsin_chassis.telemetry import trace_id
 from tocsin_edge.http import asgi, reply_links, span_receiver
 from tocsin_edge.http.asgi import Application, Receive, Scope, Send
 from tocsin_edge.http.console import Console
+from tocsin_edge.http.doors_of_senders import is_of_an_api, nothing_there
 from tocsin_edge.http.intake import Intake
 from tocsin_edge.http.reply_links import ReplyLinks
 from tocsin_edge.http.span_receiver import SpanReceiver
@@ -52,6 +53,9 @@ class Http:
             await self._links.answer(scope, send)
         elif path == span_receiver.PATH and method == "POST":
             await self._spans.receive(scope, receive, send)
+        elif is_of_an_api(path):
+            said = nothing_there(path)
+            await asgi.answer(send, said.status, "application/json", said.body)
         elif method not in ("GET", "HEAD"):
             await asgi.answer(send, 405, "text/plain", b"nothing here takes that\n", [(b"allow", b"GET, HEAD")])
         else:

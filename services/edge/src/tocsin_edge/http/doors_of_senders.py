@@ -12,9 +12,13 @@ ALERTMANAGER, PAGERDUTY, OPSGENIE, HEARTBEAT = "alertmanager", "pagerduty", "ops
 # Kinds whose address is one URL: /<kind>/<key>, or /<kind> with the key in a header.
 ONE_ADDRESS = ("alertmanager-webhook", "cloudevents", "datadog", "grafana", "sentry", "sns", "webhook")
 
-_ALERTMANAGER = re.compile(r"(?P<before>.*?)(?P<below>/(?:api/v[12]/(?:alerts|receivers|silences?|status)(?:/.*)?|-/(?:healthy|ready)))/?")
+_ALERTMANAGER = re.compile(
+    r"(?P<before>.*?)(?P<below>/(?:api/v[12]/(?:alerts|receivers|silences?|status)(?:/.*)?|-/(?:healthy|ready)|metrics))/?"
+)
 _PAGERDUTY = re.compile(r"/(?:v2/(?:change/)?enqueue|generic/2010-04-15/create_event\.json)/?")
 _OPSGENIE = re.compile(r"(?:/opsgenie)?(?:/jsm/ops/integration)?(?P<below>/v2/(?:alerts|heartbeats)(?:/.*)?)")
+# What belongs to senders' APIs, whether it is served or not: nobody who calls an API expects a page for people.
+_API = re.compile(r"(?:/[^/]+)*?/(?:api/v[12]|v[12]|generic/2010-04-15)(?:/.*)?")
 _NAMED = re.compile(rf"/(?P<kind>{'|'.join(ONE_ADDRESS)}|{HEARTBEAT})(?P<below>/.*)?")
 
 # The fields of a body in which PagerDuty's clients send their key: Events API v2, then v1.
@@ -57,6 +61,17 @@ def door_of(path: str, shown: str) -> Door | None:
     return None
 
 
+def is_of_an_api(path: str) -> bool:
+    """Whether a path that is no door lies where senders' APIs are: there is nothing behind it for people."""
+    return _API.fullmatch(path) is not None
+
+
+def nothing_there(path: str) -> Refusal:
+    """The answer to a call that no API of a sender has, as JSON."""
+    why = f"path {path[:200]} was not found: Alertmanager's API is at /api/v2, PagerDuty's at /v2/enqueue, Opsgenie's at /v2/alerts"
+    return _as_alertmanager(404, why, "", 0.0)
+
+
 def shown_key(headers: Mapping[bytes, bytes]) -> str:
     """The key in a request's headers: Tocsin's own, Bearer, Opsgenie's GenieKey, or Basic, as password or name; empty if there is none."""
     if own := headers.get(b"x-tocsin-key", b"").decode("latin-1").strip():
@@ -84,8 +99,10 @@ def refusal(kind: str, status: int, why: str, request: str = "", seconds: float 
 
 
 def _alertmanager(before: str, below: str, shown: str) -> Door | None:
-    """Whether the platform lives may be asked without a key: that is no integration's business."""
+    """Whether the platform lives may be asked without a key: that is no integration's business. So are the edge's own metrics."""
     key = "" if shown else unquote(before.rpartition("/")[2])
+    if below == "/metrics":
+        return Door(ALERTMANAGER, below, key) if before else None
     return None if below.startswith("/-/") and not (key or shown) else Door(ALERTMANAGER, below, key)
 
 
