@@ -9,6 +9,7 @@ from tocsin.detection.v1.events_pb2 import AlertOpened, AlertResolved
 
 from tocsin_chassis.events.bus import event_bus
 from tocsin_chassis.events.consumer import Consumer, Patience, Together
+from tocsin_chassis.events.dead import DeadLetters
 from tocsin_chassis.events.relay import Relay
 from tocsin_chassis.postgres import outbox
 from tocsin_chassis.postgres.database import postgres
@@ -185,6 +186,36 @@ async def test_a_dead_letter_can_be_handled_again(detection, triage, bus):
     await consumer.retry((await letters())[0])
     assert heard == ["one"]
     assert await letters() == []
+
+
+async def test_all_dead_letters_are_handled_again_and_one_that_fails_holds_up_no_other(detection, triage, bus):
+    """More than a page of them. The one that fails again is told, and stays."""
+    mended = False
+    heard = []
+
+    async def hear(tx, fact):
+        if not mended or fact.message.alert.title == "bad":
+            raise Conflict(detail="not yet")
+        heard.append(fact.message.alert.title)
+
+    consumer = Consumer(triage, bus, "triage", "detection", {AlertOpened: hear})
+    letters = DeadLetters(triage, [consumer])
+    titles = ["bad", *(f"alert {number}" for number in range(120))]
+    async with working(Relay(detection, bus), consumer):
+        await emit(detection, *titles)
+
+        async def all_dead():
+            return len([letter async for letter in letters.all()]) == len(titles)
+
+        await eventually(all_dead, within=60)
+    mended = True
+    retried = [again async for again in letters.retry_all()]
+    assert sorted(heard) == sorted(titles[1:])
+    assert [again.problem for again in retried if again.problem] == ["Conflict: not yet"]
+    [left] = [letter async for letter in letters.all()]
+    assert [again.problem for again in await letters.retry(left.id)] == ["Conflict: not yet"]
+    with pytest.raises(LookupError, match="dead list"):
+        await letters.retry(retried[1].letter.id)
 
 
 async def test_a_passing_failure_is_tried_again(detection, triage, bus):

@@ -15,10 +15,10 @@ import uvloop
 from tocsin_chassis import telemetry
 from tocsin_chassis.app import App
 from tocsin_chassis.events.bus import event_bus
+from tocsin_chassis.events.dead import DeadLetters
 from tocsin_chassis.events.streams import declare_stream
 from tocsin_chassis.postgres import retention
 from tocsin_chassis.postgres.database import postgres
-from tocsin_chassis.postgres.dead_letters import dead_letters
 from tocsin_chassis.postgres.migrations import SchemaBehind, migrate, require_current
 from tocsin_chassis.settings import ServiceSettings, SettingsError, load, table
 from tocsin_kernel.clock import FollowingClock
@@ -52,9 +52,9 @@ def _parser(service: str) -> argparse.ArgumentParser:
     commands.add_parser("migrate", help="bring the schema and the stream to this version")
     commands.add_parser("settings", help="print every setting")
     dead = commands.add_parser("dead", help="facts that could not be handled").add_subparsers(dest="dead", required=True)
-    dead.add_parser("list", help="list them, newest first")
-    retry = dead.add_parser("retry", help="handle one again")
-    retry.add_argument("id", type=UUID, help="the fact's id, as in the list")
+    dead.add_parser("list", help="list all of them, oldest first")
+    retry = dead.add_parser("retry", help="handle them again: all of them, or the one given")
+    retry.add_argument("id", type=UUID, nargs="?", help="the fact's id, as in the list; without it all are handled again")
     return parser
 
 
@@ -97,18 +97,17 @@ async def _migrate(service: str, settings: ServiceSettings, _: Compose, __: argp
 
 async def _dead(service: str, settings: ServiceSettings, compose: Compose, chosen: argparse.Namespace) -> int:
     async with compose(settings) as app:
-        async with app.database.transaction() as tx:
-            letters = await dead_letters(tx)
+        letters = DeadLetters(app.database, app.consumers)
         if chosen.dead == "list":
-            for letter in letters:
+            async for letter in letters.all():
                 print(f"{letter.id}  {letter.died_at:%Y-%m-%d %H:%M:%S}Z  {letter.consumer}  {letter.subject}\n    {letter.error}")
             return 0
-        found = [letter for letter in letters if letter.id == chosen.id]
-        if not found:
-            raise LookupError(f"there is no dead letter {chosen.id}")
-        for letter in found:
-            await next(consumer for consumer in app.consumers if consumer.name == letter.consumer).retry(letter)
-    return 0
+        retried = [again async for again in letters.retry_all()] if chosen.id is None else await letters.retry(chosen.id)
+    failed = [again for again in retried if again.problem]
+    for again in failed:
+        print(f"{again.letter.id}  {again.letter.consumer}  {again.letter.subject}\n    {again.problem}", file=sys.stderr)
+    print(f"{len(retried) - len(failed)} handled, {len(failed)} failed again and are kept")
+    return 1 if failed else 0
 
 
 _COMMANDS = {"serve": _serve, "migrate": _migrate, "dead": _dead}
