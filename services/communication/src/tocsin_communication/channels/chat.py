@@ -1,0 +1,172 @@
+"""What the chats share: which answers a page offers, how its state is said, and how text of others is kept from doing anything."""
+
+import asyncio
+import json
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import Coroutine, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from tocsin_communication.channels.channel import Outgoing
+from tocsin_communication.channels.inbound import Acknowledge, BadRequest, Escalate, Resolve, Result
+from tocsin_communication.incident import Incident, IncidentState
+from tocsin_communication.page import Kind
+
+log = logging.getLogger(__name__)
+
+RESENT = "You may have had this message before: what became of the first attempt is not known."
+MOST_KEPT = 10_000
+STOP_SECONDS = 2.0
+_MARKDOWN = re.compile(r"([\\`*_~\[\]()<>#|!])")
+Value = TypeVar("Value")
+
+
+class Button(StrEnum):
+    """An answer that a chat message offers; the value is what comes back."""
+
+    ACKNOWLEDGE = "ack"
+    ESCALATE = "esc"
+    RESOLVE = "res"
+
+    @property
+    def label(self) -> str:
+        """What it says."""
+        return self.name.capitalize()
+
+    def value_for(self, page_id: str) -> str:
+        """What the provider gives back when it is pressed."""
+        return f"{self.value}:{page_id}"
+
+    def event(self, *, page_id: str, address: str, dedup_id: str) -> Acknowledge | Escalate | Resolve:
+        """What pressing it means."""
+        match self:
+            case Button.ACKNOWLEDGE:
+                return Acknowledge(page_id=page_id, address=address, dedup_id=dedup_id)
+            case Button.ESCALATE:
+                return Escalate(page_id=page_id, address=address, dedup_id=dedup_id)
+            case _:
+                return Resolve(page_id=page_id, address=address, dedup_id=dedup_id)
+
+
+def pressed(value: str) -> tuple[Button, str] | None:
+    """The button and the page's id in what a provider gives back; None if it is nothing of ours."""
+    name, _, page_id = value.partition(":")
+    try:
+        return (Button(name), page_id) if page_id else None
+    except ValueError:
+        return None
+
+
+def buttons(outgoing: Outgoing) -> tuple[Button, ...]:
+    """The answers that make sense now."""
+    page, incident = outgoing.page, outgoing.incident
+    if incident is None or incident.state is IncidentState.RESOLVED:
+        return ()
+    offered = []
+    if outgoing.acknowledge_url and incident.state is IncidentState.OPEN:
+        offered.append(Button.ACKNOWLEDGE)
+    if outgoing.escalate_url and incident.state is IncidentState.OPEN:
+        offered.append(Button.ESCALATE)
+    return (*offered, Button.RESOLVE) if page.kind is Kind.SUMMONS else tuple(offered)
+
+
+def state_line(incident: Incident | None) -> str:
+    """How it stands, in one plain sentence; empty if the page is about no incident."""
+    if incident is None:
+        return ""
+    match incident.state:
+        case IncidentState.OPEN:
+            return "Open: nobody has taken it yet."
+        case IncidentState.ACKNOWLEDGED:
+            return f"Taken by {incident.acknowledged_by}."
+        case _:
+            return f"Resolved: {incident.resolve_reason}" if incident.resolve_reason else "Resolved."
+
+
+def told(results: Sequence[Result]) -> str:
+    """What the person is answered."""
+    return " ".join(result.text for result in results if result.text)
+
+
+def clip(text: str, longest: int) -> str:
+    """At most so many characters; an ellipsis shows that some are missing."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def plain_markdown(text: str) -> str:
+    """Text of others as Markdown that shows it and does nothing: no link, no image, and nobody is called by an @."""
+    return _MARKDOWN.sub(r"\\\1", text).replace("@", "@\u200b")
+
+
+def object_in(content: bytes) -> dict[str, Any]:
+    """The JSON object that a provider sent. Raises BadRequest."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("not JSON") from error
+    if not isinstance(found, dict):
+        raise BadRequest("not a JSON object")
+    return found
+
+
+def text_at(data: object, *path: str) -> str:
+    """The text at a path in JSON of others; empty if there is none."""
+    for name in path:
+        data = data.get(name) if isinstance(data, dict) else None
+    return data if isinstance(data, str) else ""
+
+
+def secrets_in(file: Path) -> tuple[str, ...]:
+    """The secrets in a file, one a line: while one is exchanged for another both are there, and the first one is used."""
+    return tuple(line.strip() for line in file.read_text().splitlines() if line.strip())
+
+
+class Kept(Generic[Value]):
+    """What was learned of the provider, as far as memory goes; forgetting it costs a look-up or a thread, never a page."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[str, Value] = OrderedDict()
+
+    def get(self, *key: str) -> Value | None:
+        """What is known."""
+        found = self._values.get("\n".join(key))
+        if found is not None:
+            self._values.move_to_end("\n".join(key))
+        return found
+
+    def keep(self, value: Value, *key: str) -> None:
+        """Remember it; the longest unused is forgotten."""
+        self._values["\n".join(key)] = value
+        self._values.move_to_end("\n".join(key))
+        if len(self._values) > MOST_KEPT:
+            self._values.popitem(last=False)
+
+
+class Asides:
+    """Words to people that nobody waits for, because the provider waits only three seconds for its own answer."""
+
+    def __init__(self) -> None:
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do it beside; a failure is logged."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("somebody was not told what became of their answer: %s", error)
+
+    async def finish(self) -> None:
+        """Let what is under way end, for a moment."""
+        if self._under_way:
+            late = list(self._under_way)
+            await asyncio.wait(late, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)

@@ -1,0 +1,339 @@
+"""Slack: a direct message or a message in a channel, with buttons; one thread an incident, edited when the incident goes on."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from tocsin_chassis.settings import setting
+from tocsin_communication.channels import slack_words as words
+from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, Outgoing, Surroundings
+from tocsin_communication.channels.chat import Asides, Kept, object_in, pressed, secrets_in, text_at, told
+from tocsin_communication.channels.http import Deadline, Http, Lost, host_of, http_client
+from tocsin_communication.channels.inbound import (
+    Acknowledge,
+    BadRequest,
+    Escalate,
+    HttpAnswer,
+    InboundAnswer,
+    InboundRequest,
+    Resolve,
+    Result,
+    Said,
+)
+from tocsin_communication.contact import Channel
+from tocsin_communication.page import Kind
+from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_kernel.clock import Clock
+
+_ADDRESS = re.compile(r"[UWCGD][A-Z0-9]{2,30}")
+# These do not read JSON.
+READING = frozenset({"conversations.history", "conversations.replies"})
+# Somebody deleted the message that the thread hangs from.
+THREAD_GONE = ("thread_not_found", "message_not_found", "cannot_reply_to_message")
+HISTORY = 100
+MOST_HISTORY_PAGES = 3
+LOOKUP_SHARE = 3.0
+ASIDE_SECONDS = 10.0
+# A message that we sent a moment before the page was made cannot be its own; Slack's clock and ours differ by less.
+EARLIER_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlackSettings:
+    """What Slack needs."""
+
+    slack_token_file: Path | None = setting(
+        "TOCSIN_SLACK_TOKEN_FILE", "file with the bot token of the Slack app (xoxb-…); empty: Slack is off and its pages fail", default=None
+    )
+    slack_signing_secret_file: Path | None = setting(
+        "TOCSIN_SLACK_SIGNING_SECRET_FILE",
+        "file with the signing secret of the Slack app, one a line while it is exchanged; empty: buttons are refused",
+        default=None,
+    )
+    slack_api_url: str = setting("TOCSIN_SLACK_API_URL", "where Slack's methods are", default="https://slack.com/api")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A message: its channel and timestamp, which only together name it."""
+
+    channel: str
+    ts: str
+
+    @property
+    def provider_id(self) -> str:
+        """Both in one text."""
+        return f"{self.channel}/{self.ts}"
+
+    @classmethod
+    def read(cls, provider_id: str) -> "Place | None":
+        """Its opposite; None if it is no such text."""
+        channel, _, ts = provider_id.partition("/")
+        return cls(channel, ts) if channel and ts else None
+
+
+class SlackRefused(Exception):
+    """Slack did not do what was asked, or nobody knows; `receipt` says it as if the request had been the message."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        super().__init__(receipt.detail)
+        self.receipt = receipt
+
+
+class SlackApi:
+    """Slack's methods."""
+
+    def __init__(self, http: Http, url: str, token: str) -> None:
+        self._http = http
+        self._url = url.rstrip("/")
+        self._token = token
+
+    async def call(self, method: str, arguments: Mapping[str, object], seconds: float) -> dict[str, Any]:
+        """The answer of a method that succeeded. Raises SlackRefused."""
+        headers = {"authorization": f"Bearer {self._token}"}
+        url = f"{self._url}/{method}"
+        try:
+            if method in READING:
+                headers["content-type"] = "application/x-www-form-urlencoded"
+                written = urlencode({name: str(value).lower() if value is True else value for name, value in arguments.items()})
+                answer = await self._http.ask("POST", url, seconds=seconds, headers=headers, content=written.encode())
+            else:
+                answer = await self._http.ask_json("POST", url, arguments, seconds=seconds, headers=headers)
+        except Lost as lost:
+            raise SlackRefused(lost.receipt) from lost
+        refused = words.refusal(answer)
+        if refused is not None:
+            raise SlackRefused(refused)
+        return answer.json
+
+    async def answer_press(self, response_url: str, text: str) -> None:
+        """Tell only the one who pressed. Slack says where; the secret of the address is good for this alone."""
+        said = {"response_type": "ephemeral", "replace_original": False, "text": words.escaped(text)}
+        await self._http.ask_json("POST", response_url, said, seconds=ASIDE_SECONDS)
+
+
+class SlackDriver:
+    """Pages in one workspace."""
+
+    def __init__(self, api: SlackApi, signing_secrets: tuple[str, ...], clock: Clock, asides: Asides) -> None:
+        self._api = api
+        self._secrets = signing_secrets
+        self._clock = clock
+        self._asides = asides
+        self._conversations: Kept[str] = Kept()
+        self._threads: Kept[Place] = Kept()
+
+    async def send(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt:
+        """See ChannelDriver. Slack knows no idempotency key: it lies in the metadata, where `recover` looks for it."""
+        deadline = Deadline(seconds)
+        page = outgoing.page
+        root = await self._root(outgoing, deadline)
+        try:
+            answer = await self._post(outgoing, idempotency_key, root, deadline)
+        except SlackRefused as refused:
+            return refused.receipt
+        place = Place(str(answer.get("channel", page.address)), str(answer.get("ts", "")))
+        if page.incident_id and root is None:
+            self._threads.keep(place, page.address, page.incident_id)
+        return Receipt(Outcome.ACCEPTED, "Slack has it", place.provider_id)
+
+    async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
+        """See ChannelDriver."""
+        place = Place.read(provider_id)
+        if place is None:
+            return Receipt(Outcome.PERMANENT_TARGET, "there is no such message at Slack")
+        arguments = {"channel": place.channel, "ts": place.ts, **words.message(outgoing, outgoing.page.id)}
+        try:
+            await self._api.call("chat.update", arguments, seconds)
+        except SlackRefused as refused:
+            return refused.receipt
+        return Receipt(Outcome.ACCEPTED, "edited", provider_id)
+
+    async def recover(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt | None:
+        """See ChannelDriver. The conversation, and the thread if there is one, are searched for the page's metadata."""
+        deadline = Deadline(seconds)
+        try:
+            found = await self._find(outgoing, idempotency_key, deadline)
+        except SlackRefused as refused:
+            return Receipt(Outcome.UNKNOWN, f"whether it was taken cannot be found out: {refused.receipt.detail}")
+        if found is None:
+            return Receipt(Outcome.TRANSIENT, "Slack does not have it")
+        return Receipt(Outcome.ACCEPTED, "found at Slack", found.provider_id)
+
+    async def parse_inbound(self, request: InboundRequest) -> InboundAnswer:
+        """See ChannelDriver. Buttons, slash commands and events may all be sent to one address."""
+        words.verify(self._secrets, request.headers, request.body, self._clock.now().timestamp())
+        if request.headers.get("content-type", "").startswith("application/json"):
+            return self._event(object_in(request.body))
+        try:
+            form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+        except UnicodeDecodeError as error:
+            raise BadRequest("the form is not UTF-8") from error
+        if "payload" in form:
+            return self._interaction(object_in(form["payload"].encode()))
+        if "command" in form:
+            return _command(form)
+        raise BadRequest("neither a payload nor a command")
+
+    async def _post(self, outgoing: Outgoing, key: str, root: Place | None, deadline: Deadline) -> dict[str, Any]:
+        """Post it, in the thread if there is one; a thread that is gone does not hold it up. Raises SlackRefused."""
+        arguments = {"channel": outgoing.page.address, **words.message(outgoing, key)}
+        if root is None:
+            return await self._api.call("chat.postMessage", arguments, deadline.left)
+        # Who is asked again must see it in the conversation too, not only in the thread.
+        threaded = {"channel": root.channel, "thread_ts": root.ts, "reply_broadcast": outgoing.page.kind is Kind.SUMMONS}
+        try:
+            return await self._api.call("chat.postMessage", arguments | threaded, deadline.left)
+        except SlackRefused as refused:
+            if not refused.receipt.detail.endswith(THREAD_GONE):
+                raise
+            return await self._api.call("chat.postMessage", arguments, deadline.left)
+
+    async def _root(self, outgoing: Outgoing, deadline: Deadline) -> Place | None:
+        """The message that the thread of the incident hangs from. Not finding it costs a thread, never the page."""
+        page = outgoing.page
+        if not page.incident_id:
+            return None
+        known = self._threads.get(page.address, page.incident_id)
+        if known is not None or not page.summons_id:
+            return known
+        try:
+            found = await self._find(outgoing, page.summons_id, Deadline(deadline.left / LOOKUP_SHARE))
+        except SlackRefused:
+            return None
+        if found is not None:
+            self._threads.keep(found, page.address, page.incident_id)
+        return found
+
+    async def _find(self, outgoing: Outgoing, page_id: str, deadline: Deadline) -> Place | None:
+        """The message that carries a page. Raises SlackRefused."""
+        page = outgoing.page
+        channel = await self._conversation(page.address, deadline)
+        oldest = "0" if page_id != page.id else f"{page.created_at.timestamp() - EARLIER_SECONDS:.6f}"
+        found = await self._search("conversations.history", {"channel": channel, "oldest": oldest}, page_id, deadline)
+        root = self._threads.get(page.address, page.incident_id)
+        if found is None and root is not None:
+            found = await self._search("conversations.replies", {"channel": channel, "ts": root.ts, "oldest": oldest}, page_id, deadline)
+        return found
+
+    async def _search(self, method: str, arguments: Mapping[str, object], page_id: str, deadline: Deadline) -> Place | None:
+        cursor = ""
+        for _ in range(MOST_HISTORY_PAGES):
+            asked = {**arguments, "include_all_metadata": True, "limit": HISTORY, **({"cursor": cursor} if cursor else {})}
+            answer = await self._api.call(method, asked, deadline.left)
+            messages = answer.get("messages")
+            for message in messages if isinstance(messages, list) else []:
+                if isinstance(message, dict) and words.page_id_in(message) == page_id:
+                    return Place(str(arguments["channel"]), str(message.get("ts", "")))
+            cursor = text_at(answer, "response_metadata", "next_cursor")
+            if not cursor:
+                return None
+        raise SlackRefused(Receipt(Outcome.UNKNOWN, "Slack: the conversation is too long to search"))
+
+    async def _conversation(self, address: str, deadline: Deadline) -> str:
+        """The conversation that a person is reached in. Raises SlackRefused."""
+        if address[:1] not in ("U", "W"):
+            return address
+        known = self._conversations.get(address)
+        if known is None:
+            answer = await self._api.call("conversations.open", {"users": address}, deadline.left)
+            known = text_at(answer, "channel", "id")
+            self._conversations.keep(known, address)
+        return known
+
+    def _interaction(self, payload: dict[str, Any]) -> InboundAnswer:
+        """A button. Slack's answer is empty; the person hears what came of it a moment later."""
+        actions = payload.get("actions")
+        if payload.get("type") != "block_actions" or not isinstance(actions, list):
+            return InboundAnswer()
+        events = tuple(event for action in actions if (event := _press(payload, action)) is not None)
+        if not events:
+            return InboundAnswer()
+        return InboundAnswer(events, finish=partial(self._whisper, text_at(payload, "response_url")))
+
+    def _whisper(self, response_url: str, results: Sequence[Result]) -> HttpAnswer:
+        if response_url and told(results):
+            self._asides.start(self._api.answer_press(response_url, told(results)))
+        return HttpAnswer()
+
+    def _event(self, envelope: dict[str, Any]) -> InboundAnswer:
+        """The first request to a new address, or something that was said."""
+        if envelope.get("type") == "url_verification":
+            return InboundAnswer(answer=HttpAnswer(200, "text/plain", text_at(envelope, "challenge").encode()))
+        said = _said(envelope)
+        if said is None:
+            return InboundAnswer()
+        place = Place(text_at(envelope, "event", "channel"), text_at(envelope, "event", "thread_ts"))
+        return InboundAnswer((said,), finish=partial(self._reply, place))
+
+    def _reply(self, place: Place, results: Sequence[Result]) -> HttpAnswer:
+        if told(results):
+            self._asides.start(self._say(place, told(results)))
+        return HttpAnswer()
+
+    async def _say(self, place: Place, text: str) -> None:
+        arguments = {"channel": place.channel, "text": words.escaped(text), **({"thread_ts": place.ts} if place.ts else {})}
+        await self._api.call("chat.postMessage", arguments, ASIDE_SECONDS)
+
+
+def _press(payload: dict[str, Any], action: object) -> Acknowledge | Escalate | Resolve | None:
+    found = pressed(text_at(action, "value"))
+    if found is None:
+        return None
+    button, page_id = found
+    user = text_at(payload, "user", "id")
+    container = (text_at(payload, "container", "channel_id"), text_at(payload, "container", "message_ts"))
+    dedup_id = "/".join((*container, user, text_at(action, "action_id"), text_at(action, "action_ts")))
+    return button.event(page_id=page_id, address=user, dedup_id=dedup_id)
+
+
+def _said(envelope: dict[str, Any]) -> Said | None:
+    """A person's message to the app; what the app itself or another one says is no answer."""
+    event = envelope.get("event")
+    if not isinstance(event, dict) or event.get("type") not in ("message", "app_mention"):
+        return None
+    if event.get("bot_id") or event.get("subtype") or (event.get("type") == "message" and event.get("channel_type") != "im"):
+        return None
+    user, text = text_at(event, "user"), re.sub(r"<@[^>]*>", " ", text_at(event, "text")).strip()
+    return Said(address=user, text=text, dedup_id=text_at(envelope, "event_id")) if user and text else None
+
+
+def _command(form: Mapping[str, str]) -> InboundAnswer:
+    """A slash command: its words are an answer like a text message."""
+    said = Said(address=form.get("user_id", ""), text=form.get("text", ""), dedup_id=form.get("trigger_id", ""))
+
+    def finish(results: Sequence[Result]) -> HttpAnswer:
+        content = {"response_type": "ephemeral", "text": words.escaped(told(results)) or "Nothing was done."}
+        return HttpAnswer(200, "application/json", json.dumps(content).encode())
+
+    return InboundAnswer((said,), finish=finish)
+
+
+def address_flaw(address: str) -> str:
+    """What is wrong with an address; empty if nothing is."""
+    if _ADDRESS.fullmatch(address) is None:
+        return "must be the id of a Slack member or channel such as U012ABCDEF (in Slack: profile, More, Copy member ID)"
+    return ""
+
+
+@asynccontextmanager
+async def open_slack(settings: SlackSettings, around: Surroundings) -> AsyncIterator[Accounts]:
+    """The workspace, if a token is set."""
+    if settings.slack_token_file is None:
+        yield (Account("slack", Off("Slack is off: TOCSIN_SLACK_TOKEN_FILE is not set")),)
+        return
+    [token, *_] = secrets_in(settings.slack_token_file) or ("",)
+    signing = secrets_in(settings.slack_signing_secret_file) if settings.slack_signing_secret_file else ()
+    async with http_client([host_of(settings.slack_api_url)]) as http:
+        asides = Asides()
+        yield (Account("slack", SlackDriver(SlackApi(http, settings.slack_api_url, token), signing, around.clock, asides)),)
+        await asides.finish()
+
+
+KIND = ChannelKind(Channel.SLACK, "Slack", address_flaw, open_slack)
