@@ -1,5 +1,6 @@
 """How alerts change: decisions about them become rows, log lines and facts, in the transaction of whoever decided."""
 
+from collections import Counter as Counts
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -39,7 +40,7 @@ class Observer:
         decisions = decide(existing, signals, fresh, now, self._ids)
         kept = {alert.id: alert for alert in await self.keep(tx, existing, decisions, now)}
         tx.after_commit(lambda: _count(integration, decisions))
-        return [replace(item, alert=kept.get(item.alert.id, item.alert)) if item.alert else item for item in decisions]
+        return [replace(item, alert=kept[item.alert.id]) if item.alert and item.alert.id in kept else item for item in decisions]
 
     async def keep(self, tx: Tx, before: Sequence[Alert], decisions: Sequence[Decision], now: datetime) -> Sequence[Alert]:
         """Keep and tell what was decided about alerts that are locked; `before` holds those that were there. Returns each as it is kept."""
@@ -142,5 +143,5 @@ def _merely_repeated(made: Sequence[Decision]) -> bool:
 
 
 def _count(integration: str, decisions: Sequence[Decision]) -> None:
-    for decision in decisions:
-        decided.labels(integration, decision.verdict.value).inc()
+    for verdict, number in Counts(decision.verdict for decision in decisions).items():
+        decided.labels(integration, verdict.value).inc(number)

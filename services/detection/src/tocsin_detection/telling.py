@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from tocsin_detection.alert import Alert, Decision, Verdict
+from tocsin_detection.alert import Alert, Decision, Verdict, judged
 from tocsin_detection.hold import Hold, HoldKind
 
 # A hold without an end of its own depends on what happens elsewhere: it is looked at again that soon.
@@ -70,12 +70,16 @@ def _judged(before: Alert | None, alert: Alert, holds: tuple[Hold, ...], reason:
         holds = tuple(hold for hold in holds if hold.kind is not HoldKind.STORM or (hold.kind, hold.rule) in _rules(earlier))
     if not holds:
         why = f"what held it back has ended: {in_words(earlier)}" if earlier else reason
-        return Told(replace(alert, told=True, holds=(), snoozed_until=None, reconsider_at=None), Telling.OPENED, why)
-    began = {(hold.kind, hold.rule): hold.since for hold in earlier}
-    kept = tuple(replace(hold, since=began.get((hold.kind, hold.rule), hold.since)) for hold in holds)
-    held = replace(alert, holds=kept, reconsider_at=_next_look(kept, now))
+        return Told(judged(alert, told=True), Telling.OPENED, why)
+    kept = _since_they_began(holds, earlier) if earlier else holds
+    held = judged(alert, holds=kept, reconsider_at=_next_look(kept, now), snoozed_until=alert.snoozed_until)
     news = _shown(kept) and _rules(kept) != _rules(earlier)
     return Told(held, Telling.SUPPRESSED if news else None, in_words(kept))
+
+
+def _since_they_began(holds: Sequence[Hold], earlier: Sequence[Hold]) -> tuple[Hold, ...]:
+    began = {(hold.kind, hold.rule): hold.since for hold in earlier}
+    return tuple(replace(hold, since=began.get((hold.kind, hold.rule), hold.since)) for hold in holds)
 
 
 def in_words(holds: Sequence[Hold]) -> str:
