@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
+
+from tocsin_testkit.outside.tls import certificate
 
 sys.path.append(str(Path(__file__).parent))
 
@@ -53,6 +56,21 @@ class MailServerDouble:
         if answer == "hang":
             await asyncio.Event().wait()
         return answer
+
+
+@dataclass
+class SecureMailServerDouble(MailServerDouble):
+    """Takes mail from one user only, over TLS only. `logins` holds (name, password, whether it was encrypted)."""
+
+    ca_file: Path = Path()
+    password: str = ""
+    logins: list[tuple[str, str, bool]] = field(default_factory=list)
+
+    def authenticate(self, server: SMTP, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+        self.logins.append((data.login.decode(), data.password.decode(), session.ssl is not None))
+        right = self.logins[-1][:2] == ("tocsin", self.password)
+        # What is not handled here aiosmtpd refuses itself, with 535.
+        return AuthResult(success=right, handled=right)
 
 
 @dataclass
@@ -113,6 +131,19 @@ async def mail_server() -> AsyncIterator[MailServerDouble]:
     double = MailServerDouble()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Smtp(double, loop=loop), "127.0.0.1", 0)
+    double.port = server.sockets[0].getsockname()[1]
+    yield double
+    server.close()
+
+
+@pytest_asyncio.fixture
+async def secure_mail_server(tmp_path: Path) -> AsyncIterator[SecureMailServerDouble]:
+    double = SecureMailServerDouble(ca_file=certificate(tmp_path), password="s3cret-of_the.mail")
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serving.load_cert_chain(double.ca_file)
+    options = {"tls_context": serving, "require_starttls": True, "auth_required": True, "authenticator": double.authenticate}
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Smtp(double, loop=loop, **options), "127.0.0.1", 0)
     double.port = server.sockets[0].getsockname()[1]
     yield double
     server.close()

@@ -160,6 +160,40 @@ async def test_encryption_that_is_required_is_not_gone_without(mail_server):
     assert not mail_server.mails
 
 
+@pytest.mark.parametrize("how", ["smtp", "smtp?starttls=always"])
+async def test_a_mail_server_that_wants_a_name_gets_it_over_an_encrypted_connection(secure_mail_server, how):
+    scheme, _, query = how.partition("?")
+    url = f"{scheme}://tocsin:{secure_mail_server.password}@localhost:{secure_mail_server.port}?{query}"
+    receipt = await _mail_by(MailServer.read(url, secure_mail_server.ca_file))
+    assert receipt.outcome is Outcome.ACCEPTED, receipt.detail
+    assert secure_mail_server.logins == [("tocsin", secure_mail_server.password, True)]
+    assert len(secure_mail_server.mails) == 1
+
+
+async def test_a_wrong_password_is_our_own_fault_and_is_not_said_aloud(secure_mail_server):
+    url = f"smtp://tocsin:hunter2@localhost:{secure_mail_server.port}"
+    receipt = await _mail_by(MailServer.read(url, secure_mail_server.ca_file))
+    assert (receipt.outcome, "535" in receipt.detail, "hunter2" in receipt.detail) == (Outcome.PERMANENT_CONFIG, True, False)
+
+
+async def test_a_mail_server_that_nobody_vouches_for_gets_no_password(secure_mail_server):
+    url = f"smtp://tocsin:{secure_mail_server.password}@localhost:{secure_mail_server.port}"
+    receipt = await _mail_by(MailServer.read(url))
+    assert receipt.outcome is Outcome.TRANSIENT and "certificate" in receipt.detail
+    assert secure_mail_server.logins == []
+
+
+async def test_a_password_is_not_sent_in_the_clear_unless_that_is_said(mail_server):
+    receipt = await _mail_by(MailServer.read(f"smtp://tocsin:secret@127.0.0.1:{mail_server.port}"))
+    assert receipt.outcome is Outcome.TRANSIENT
+    assert mail_server.mails == []
+
+
+async def _mail_by(server: MailServer) -> Receipt:
+    channel = EmailChannel(server, "tocsin@example.test", ManualClock(NOW))
+    return await channel.send(outgoing(Channel.EMAIL, EmailBench.address), KEY, 10.0)
+
+
 async def test_a_webhook_is_signed_and_says_what_it_is_about(web_server):
     made = outgoing(Channel.WEBHOOK, web_server.url)
     async with webhook_channel(SECRET, True, ManualClock(NOW)) as driver:

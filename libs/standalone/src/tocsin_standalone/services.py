@@ -16,7 +16,14 @@ SERVICES = ("detection", "triage", "response", "communication", "review", "edge"
 # What any program may need from the operator's environment. PYTHONPATH is how some installations find their packages.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TZDIR", "TMPDIR", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 # What the operator may decide for the platform.
-SETTINGS = ("TOCSIN_SMTP_URL", "TOCSIN_EMAIL_FROM", "TOCSIN_WEBHOOK_ALLOW_PRIVATE", "TOCSIN_LOG_LEVEL", "TOCSIN_PUBLIC_URL")
+SETTINGS = (
+    "TOCSIN_SMTP_URL",
+    "TOCSIN_SMTP_CA_FILE",
+    "TOCSIN_EMAIL_FROM",
+    "TOCSIN_WEBHOOK_ALLOW_PRIVATE",
+    "TOCSIN_LOG_LEVEL",
+    "TOCSIN_PUBLIC_URL",
+)
 MAIL_CERTIFICATE = ("TOCSIN_SMTP_CERTIFICATE_FILE", "TOCSIN_SMTP_CERTIFICATE_KEY_FILE")
 EMAIL_FROM = "tocsin@localhost"
 

@@ -31,7 +31,7 @@ class Front:
 def tls_before(address: str, folder: Path) -> Iterator[Front]:
     """A front at localhost that hands everything on to `address`, http://host:port. `folder` gets its certificate."""
     host, _, port = address.removeprefix("http://").rpartition(":")
-    file = _certificate(folder)
+    file = certificate(folder)
     serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     serving.load_cert_chain(file)
 
@@ -68,7 +68,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
         sink.shutdown(socket.SHUT_RDWR)
 
 
-def _certificate(folder: Path) -> Path:
+def certificate(folder: Path) -> Path:
     """One that vouches for itself, with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])

@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
 from enum import StrEnum
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused, SMTPResponseException
@@ -34,6 +35,9 @@ class EmailSettings:
         "smtp://[user:password@]host:port[?starttls=always|never|auto] or smtps://…; empty: e-mail is off and its pages fail",
         default=Secret(""),
     )
+    smtp_ca_file: Path | None = setting(
+        "TOCSIN_SMTP_CA_FILE", "PEM of certificate authorities that are trusted beside the system's for the mail server", default=None
+    )
     email_from: str = setting("TOCSIN_EMAIL_FROM", "the mailbox that pages come from", default="tocsin@localhost")
 
 
@@ -55,22 +59,26 @@ class MailServer:
     start_tls: StartTls
     user: str = ""
     password: str = ""
+    ca_file: Path | None = None
 
     @classmethod
-    def read(cls, url: str) -> "MailServer":
-        """Raises ValueError that says what is wrong, without the password."""
+    def read(cls, url: str, ca_file: Path | None = None) -> "MailServer":
+        """Where nothing is said, a password is sent over an encrypted connection only. Raises ValueError, without the password."""
         parts = urlsplit(url)
         if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
             raise ValueError("TOCSIN_SMTP_URL must be smtp://[user:password@]host:port[?starttls=always|never|auto] or smtps://…")
         tls = parts.scheme == "smtps"
-        wanted = parse_qs(parts.query).get("starttls", ["never" if tls else "auto"])[0]
+        wanted = parse_qs(parts.query).get("starttls", ["never" if tls else "always" if parts.password else "auto"])[0]
         if wanted not in list(StartTls):
             raise ValueError(f"TOCSIN_SMTP_URL: starttls must be always, never or auto, not {wanted!r}")
         port = parts.port or (465 if tls else 587)
-        return cls(parts.hostname, port, tls, StartTls(wanted), unquote(parts.username or ""), unquote(parts.password or ""))
+        return cls(parts.hostname, port, tls, StartTls(wanted), unquote(parts.username or ""), unquote(parts.password or ""), ca_file)
 
     def client(self, seconds: float) -> SMTP:
-        """A client that is not yet connected. With AUTO it encrypts if the server offers to."""
+        """A client that is not yet connected. With AUTO it encrypts if the server offers to. It logs in as it connects."""
+        trust = ssl.create_default_context()
+        if self.ca_file is not None:
+            trust.load_verify_locations(self.ca_file)
         return SMTP(
             hostname=self.host,
             port=self.port,
@@ -79,6 +87,7 @@ class MailServer:
             username=self.user or None,
             password=self.password or None,
             timeout=seconds,
+            tls_context=trust,
         )
 
 
@@ -208,7 +217,7 @@ async def open_email(settings: EmailSettings, around: Surroundings) -> AsyncIter
     if not settings.smtp_url:
         yield (Account("smtp", Off("e-mail is off: TOCSIN_SMTP_URL is not set")),)
         return
-    yield (Account("smtp", EmailChannel(MailServer.read(settings.smtp_url), settings.email_from, around.clock)),)
+    yield (Account("smtp", EmailChannel(MailServer.read(settings.smtp_url, settings.smtp_ca_file), settings.email_from, around.clock)),)
 
 
 KIND = ChannelKind(Channel.EMAIL, "e-mail", mailbox_flaw, open_email)
