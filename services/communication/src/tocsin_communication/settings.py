@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from tocsin_chassis.settings import ServiceSettings, setting
 from tocsin_communication.channels.email import EmailSettings
 from tocsin_communication.channels.slack import SlackSettings
+from tocsin_communication.channels.teams import TeamsSettings
+from tocsin_communication.channels.telegram import TelegramSettings
 from tocsin_communication.channels.twilio import TwilioSettings
 from tocsin_communication.channels.webhook import WebhookSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommunicationSettings(TwilioSettings, SlackSettings, WebhookSettings, EmailSettings, ServiceSettings):
+class CommunicationSettings(
+    TeamsSettings, TelegramSettings, TwilioSettings, SlackSettings, WebhookSettings, EmailSettings, ServiceSettings
+):
     """What communication needs beside what every service needs; each kind of channel brings its own part."""
 
     triage_address: str = setting("TOCSIN_TRIAGE_ADDRESS", "host:port of triage, where replies acknowledge incidents")

@@ -144,6 +144,10 @@ class Kept(Generic[Value]):
         if len(self._values) > MOST_KEPT:
             self._values.popitem(last=False)
 
+    def forget(self, *key: str) -> None:
+        """It is not so any more."""
+        self._values.pop("\n".join(key), None)
+
 
 class Asides:
     """Words to people that nobody waits for, because the provider waits only three seconds for its own answer."""
