@@ -1,0 +1,369 @@
+"""Schedules to shifts: who is on call over a range, at an instant, next and before, and why."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from operator import attrgetter
+
+from tocsin_oncall.schedule import Combine, FixedShift, Kind, Layer, Override, Piece, Rotation, Schedule, Temporary
+from tocsin_oncall.wall import FUTURE, PAST
+
+FARTHEST = timedelta(days=400)
+STEPS = (timedelta(days=2), timedelta(days=16), timedelta(days=100), FARTHEST)
+
+Source = Piece | Override | Temporary
+Serving = tuple[tuple[str, Source], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """The same people are on call from `start` until just before `end`, for this reason. Without people it is a gap."""
+
+    start: datetime
+    end: datetime
+    responders: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """One person who is on call, since when and until when without a pause; None is without limit, as far as one can see."""
+
+    responder: str
+    since: datetime | None
+    until: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """An elementary part of a range: nothing changes within it."""
+
+    start: datetime
+    end: datetime
+    serving: Serving
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A schedule with everything that goes over its layers."""
+
+    schedule: Schedule
+    overrides: tuple[Override, ...] = ()
+    temporaries: tuple[Temporary, ...] = ()
+
+    def __post_init__(self) -> None:
+        # By age: the newest is applied last, and what stands in the schedule's own file is older than what people did.
+        age = attrgetter("created_at", "id")
+        object.__setattr__(self, "overrides", tuple(sorted((*self.schedule.overrides, *self.overrides), key=age)))
+        object.__setattr__(self, "temporaries", tuple(sorted((*self.schedule.temporaries, *self.temporaries), key=age)))
+
+    def shifts(self, since: datetime, until: datetime) -> list[Shift]:
+        """The whole range, gaps included: what the same people do in a row is one shift, with the reason for its beginning."""
+        found: list[Shift] = []
+        for segment in self._segments(since, until):
+            people = tuple(name for name, _ in segment.serving)
+            if found and set(found[-1].responders) == set(people):
+                found[-1] = replace(found[-1], end=segment.end)
+            else:
+                found.append(Shift(segment.start, segment.end, people, self._reason(segment)))
+        return found
+
+    def duties_at(self, at: datetime) -> tuple[Duty, ...]:
+        """Everybody on call at an instant; nobody gives one duty without a responder."""
+        [here] = self._segments(at, at + timedelta(microseconds=1))
+        if not here.serving:
+            return (Duty("", None, self._until_anybody(at), self._reason(here)),)
+        return tuple(self._duty(at, name, source) for name, source in here.serving)
+
+    def after(self, at: datetime) -> tuple[Duty, ...]:
+        """Those who come next: of the first later change, whoever is not on call at `at`."""
+        current = set(self._people_at(at))
+        for segment in self._later(at):
+            coming = [(name, source) for name, source in segment.serving if name not in current]
+            if coming:
+                return tuple(self._duty(segment.start, name, source) for name, source in coming)
+        return ()
+
+    def before(self, at: datetime) -> tuple[Duty, ...]:
+        """Those who had it before: of the last earlier change, whoever is not on call at `at`."""
+        current = set(self._people_at(at))
+        for segment in self._earlier(at):
+            gone = [(name, source) for name, source in segment.serving if name not in current]
+            if gone:
+                return tuple(self._duty(segment.start, name, source) for name, source in gone)
+        return ()
+
+    def explain(self, at: datetime) -> tuple[str, ...]:
+        """Layer by layer, then what went over them: why these people, and nobody else, are on call."""
+        [here] = self._segments(at, at + timedelta(microseconds=1))
+        temporary = self._temporary(at)
+        if temporary is not None:
+            return (_temporary_words(temporary), "layers and overrides say nothing in its range", _result(here))
+        lines = [_layer_words(layer, at, self._layer_overrides(layer, at)) for layer in self.schedule.layers] or [
+            "the schedule has no layer"
+        ]
+        lines.append(self._combination(at))
+        lines += [f"{_override_words(each)}: {_deed(each)}" for each in self._active(at) if not each.layer]
+        return (*filter(None, lines), _result(here))
+
+    def _people_at(self, at: datetime) -> tuple[str, ...]:
+        [here] = self._segments(at, at + timedelta(microseconds=1))
+        return tuple(name for name, _ in here.serving)
+
+    def _duty(self, at: datetime, name: str, source: Source) -> Duty:
+        return Duty(name, self._since(at, name), self._until(at, name), _source_words(source, self.schedule))
+
+    def _until(self, at: datetime, name: str) -> datetime | None:
+        for segment in self._later(at):
+            if not any(name == other for other, _ in segment.serving):
+                return segment.start
+        return None
+
+    def _since(self, at: datetime, name: str) -> datetime | None:
+        begun = at
+        for segment in self._earlier(at):
+            if not any(name == other for other, _ in segment.serving):
+                return segment.end
+            begun = segment.start
+        # Nothing changed as far as one can see. A turn that never ends says itself when it began.
+        [here] = self._segments(begun, begun + timedelta(microseconds=1))
+        source = next(source for other, source in here.serving if other == name)
+        return source.start if isinstance(source, Piece) and source.start > PAST and source.end == FUTURE else None
+
+    def _until_anybody(self, at: datetime) -> datetime | None:
+        return next((segment.start for segment in self._later(at) if segment.serving), None)
+
+    def _later(self, at: datetime) -> Iterator[_Segment]:
+        """What follows the segment that holds `at`, one after the other; looked up in ever longer steps."""
+        done = at
+        for reach in STEPS:
+            for segment in self._segments(done, at + reach):
+                if segment.start > at:
+                    yield segment
+            done = at + reach
+
+    def _earlier(self, at: datetime) -> Iterator[_Segment]:
+        """What goes before `at`, backwards, its own segment first."""
+        done = at + timedelta(microseconds=1)
+        for reach in STEPS:
+            yield from reversed(list(self._segments(at - reach, done)))
+            done = at - reach
+
+    def _segments(self, since: datetime, until: datetime) -> Iterator[_Segment]:
+        """The range cut wherever anything changes."""
+        pieces = [sorted(layer.pieces(since, until), key=attrgetter("start")) for layer in self.schedule.layers]
+        overrides = [each for each in self.overrides if each.starts_at < until and each.ends_at > since]
+        temporaries = [each for each in self.temporaries if each.starts_at < until and each.ends_at > since]
+        edges = _edges([*(piece for layer in pieces for piece in layer)], overrides, temporaries, since, until)
+        cursors = [_Cursor(layer) for layer in pieces]
+        for start, end in pairwise(edges):
+            active = [cursor.at(start) for cursor in cursors]
+            yield _Segment(start, end, self._serving(start, active, overrides, temporaries))
+
+    def _serving(self, at: datetime, active: list[list[Piece]], overrides: Sequence[Override], temporaries: Sequence[Temporary]) -> Serving:
+        for temporary in reversed(temporaries):
+            if temporary.starts_at <= at < temporary.ends_at:
+                return tuple((name, temporary) for name in _fixed(temporary.shifts, at))
+        layers: list[Serving] = [tuple((name, piece) for piece in pieces for name in piece.people) for pieces in active]
+        current = [each for each in overrides if each.starts_at <= at < each.ends_at]
+        if any(each.layer for each in current):
+            layers = [
+                _overridden(serving, [each for each in current if each.layer == layer.name])
+                for layer, serving in zip(self.schedule.layers, layers, strict=True)
+            ]
+        combined = combine(self.schedule, layers)
+        return _overridden(combined, [each for each in current if not each.layer]) if current else combined
+
+    def _reason(self, segment: _Segment) -> str:
+        if not segment.serving:
+            return self._why_nobody(segment.start)
+        if len(segment.serving) == 1:
+            return _source_words(segment.serving[0][1], self.schedule)
+        return "; ".join(f"{name}: {_source_words(source, self.schedule)}" for name, source in segment.serving)
+
+    def _why_nobody(self, at: datetime) -> str:
+        temporary = self._temporary(at)
+        if temporary is not None:
+            return f"{_temporary_words(temporary)} names nobody at this time"
+        taken = [each for each in self._active(at) if not each.layer and each.kind in (Kind.COVER_ALL, Kind.REMOVE)]
+        if taken:
+            return _override_words(taken[-1])
+        if not self.schedule.layers:
+            return "no rotation, and no override at this time"
+        return "; ".join(_why_idle(layer, at) for layer in self.schedule.layers)
+
+    def _combination(self, at: datetime) -> str:
+        layers = [[piece for piece in layer.pieces(at, at + timedelta(microseconds=1)) if piece.people] for layer in self.schedule.layers]
+        if sum(map(bool, layers)) < 2:
+            return ""
+        match self.schedule.combine:
+            case Combine.UNION:
+                return "layers add up: everybody named by one is on call"
+            case Combine.TOP_WINS:
+                top = next(layer.name for layer, pieces in zip(self.schedule.layers, layers, strict=True) if pieces)
+                return f"the first layer with somebody wins: {top} hides those below it"
+            case Combine.LEVEL:
+                level = max(layer.level for layer, pieces in zip(self.schedule.layers, layers, strict=True) if pieces)
+                return f"the highest level with somebody wins: level {level}; its layers share the duty"
+
+    def _active(self, at: datetime) -> list[Override]:
+        return [each for each in self.overrides if each.starts_at <= at < each.ends_at]
+
+    def _layer_overrides(self, layer: Layer, at: datetime) -> list[Override]:
+        return [each for each in self._active(at) if each.layer == layer.name]
+
+    def _temporary(self, at: datetime) -> Temporary | None:
+        return next((each for each in reversed(self.temporaries) if each.starts_at <= at < each.ends_at), None)
+
+
+def combine(schedule: Schedule, layers: Sequence[Serving]) -> Serving:
+    """Who is on call of those that the layers name, in the order of the schedule's layers."""
+    match schedule.combine:
+        case Combine.TOP_WINS:
+            return next((_once(serving) for serving in layers if serving), ())
+        case Combine.LEVEL:
+            levels = [layer.level for layer, serving in zip(schedule.layers, layers, strict=True) if serving]
+            top = max(levels, default=0)
+            layers = [serving for layer, serving in zip(schedule.layers, layers, strict=True) if layer.level == top]
+    if len(layers) == 1:
+        return _once(layers[0])
+    return _once(tuple(pair for serving in layers for pair in serving))
+
+
+class _Cursor:
+    """Walks through the pieces of one layer, which are sorted by start."""
+
+    def __init__(self, pieces: list[Piece]) -> None:
+        self._pieces = pieces
+        self._next = 0
+        self._held: list[Piece] = []
+
+    def at(self, at: datetime) -> list[Piece]:
+        """The pieces that hold an instant; instants are asked for in order of time."""
+        if self._held and any(piece.end <= at for piece in self._held):
+            self._held = [piece for piece in self._held if piece.end > at]
+        while self._next < len(self._pieces) and self._pieces[self._next].start <= at:
+            if self._pieces[self._next].end > at:
+                self._held = [*self._held, self._pieces[self._next]]
+            self._next += 1
+        return self._held
+
+
+def _edges(
+    pieces: Iterable[Piece], overrides: Iterable[Override], temporaries: Iterable[Temporary], since: datetime, until: datetime
+) -> list[datetime]:
+    edges = {since, until}
+    for piece in pieces:
+        edges.add(piece.start)
+        edges.add(piece.end)
+    for override in overrides:
+        edges.add(override.starts_at)
+        edges.add(override.ends_at)
+    for temporary in temporaries:
+        edges.update((temporary.starts_at, temporary.ends_at))
+        for shift in temporary.shifts:
+            edges.update((max(shift.start, temporary.starts_at), min(shift.end, temporary.ends_at)))
+    return sorted(edge for edge in edges if since <= edge <= until)
+
+
+def _once(serving: Serving) -> Serving:
+    """Each person once, for the first reason."""
+    if len(serving) < 2:
+        return serving
+    first: dict[str, Source] = {}
+    for name, source in serving:
+        first.setdefault(name, source)
+    return tuple(first.items())
+
+
+def _overridden(serving: Serving, overrides: Iterable[Override]) -> Serving:
+    for override in overrides:
+        known: dict[str, Source] = {} if override.kind is Kind.COVER_ALL else dict(serving)
+        serving = tuple((name, known.get(name, override)) for name in override.applied(tuple(known)))
+    return serving
+
+
+def _fixed(shifts: Iterable[FixedShift], at: datetime) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for shift in shifts if shift.start <= at < shift.end for name in shift.people))
+
+
+def _source_words(source: Source, schedule: Schedule) -> str:
+    match source:
+        case Override():
+            return _override_words(source)
+        case Temporary():
+            return _temporary_words(source)
+        case Piece():
+            return _piece_words(source, several=len(schedule.layers) > 1)
+
+
+def _piece_words(piece: Piece, *, several: bool) -> str:
+    layer = f" of layer {piece.layer.name}" if several else ""
+    if isinstance(piece.layer.source, Rotation) and piece.turn is not None:
+        return f"shift {piece.turn + 1} of the {piece.layer.source.words}{layer}"
+    return f"calendar event {piece.said!r}{layer}"
+
+
+def _override_words(override: Override) -> str:
+    said = f"override by {override.created_by}" if override.created_by else "override in the schedule's file"
+    return f"{said}: {override.reason}" if override.reason else said
+
+
+def _temporary_words(temporary: Temporary) -> str:
+    said = f"temporary schedule by {temporary.created_by}" if temporary.created_by else "temporary schedule in the schedule's file"
+    return f"{said}: {temporary.reason}" if temporary.reason else said
+
+
+def _deed(override: Override) -> str:
+    match override.kind:
+        case Kind.COVER_ALL:
+            return f"{override.responder or 'nobody'} is on call instead of everybody"
+        case Kind.REPLACE:
+            return f"{override.responder} is on call wherever {override.instead_of} would be"
+        case Kind.ADD:
+            return f"{override.responder} is on call too"
+        case Kind.REMOVE:
+            return f"{override.instead_of} is not on call"
+
+
+def _layer_words(layer: Layer, at: datetime, overrides: Sequence[Override]) -> str:
+    pieces = list(layer.pieces(at, at + timedelta(microseconds=1)))
+    people = ", ".join(dict.fromkeys(name for piece in pieces for name in piece.people))
+    if pieces:
+        said = f"layer {layer.name}: {_piece_words(pieces[0], several=False)}: {people}"
+    else:
+        said = f"layer {layer.name}: nobody, because {_why_idle(layer, at)}"
+    return "; ".join([said, *(f"{_override_words(each)} for this layer: {_deed(each)}" for each in overrides)])
+
+
+def _why_idle(layer: Layer, at: datetime) -> str:
+    """Why a layer has nobody at an instant."""
+    if at < layer.effective_from:
+        return f"{layer.name} is in force from {_said(layer, layer.effective_from)}"
+    if at >= layer.effective_until:
+        return f"{layer.name} was in force until {_said(layer, layer.effective_until)}"
+    if not isinstance(layer.source, Rotation):
+        return f"{layer.name} has no event that names a responder at this time"
+    if not layer.source.ring.participants:
+        return "the rotation has no responders"
+    turn = layer.source.rhythm.turn_at(at)
+    if turn < 0:
+        begin = layer.source.rhythm.wall(0)
+        return f"the rotation starts on {begin:%Y-%m-%d} at {begin:%H:%M} ({layer.zone.key})"
+    participant = layer.source.ring.at(turn)
+    if participant is None:
+        return f"nobody takes part in {layer.name} at this time"
+    if not participant.people:
+        return f"shift {turn + 1} of the {layer.source.words} is for {participant.label}"
+    return f"this time is outside the hours of {layer.name}"
+
+
+def _said(layer: Layer, at: datetime) -> str:
+    return f"{at.astimezone(layer.zone):%Y-%m-%d %H:%M} ({layer.zone.key})"
+
+
+def _result(segment: _Segment) -> str:
+    people = ", ".join(name for name, _ in segment.serving)
+    return f"so on call: {people}" if people else "so nobody is on call"
