@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tocsin_chassis.settings import ServiceSettings, setting
 from tocsin_communication.channels.email import EmailSettings
+from tocsin_communication.channels.ntfy import NtfySettings
 from tocsin_communication.channels.slack import SlackSettings
 from tocsin_communication.channels.teams import TeamsSettings
 from tocsin_communication.channels.telegram import TelegramSettings
@@ -13,7 +14,7 @@ from tocsin_communication.channels.webhook import WebhookSettings
 
 @dataclass(frozen=True, kw_only=True)
 class CommunicationSettings(
-    TeamsSettings, TelegramSettings, TwilioSettings, SlackSettings, WebhookSettings, EmailSettings, ServiceSettings
+    NtfySettings, TeamsSettings, TelegramSettings, TwilioSettings, SlackSettings, WebhookSettings, EmailSettings, ServiceSettings
 ):
     """What communication needs beside what every service needs; each kind of channel brings its own part."""
 
