@@ -1,10 +1,10 @@
 """Schedules to shifts: who is on call over a range, at an instant, next and before, and why."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
-from operator import attrgetter
+from operator import attrgetter, itemgetter
+from typing import NamedTuple
 
 from tocsin_oncall.schedule import Combine, FixedShift, Kind, Layer, Override, Piece, Rotation, Schedule, Temporary
 from tocsin_oncall.wall import FUTURE, PAST
@@ -14,10 +14,10 @@ STEPS = (timedelta(days=2), timedelta(days=16), timedelta(days=100), FARTHEST)
 
 Source = Piece | Override | Temporary
 Serving = tuple[tuple[str, Source], ...]
+_Event = tuple[datetime, int, Piece | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Shift:
+class Shift(NamedTuple):
     """The same people are on call from `start` until just before `end`, for this reason. Without people it is a gap."""
 
     start: datetime
@@ -36,8 +36,7 @@ class Duty:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Segment:
+class _Segment(NamedTuple):
     """An elementary part of a range: nothing changes within it."""
 
     start: datetime
@@ -63,9 +62,9 @@ class Plan:
         """The whole range, gaps included: what the same people do in a row is one shift, with the reason for its beginning."""
         found: list[Shift] = []
         for segment in self._segments(since, until):
-            people = tuple(name for name, _ in segment.serving)
-            if found and set(found[-1].responders) == set(people):
-                found[-1] = replace(found[-1], end=segment.end)
+            people = tuple([name for name, _ in segment.serving])
+            if found and _same(found[-1].responders, people):
+                found[-1] = found[-1]._replace(end=segment.end)
             else:
                 found.append(Shift(segment.start, segment.end, people, self._reason(segment)))
         return found
@@ -153,28 +152,41 @@ class Plan:
 
     def _segments(self, since: datetime, until: datetime) -> Iterator[_Segment]:
         """The range cut wherever anything changes."""
-        pieces = [sorted(layer.pieces(since, until), key=attrgetter("start")) for layer in self.schedule.layers]
         overrides = [each for each in self.overrides if each.starts_at < until and each.ends_at > since]
         temporaries = [each for each in self.temporaries if each.starts_at < until and each.ends_at > since]
-        edges = _edges([*(piece for layer in pieces for piece in layer)], overrides, temporaries, since, until)
-        cursors = [_Cursor(layer) for layer in pieces]
-        for start, end in pairwise(edges):
-            active = [cursor.at(start) for cursor in cursors]
-            yield _Segment(start, end, self._serving(start, active, overrides, temporaries))
+        events: list[_Event] = [(edge, -1, None) for edge in _edges(overrides, temporaries, since, until)]
+        for number, layer in enumerate(self.schedule.layers):
+            for piece in layer.pieces(since, until):
+                events.append((piece.start if piece.start > since else since, number, piece))
+                if piece.end < until:
+                    events.append((piece.end, number, None))
+        events.sort(key=itemgetter(0))
+        held: list[list[Piece]] = [[] for _ in self.schedule.layers]
+        served: list[Serving] = [() for _ in self.schedule.layers]
+        start = since
+        for at, number, begun in events:
+            if at > start:
+                yield _Segment(start, at, self._serving(start, served, overrides, temporaries))
+                start = at
+            if number >= 0:
+                held[number] = [each for each in held[number] if each.end > at]
+                if begun is not None:
+                    held[number].append(begun)
+                served[number] = _served(held[number])
+        yield _Segment(start, until, self._serving(start, served, overrides, temporaries))
 
-    def _serving(self, at: datetime, active: list[list[Piece]], overrides: Sequence[Override], temporaries: Sequence[Temporary]) -> Serving:
+    def _serving(self, at: datetime, layers: Sequence[Serving], overrides: Sequence[Override], temporaries: Sequence[Temporary]) -> Serving:
         for temporary in reversed(temporaries):
             if temporary.starts_at <= at < temporary.ends_at:
                 return tuple((name, temporary) for name in _fixed(temporary.shifts, at))
-        layers: list[Serving] = [tuple((name, piece) for piece in pieces for name in piece.people) for pieces in active]
-        current = [each for each in overrides if each.starts_at <= at < each.ends_at]
-        if any(each.layer for each in current):
-            layers = [
-                _overridden(serving, [each for each in current if each.layer == layer.name])
-                for layer, serving in zip(self.schedule.layers, layers, strict=True)
-            ]
-        combined = combine(self.schedule, layers)
-        return _overridden(combined, [each for each in current if not each.layer]) if current else combined
+        current = [each for each in overrides if each.starts_at <= at < each.ends_at] if overrides else overrides
+        if not current:
+            return combine(self.schedule, layers)
+        layers = [
+            _overridden(serving, [each for each in current if each.layer == layer.name])
+            for layer, serving in zip(self.schedule.layers, layers, strict=True)
+        ]
+        return _overridden(combine(self.schedule, layers), [each for each in current if not each.layer])
 
     def _reason(self, segment: _Segment) -> str:
         if not segment.serving:
@@ -222,50 +234,35 @@ def combine(schedule: Schedule, layers: Sequence[Serving]) -> Serving:
     """Who is on call of those that the layers name, in the order of the schedule's layers."""
     match schedule.combine:
         case Combine.TOP_WINS:
-            return next((_once(serving) for serving in layers if serving), ())
+            return next((serving for serving in layers if serving), ())
         case Combine.LEVEL:
             levels = [layer.level for layer, serving in zip(schedule.layers, layers, strict=True) if serving]
             top = max(levels, default=0)
             layers = [serving for layer, serving in zip(schedule.layers, layers, strict=True) if layer.level == top]
-    if len(layers) == 1:
-        return _once(layers[0])
-    return _once(tuple(pair for serving in layers for pair in serving))
+    held = [serving for serving in layers if serving]
+    if len(held) < 2:
+        return held[0] if held else ()
+    return _once(tuple(pair for serving in held for pair in serving))
 
 
-class _Cursor:
-    """Walks through the pieces of one layer, which are sorted by start."""
-
-    def __init__(self, pieces: list[Piece]) -> None:
-        self._pieces = pieces
-        self._next = 0
-        self._held: list[Piece] = []
-
-    def at(self, at: datetime) -> list[Piece]:
-        """The pieces that hold an instant; instants are asked for in order of time."""
-        if self._held and any(piece.end <= at for piece in self._held):
-            self._held = [piece for piece in self._held if piece.end > at]
-        while self._next < len(self._pieces) and self._pieces[self._next].start <= at:
-            if self._pieces[self._next].end > at:
-                self._held = [*self._held, self._pieces[self._next]]
-            self._next += 1
-        return self._held
-
-
-def _edges(
-    pieces: Iterable[Piece], overrides: Iterable[Override], temporaries: Iterable[Temporary], since: datetime, until: datetime
-) -> list[datetime]:
-    edges = {since, until}
-    for piece in pieces:
-        edges.add(piece.start)
-        edges.add(piece.end)
-    for override in overrides:
-        edges.add(override.starts_at)
-        edges.add(override.ends_at)
+def _edges(overrides: Iterable[Override], temporaries: Iterable[Temporary], since: datetime, until: datetime) -> set[datetime]:
+    """Where what goes over the layers may change anything, within the range."""
+    edges = {edge for override in overrides for edge in (override.starts_at, override.ends_at)}
     for temporary in temporaries:
         edges.update((temporary.starts_at, temporary.ends_at))
         for shift in temporary.shifts:
             edges.update((max(shift.start, temporary.starts_at), min(shift.end, temporary.ends_at)))
-    return sorted(edge for edge in edges if since <= edge <= until)
+    return {edge for edge in edges if since < edge < until}
+
+
+def _same(people: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    return people == others or (len(people) == len(others) > 1 and set(people) == set(others))
+
+
+def _served(pieces: Sequence[Piece]) -> Serving:
+    if len(pieces) == 1 and len(pieces[0].people) == 1:
+        return ((pieces[0].people[0], pieces[0]),)
+    return _once(tuple((name, piece) for piece in pieces for name in piece.people))
 
 
 def _once(serving: Serving) -> Serving:
@@ -344,6 +341,8 @@ def _why_idle(layer: Layer, at: datetime) -> str:
         return f"{layer.name} is in force from {_said(layer, layer.effective_from)}"
     if at >= layer.effective_until:
         return f"{layer.name} was in force until {_said(layer, layer.effective_until)}"
+    if layer.never_idle and at >= layer.begins:
+        return f"this time is outside the hours of {layer.name}"
     if not isinstance(layer.source, Rotation):
         return f"{layer.name} has no event that names a responder at this time"
     if not layer.source.ring.participants:

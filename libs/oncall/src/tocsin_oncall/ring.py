@@ -62,6 +62,11 @@ class Ring:
         return not self._planned and len({participant.label for participant in self.participants}) == 1
 
     @cached_property
+    def always_somebody(self) -> bool:
+        """Whether every turn has people."""
+        return bool(self.participants) and not self._planned and all(participant.people for participant in self.participants)
+
+    @cached_property
     def _planned(self) -> bool:
         return any(participant.joins or participant.leaves for participant in self.participants)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import Enum
 from functools import cached_property
 from itertools import islice
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from tocsin_oncall.ical import Event, Events
@@ -32,8 +33,7 @@ class Kind(Enum):
     REMOVE = "remove"
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Some people have the duty of a layer, from `start` until just before `end`."""
 
     start: datetime
@@ -90,6 +90,16 @@ class Layer:
         """The windows that restrict it; a rotation that moves with every window is them already."""
         moved = isinstance(self.source, Rotation) and isinstance(self.source.rhythm, Occurrences)
         return () if moved else merged(self.windows)
+
+    @cached_property
+    def never_idle(self) -> bool:
+        """Whether somebody has every turn, so that only its hours and its limits leave it without anybody."""
+        return isinstance(self.source, Rotation) and isinstance(self.source.rhythm, Turns) and self.source.ring.always_somebody
+
+    @cached_property
+    def begins(self) -> datetime:
+        """When its first turn begins, if it has turns."""
+        return self.source.rhythm.instant(0) if isinstance(self.source, Rotation) else self.effective_from
 
     def pieces(self, since: datetime, until: datetime) -> Iterator[Piece]:
         """Who has its duty over a range, by start. Pieces keep their ends beyond the range, and those of nobody are left out."""
