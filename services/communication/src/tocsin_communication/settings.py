@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tocsin_chassis.settings import ServiceSettings, setting
 from tocsin_communication.channels.email import EmailSettings
+from tocsin_communication.channels.mattermost import MattermostSettings
 from tocsin_communication.channels.ntfy import NtfySettings
 from tocsin_communication.channels.slack import SlackSettings
 from tocsin_communication.channels.teams import TeamsSettings
@@ -14,7 +15,15 @@ from tocsin_communication.channels.webhook import WebhookSettings
 
 @dataclass(frozen=True, kw_only=True)
 class CommunicationSettings(
-    NtfySettings, TeamsSettings, TelegramSettings, TwilioSettings, SlackSettings, WebhookSettings, EmailSettings, ServiceSettings
+    MattermostSettings,
+    NtfySettings,
+    TeamsSettings,
+    TelegramSettings,
+    TwilioSettings,
+    SlackSettings,
+    WebhookSettings,
+    EmailSettings,
+    ServiceSettings,
 ):
     """What communication needs beside what every service needs; each kind of channel brings its own part."""
 

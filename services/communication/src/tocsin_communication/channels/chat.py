@@ -14,6 +14,7 @@ from tocsin_communication.channels.channel import Outgoing
 from tocsin_communication.channels.inbound import Acknowledge, BadRequest, Escalate, Resolve, Result
 from tocsin_communication.incident import Incident, IncidentState
 from tocsin_communication.page import Kind
+from tocsin_communication.receipt import Outcome, Receipt
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +123,21 @@ def text_at(data: object, *path: str) -> str:
 def secrets_in(file: Path) -> tuple[str, ...]:
     """The secrets in a file, one a line: while one is exchanged for another both are there, and the first one is used."""
     return tuple(line.strip() for line in file.read_text().splitlines() if line.strip())
+
+
+class Refused(Exception):
+    """A provider did not do what was asked, or nobody knows; `receipt` says what that means if the request was the message itself."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        super().__init__(receipt.detail)
+        self.receipt = receipt
+
+    @property
+    def beforehand(self) -> "Refused":
+        """The same for a request that only prepared the message, which surely has not left."""
+        if self.receipt.outcome is not Outcome.UNKNOWN:
+            return self
+        return Refused(Receipt(Outcome.TRANSIENT, self.receipt.detail))
 
 
 class Kept(Generic[Value]):

@@ -1,10 +1,20 @@
 """Every kind of channel there is. Adding one: a module with KIND, a line here, and its test of the conformance suite."""
 
-from tocsin_communication.channels import email, ntfy, slack, sms, teams, telegram, voice, webhook
+from tocsin_communication.channels import email, mattermost, ntfy, slack, sms, teams, telegram, voice, webhook
 from tocsin_communication.channels.channel import ChannelKind
 from tocsin_communication.contact import Channel
 
-KINDS: tuple[ChannelKind, ...] = (email.KIND, webhook.KIND, slack.KIND, sms.KIND, voice.KIND, telegram.KIND, teams.KIND, ntfy.KIND)
+KINDS: tuple[ChannelKind, ...] = (
+    email.KIND,
+    webhook.KIND,
+    slack.KIND,
+    sms.KIND,
+    voice.KIND,
+    telegram.KIND,
+    teams.KIND,
+    ntfy.KIND,
+    mattermost.KIND,
+)
 
 _BY_CHANNEL = {kind.channel: kind for kind in KINDS}
 

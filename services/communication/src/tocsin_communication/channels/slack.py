@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from tocsin_chassis.settings import setting
 from tocsin_communication.channels import slack_words as words
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, Outgoing, Surroundings
-from tocsin_communication.channels.chat import Asides, Kept, object_in, pressed, secrets_in, text_at, told
+from tocsin_communication.channels.chat import Asides, Kept, Refused, object_in, pressed, secrets_in, text_at, told
 from tocsin_communication.channels.http import Deadline, Http, Lost, host_of, http_client
 from tocsin_communication.channels.inbound import (
     Acknowledge,
@@ -78,14 +78,6 @@ class Place:
         return cls(channel, ts) if channel and ts else None
 
 
-class SlackRefused(Exception):
-    """Slack did not do what was asked, or nobody knows; `receipt` says it as if the request had been the message."""
-
-    def __init__(self, receipt: Receipt) -> None:
-        super().__init__(receipt.detail)
-        self.receipt = receipt
-
-
 class SlackApi:
     """Slack's methods."""
 
@@ -95,7 +87,7 @@ class SlackApi:
         self._token = token
 
     async def call(self, method: str, arguments: Mapping[str, object], seconds: float) -> dict[str, Any]:
-        """The answer of a method that succeeded. Raises SlackRefused."""
+        """The answer of a method that succeeded. Raises Refused."""
         headers = {"authorization": f"Bearer {self._token}"}
         url = f"{self._url}/{method}"
         try:
@@ -106,10 +98,10 @@ class SlackApi:
             else:
                 answer = await self._http.ask_json("POST", url, arguments, seconds=seconds, headers=headers)
         except Lost as lost:
-            raise SlackRefused(lost.receipt) from lost
+            raise Refused(lost.receipt) from lost
         refused = words.refusal(answer)
         if refused is not None:
-            raise SlackRefused(refused)
+            raise Refused(refused)
         return answer.json
 
     async def answer_press(self, response_url: str, text: str) -> None:
@@ -136,7 +128,7 @@ class SlackDriver:
         root = await self._root(outgoing, deadline)
         try:
             answer = await self._post(outgoing, idempotency_key, root, deadline)
-        except SlackRefused as refused:
+        except Refused as refused:
             return refused.receipt
         place = Place(str(answer.get("channel", page.address)), str(answer.get("ts", "")))
         if page.incident_id and root is None:
@@ -151,7 +143,7 @@ class SlackDriver:
         arguments = {"channel": place.channel, "ts": place.ts, **words.message(outgoing, outgoing.page.id)}
         try:
             await self._api.call("chat.update", arguments, seconds)
-        except SlackRefused as refused:
+        except Refused as refused:
             return refused.receipt
         return Receipt(Outcome.ACCEPTED, "edited", provider_id)
 
@@ -160,7 +152,7 @@ class SlackDriver:
         deadline = Deadline(seconds)
         try:
             found = await self._find(outgoing, idempotency_key, deadline)
-        except SlackRefused as refused:
+        except Refused as refused:
             return Receipt(Outcome.UNKNOWN, f"whether it was taken cannot be found out: {refused.receipt.detail}")
         if found is None:
             return Receipt(Outcome.TRANSIENT, "Slack does not have it")
@@ -182,7 +174,7 @@ class SlackDriver:
         raise BadRequest("neither a payload nor a command")
 
     async def _post(self, outgoing: Outgoing, key: str, root: Place | None, deadline: Deadline) -> dict[str, Any]:
-        """Post it, in the thread if there is one; a thread that is gone does not hold it up. Raises SlackRefused."""
+        """Post it, in the thread if there is one; a thread that is gone does not hold it up. Raises Refused."""
         arguments = {"channel": outgoing.page.address, **words.message(outgoing, key)}
         if root is None:
             return await self._api.call("chat.postMessage", arguments, deadline.left)
@@ -190,7 +182,7 @@ class SlackDriver:
         threaded = {"channel": root.channel, "thread_ts": root.ts, "reply_broadcast": outgoing.page.kind is Kind.SUMMONS}
         try:
             return await self._api.call("chat.postMessage", arguments | threaded, deadline.left)
-        except SlackRefused as refused:
+        except Refused as refused:
             if not refused.receipt.detail.endswith(THREAD_GONE):
                 raise
             return await self._api.call("chat.postMessage", arguments, deadline.left)
@@ -205,14 +197,14 @@ class SlackDriver:
             return known
         try:
             found = await self._find(outgoing, page.summons_id, Deadline(deadline.left / LOOKUP_SHARE))
-        except SlackRefused:
+        except Refused:
             return None
         if found is not None:
             self._threads.keep(found, page.address, page.incident_id)
         return found
 
     async def _find(self, outgoing: Outgoing, page_id: str, deadline: Deadline) -> Place | None:
-        """The message that carries a page. Raises SlackRefused."""
+        """The message that carries a page. Raises Refused."""
         page = outgoing.page
         channel = await self._conversation(page.address, deadline)
         oldest = "0" if page_id != page.id else f"{page.created_at.timestamp() - EARLIER_SECONDS:.6f}"
@@ -234,10 +226,10 @@ class SlackDriver:
             cursor = text_at(answer, "response_metadata", "next_cursor")
             if not cursor:
                 return None
-        raise SlackRefused(Receipt(Outcome.UNKNOWN, "Slack: the conversation is too long to search"))
+        raise Refused(Receipt(Outcome.UNKNOWN, "Slack: the conversation is too long to search"))
 
     async def _conversation(self, address: str, deadline: Deadline) -> str:
-        """The conversation that a person is reached in. Raises SlackRefused."""
+        """The conversation that a person is reached in. Raises Refused."""
         if address[:1] not in ("U", "W"):
             return address
         known = self._conversations.get(address)

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 from tocsin_chassis.settings import setting
 from tocsin_communication.channels import teams_words as words
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, OneWay, Outgoing, Surroundings
-from tocsin_communication.channels.chat import Asides, Kept, object_in, secrets_in, text_at, told
+from tocsin_communication.channels.chat import Asides, Kept, Refused, object_in, secrets_in, text_at, told
 from tocsin_communication.channels.http import Answer, Deadline, Http, Lost, host_of, http_client
 from tocsin_communication.channels.inbound import BadSignature, HttpAnswer, InboundAnswer, InboundEvent, InboundRequest, Result, Said
 from tocsin_communication.channels.teams_identity import BotKeys, BotToken, NoToken, verify
@@ -61,14 +61,6 @@ class Bot:
     service_url: str
 
 
-class TeamsRefused(Exception):
-    """The connector did not do what was asked, or nobody knows; `receipt` says what it means for the message."""
-
-    def __init__(self, receipt: Receipt) -> None:
-        super().__init__(receipt.detail)
-        self.receipt = receipt
-
-
 class BotConnector:
     """The requests of the bot. Its token goes to the one address of the settings, and to none that a caller names."""
 
@@ -78,7 +70,7 @@ class BotConnector:
         self._token = token
 
     async def open(self, person: str, deadline: Deadline) -> str:
-        """The conversation with a person; asking again gives the same one. Raises TeamsRefused."""
+        """The conversation with a person; asking again gives the same one. Raises Refused."""
         asked = {
             "bot": {"id": f"28:{self._bot.app_id}"},
             "isGroup": False,
@@ -88,23 +80,20 @@ class BotConnector:
         }
         try:
             answer = await self._ask("POST", "/v3/conversations", asked, deadline)
-        except TeamsRefused as refused:
-            receipt = refused.receipt
-            if receipt.outcome is Outcome.UNKNOWN:
-                receipt = Receipt(Outcome.TRANSIENT, receipt.detail)
-            raise TeamsRefused(receipt) from refused
+        except Refused as refused:
+            raise refused.beforehand from refused
         conversation = text_at(answer.json, "id")
         if not conversation:
-            raise TeamsRefused(Receipt(Outcome.TRANSIENT, "Teams: no conversation was opened"))
+            raise Refused(Receipt(Outcome.TRANSIENT, "Teams: no conversation was opened"))
         return conversation
 
     async def post(self, conversation: str, activity: dict[str, object], deadline: Deadline) -> str:
-        """The id of the new message. Raises TeamsRefused."""
+        """The id of the new message. Raises Refused."""
         answer = await self._ask("POST", f"/v3/conversations/{quote(conversation, safe='')}/activities", activity, deadline)
         return text_at(answer.json, "id")
 
     async def put(self, conversation: str, activity_id: str, activity: dict[str, object], deadline: Deadline) -> None:
-        """Replace a message. Raises TeamsRefused."""
+        """Replace a message. Raises Refused."""
         path = f"/v3/conversations/{quote(conversation, safe='')}/activities/{quote(activity_id, safe='')}"
         await self._ask("PUT", path, {**activity, "id": activity_id}, deadline)
 
@@ -115,7 +104,7 @@ class BotConnector:
             answer = await self._try(method, path, content, deadline)
         refused = words.refusal(answer)
         if refused is not None:
-            raise TeamsRefused(refused)
+            raise Refused(refused)
         return answer
 
     async def _try(self, method: str, path: str, content: dict[str, object], deadline: Deadline) -> Answer:
@@ -124,7 +113,7 @@ class BotConnector:
             headers = {"authorization": f"Bearer {token}"}
             answer = await self._http.ask_json(method, self._bot.service_url + path, content, seconds=deadline.left, headers=headers)
         except (NoToken, Lost) as error:
-            raise TeamsRefused(error.receipt) from error
+            raise Refused(error.receipt) from error
         if answer.status == 401:
             self._token.forget(token)
         return answer
@@ -149,7 +138,7 @@ class TeamsBot:
         try:
             conversation = await self._conversation(outgoing.page.address, deadline)
             thread, activity_id = await self._post(outgoing, conversation, activity, deadline)
-        except TeamsRefused as refused:
+        except Refused as refused:
             if refused.receipt.outcome is Outcome.PERMANENT_TARGET:
                 self._conversations.forget(outgoing.page.address.lower())
             return refused.receipt
@@ -162,7 +151,7 @@ class TeamsBot:
             return Receipt(Outcome.PERMANENT_TARGET, "there is no such message at Teams")
         try:
             await self._connector.put(conversation, activity_id, words.activity(outgoing, outgoing.page.id), Deadline(seconds))
-        except TeamsRefused as refused:
+        except Refused as refused:
             return refused.receipt
         return Receipt(Outcome.ACCEPTED, "edited", provider_id)
 
@@ -199,7 +188,7 @@ class TeamsBot:
         if thread is not None:
             try:
                 return thread, await self._connector.post(thread, activity, deadline)
-            except TeamsRefused as refused:
+            except Refused as refused:
                 if refused.receipt.outcome is not Outcome.PERMANENT_TARGET:
                     raise
         activity_id = await self._connector.post(conversation, activity, deadline)
@@ -207,7 +196,7 @@ class TeamsBot:
         return conversation, activity_id
 
     async def _conversation(self, address: str, deadline: Deadline) -> str:
-        """Raises TeamsRefused."""
+        """Raises Refused."""
         if _PERSON.fullmatch(address) is None:
             return address
         person = address.lower()
