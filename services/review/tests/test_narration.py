@@ -56,6 +56,13 @@ def test_a_page_says_to_whom_how_and_why_it_failed() -> None:
     assert (line.summary, line.reason) == ("Page to bob by e-mail failed", "550 no such user")
 
 
+def test_a_changed_severity_happened_when_it_was_changed() -> None:
+    fact = triage.SeverityChanged(incident=INCIDENT, before=Severity.SEVERITY_SEV3)
+    fact.at.FromDatetime(NOON)
+    assert narrate(fact, NOON + timedelta(minutes=9)).at == NOON
+    assert narrate(triage.SeverityChanged(incident=INCIDENT), NOON).at == NOON
+
+
 def test_a_takeover_happened_when_it_was_told() -> None:
     incident = Incident(id="i1", acknowledged_by="bob")
     incident.acknowledged_at.FromDatetime(NOON)

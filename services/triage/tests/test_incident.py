@@ -51,9 +51,9 @@ def obey(incident: Incident, command: tuple, at: datetime):
         case ("reopen", who, keeps):
             return incident.reopen(who, "it is back", at, keeps_group=keeps)
         case ("change_severity", severity, who):
-            return incident.change_severity(severity, who, "seen worse")
+            return incident.change_severity(severity, who, "seen worse", at)
         case ("worsen", severity):
-            return incident.worsen(severity, "the sender says so")
+            return incident.worsen(severity, "the sender says so", at)
 
 
 def assert_legal(incident: Incident) -> None:
@@ -132,19 +132,19 @@ def test_a_reopened_incident_is_as_new_and_tells_who() -> None:
 
 
 def test_alerts_only_make_it_worse_and_never_against_a_person() -> None:
-    assert NEW.worsen(Severity.SEV4, "no").facts == ()
-    worse = NEW.worsen(Severity.SEV1, "the sender says so")
+    assert NEW.worsen(Severity.SEV4, "no", START).facts == ()
+    worse = NEW.worsen(Severity.SEV1, "the sender says so", START)
     assert worse.state.severity is Severity.SEV1
     assert isinstance(worse.facts[0], SeverityChanged)
-    assert (worse.facts[0].before, worse.facts[0].changed_by) == (Severity.SEV3, "")
-    judged = worse.state.change_severity(Severity.SEV4, "alice", "a false alarm").state
-    assert judged.worsen(Severity.SEV1, "again").state == judged
+    assert (worse.facts[0].before, worse.facts[0].changed_by, worse.facts[0].at) == (Severity.SEV3, "", START)
+    judged = worse.state.change_severity(Severity.SEV4, "alice", "a false alarm", START).state
+    assert judged.worsen(Severity.SEV1, "again", START).state == judged
 
 
 def test_the_same_severity_tells_nobody_and_a_resolved_one_stays() -> None:
-    assert NEW.change_severity(Severity.SEV3, "alice", "").facts == ()
+    assert NEW.change_severity(Severity.SEV3, "alice", "", START).facts == ()
     with pytest.raises(IsResolved):
-        replace(NEW, state=State.RESOLVED).change_severity(Severity.SEV1, "alice", "")
+        replace(NEW, state=State.RESOLVED).change_severity(Severity.SEV1, "alice", "", START)
 
 
 def test_an_alert_that_somebody_took_takes_the_incident_only_if_it_is_the_only_open_one():

@@ -1,6 +1,6 @@
 """Alerts in, incidents out, on real servers."""
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from itertools import permutations
 from uuid import uuid4
 
@@ -109,6 +109,7 @@ async def test_alerts_of_a_group_join_and_the_last_one_ends_it(world, alice):
     [worse] = await world.facts(SeverityChanged)
     assert (worse.before, worse.incident.severity, worse.changed_by) == (Severity.SEVERITY_SEV3, Severity.SEVERITY_SEV1, "")
     assert "critical" in worse.reason
+    assert worse.at.ToDatetime(UTC) == world.clock.now()
     assert worse.incident.version == attached[1].incident.version + 1
     for alert in alerts[:2]:
         await end(world, alert)

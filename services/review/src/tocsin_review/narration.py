@@ -45,7 +45,7 @@ def narrate(fact: Message, told_at: datetime) -> Line:
     """The line of a fact. Raises KeyError for a type that is not in NARRATORS."""
     rank = RANKS[type(fact)]
     line = NARRATORS[type(fact)](fact)
-    at = line.at or told_at
+    at = line.at or _own_time(fact) or told_at
     if isinstance(fact, triage.IncidentAcknowledged):
         # A takeover keeps the first time; it happened when it was told.
         at = max(at, told_at)
@@ -201,6 +201,12 @@ RANKS = {kind: rank for rank, kind in enumerate(NARRATORS)}
 def severity_name(severity: int) -> str:
     """SEV1 … SEV5, also for one that a newer version knows."""
     return Severity.Name(severity).removeprefix("SEVERITY_") if severity in Severity.values() else f"SEV{severity}"  # type: ignore[arg-type]
+
+
+def _own_time(fact: Message) -> datetime | None:
+    """The instant that a fact itself names; None if it names none, or comes from a version that does not."""
+    stamp = getattr(fact, "at", None)
+    return _instant(stamp) if isinstance(stamp, Timestamp) else None
 
 
 def _instant(stamp: Timestamp) -> datetime | None:

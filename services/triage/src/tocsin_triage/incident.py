@@ -138,21 +138,21 @@ class Incident:
         )
         return Decision(again, (Reopened(again, by, reason),), reason)
 
-    def change_severity(self, severity: Severity, by: str, reason: str) -> Decision["Incident"]:
+    def change_severity(self, severity: Severity, by: str, reason: str, at: datetime) -> Decision["Incident"]:
         """A person says how bad it is; from now on alerts do not change it. Raises IsResolved."""
         if self.state is State.RESOLVED:
             raise IsResolved(incident=self.id, number=self.number)
         if severity == self.severity:
             return Decision(replace(self, severity_by_person=True), reason="it has this severity already")
         changed = self._next(severity=severity, severity_by_person=True)
-        return Decision(changed, (SeverityChanged(changed, self.severity, by, reason),), reason)
+        return Decision(changed, (SeverityChanged(changed, self.severity, by, reason, at),), reason)
 
-    def worsen(self, severity: Severity, reason: str) -> Decision["Incident"]:
+    def worsen(self, severity: Severity, reason: str, at: datetime) -> Decision["Incident"]:
         """An alert says that it is this bad. Better than thought, said of a resolved one, or against a person's word: changes nothing."""
         if severity >= self.severity or self.state is State.RESOLVED or self.severity_by_person:
             return Decision(self, reason="the severity stays")
         worse = self._next(severity=severity)
-        return Decision(worse, (SeverityChanged(worse, self.severity, "", reason),), reason)
+        return Decision(worse, (SeverityChanged(worse, self.severity, "", reason, at),), reason)
 
     def _next(self, **changed: object) -> "Incident":
         return replace(self, version=self.version + 1, **changed)  # type: ignore[arg-type]  # replace() checks the names at run time
@@ -180,6 +180,7 @@ class SeverityChanged:
     before: Severity
     changed_by: str
     reason: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

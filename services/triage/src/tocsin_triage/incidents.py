@@ -89,7 +89,7 @@ class Incidents:
 
     async def change_severity(self, tx: Tx, incident_id: str, severity: Severity, by: str, reason: str) -> Incident:
         """Raises IncidentNotFound, IsResolved."""
-        return await self._change(tx, incident_id, lambda incident: incident.change_severity(severity, by, reason))
+        return await self._change(tx, incident_id, lambda incident: incident.change_severity(severity, by, reason, self._clock.now()))
 
     async def reopen(self, tx: Tx, incident_id: str, by: str, reason: str) -> Incident:
         """Raises IncidentNotFound, NotReopenable."""

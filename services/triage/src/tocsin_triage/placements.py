@@ -67,7 +67,7 @@ class Placements:
 
     async def _attach(self, tx: Tx, incident: Incident, attached: AttachedAlert, found: Place) -> None:
         joined = incident.attach(attached)
-        worse = joined.state.worsen(found.severity, f"the alert “{attached.title}” is worse. {found.severity_reason}")
+        worse = joined.state.worsen(found.severity, f"the alert “{attached.title}” is worse. {found.severity_reason}", attached.attached_at)
         await store.update_incident(tx, worse.state)
         await store.attach_alert(tx, incident.id, attached)
         tell(tx, (*joined.facts, *worse.facts))
@@ -110,7 +110,7 @@ class Placements:
         assert incident is not None
         name_incident(incident.id)
         found = place(alert, await self._catalogue(tx))
-        worse = incident.worsen(found.severity, f"the alert “{alert.title}” got worse. {found.severity_reason}")
+        worse = incident.worsen(found.severity, f"the alert “{alert.title}” got worse. {found.severity_reason}", self._clock.now())
         ended = Decision(worse.state)
         if placement.open and not alert.open:
             ended = worse.state.alert_ended(alert.ended_because, self._clock.now())

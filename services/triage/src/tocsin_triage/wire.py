@@ -52,8 +52,10 @@ def fact_message(fact: Told) -> Message:
             return events.IncidentOpened(incident=incident, alert=None if alert is None else attached_message(alert))
         case Attached(alert=alert):
             return events.AlertAttached(incident=incident, alert=attached_message(alert))
-        case SeverityChanged(before=before, changed_by=by, reason=reason):
-            return events.SeverityChanged(incident=incident, before=severity_message(before), changed_by=by, reason=reason)
+        case SeverityChanged(before=before, changed_by=by, reason=reason, at=at):
+            return events.SeverityChanged(
+                incident=incident, before=severity_message(before), changed_by=by, reason=reason, at=timestamp(at)
+            )
         case Acknowledged():
             return events.IncidentAcknowledged(incident=incident)
         case Resolved():
