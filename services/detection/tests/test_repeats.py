@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from detection_words import NOON, signal
 
 from tocsin_chassis.postgres.database import postgres
+from tocsin_detection import store
 from tocsin_detection.alert import Alert, end_silently, observe
 from tocsin_detection.intake import alertmanager
 from tocsin_detection.repeats import Repeats
@@ -104,3 +105,54 @@ async def test_nothing_is_a_repeat_while_other_processes_cannot_be_heard(databas
     deaf = Repeats(database)
     deaf.remember([(digest, opened())])
     assert not repeat(deaf, SAID, MINUTE)
+
+
+async def occurrences(database, alert: Alert) -> tuple[int, datetime | None]:
+    async with database.transaction() as tx:
+        found = await store.find_alert(tx, alert.id)
+    assert found is not None
+    return found.occurrences, found.ends_at
+
+
+async def stored(database, repeats: Repeats) -> Alert:
+    alert = opened()
+    async with database.transaction() as tx:
+        await store.insert_alerts(tx, [alert])
+    repeats.remember([((alertmanager.said(SAID, NOON) or (b"", NOON))[0], alert)])
+    return alert
+
+
+async def test_counts_wait_until_the_stored_end_comes_nearer_or_half_a_minute(database, repeats: Repeats) -> None:
+    alert = await stored(database, repeats)
+    assert repeat(repeats, {**SAID, "endsAt": (NOON + 4.2 * MINUTE).isoformat()}, 0.2 * MINUTE)
+    await repeats.write(NOON + 0.2 * MINUTE)
+    assert await occurrences(database, alert) == (1, alert.ends_at)
+    await repeats.write(NOON + 0.7 * MINUTE)
+    assert await occurrences(database, alert) == (2, NOON + 4.2 * MINUTE)
+    assert repeat(repeats, {**SAID, "endsAt": (NOON + 6 * MINUTE).isoformat()}, 2 * MINUTE)
+    await repeats.write(NOON + 2 * MINUTE)
+    assert await occurrences(database, alert) == (3, NOON + 6 * MINUTE)
+
+
+async def test_a_process_that_stops_writes_all_counts(database, repeats: Repeats) -> None:
+    alert = await stored(database, repeats)
+    assert repeat(repeats, SAID, 0.1 * MINUTE)
+    await repeats.write_all()
+    assert (await occurrences(database, alert))[0] == 2
+    await repeats.write_all()
+    assert (await occurrences(database, alert))[0] == 2
+
+
+async def test_counts_that_somebody_took_and_did_not_write_are_counted_later(database, repeats: Repeats) -> None:
+    alert = await stored(database, repeats)
+    assert repeat(repeats, SAID, 0.1 * MINUTE)
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction() as tx:
+            assert repeats.caught_up(tx, [alert])[0].occurrences == 2
+            raise ZeroDivisionError
+    async with database.transaction() as tx:
+        assert repeats.caught_up(tx, [alert])[0].occurrences == 2
+        repeats.unwritten([alert.id])
+    assert repeats.since_written(alert.id) == 1
+    await repeats.write_all()
+    assert (await occurrences(database, alert))[0] == 2

@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, Sam
 from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
 
-TRACES_PER_SECOND = 100.0
+TRACES_PER_SECOND = 20.0
 BURST = 500.0
 
 

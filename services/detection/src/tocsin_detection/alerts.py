@@ -69,23 +69,28 @@ class Alerts:
 
     async def resolve(self, tx: Tx, alert_id: str, by: str) -> Alert:
         """The alert, resolved now or before. Raises AlertNotFound."""
-        found = await locked(tx, alert_id)
+        found = await self._locked(tx, alert_id)
         return await self.keep(tx, found, resolve_by_hand(found, by, self._clock.now()))
 
     async def acknowledge(self, tx: Tx, alert_id: str, by: str) -> Alert:
         """The alert, taken now or before. Raises AlertNotFound, AlertHasEnded."""
-        found = await locked(tx, alert_id)
+        found = await self._locked(tx, alert_id)
         return await self.keep(tx, found, acknowledge(found, by, self._clock.now()))
 
     async def unacknowledge(self, tx: Tx, alert_id: str, by: str) -> Alert:
         """The alert, which nobody has taken any more. Raises AlertNotFound, AlertHasEnded."""
-        found = await locked(tx, alert_id)
+        found = await self._locked(tx, alert_id)
         return await self.keep(tx, found, unacknowledge(found, by))
 
     async def snooze(self, tx: Tx, alert_id: str, until: datetime, by: str) -> Alert:
         """The alert, put aside until an instant. Raises AlertNotFound, AlertHasEnded."""
-        found = await locked(tx, alert_id)
+        found = await self._locked(tx, alert_id)
         return await self.keep(tx, found, snooze(found, until, by, self._clock.now()))
+
+    async def _locked(self, tx: Tx, alert_id: str) -> Alert:
+        """Raises AlertNotFound."""
+        [found] = self._repeats.caught_up(tx, [await locked(tx, alert_id)])
+        return found
 
     async def edit(self, tx: Tx, found: Alert, after: Alert, reason: str, by: str, note: str = "") -> Alert:
         """Keep what somebody changed of an alert that is locked; `note` is kept with it in the log."""
@@ -137,12 +142,15 @@ class Alerts:
 
     async def _end_some(self, now: datetime, heard_since: datetime) -> int:
         async with self._database.transaction() as tx:
-            overdue = await store.lock_overdue_alerts(tx, now, heard_since, AT_ONCE)
+            due = self._repeats.caught_up(tx, await store.lock_overdue_alerts(tx, now, heard_since, AT_ONCE))
+            overdue = [alert for alert in due if alert.ends_at is not None and alert.ends_at <= now]
+            # Repeats have moved these, and that was not written yet.
+            await store.count_repeats(tx, [alert for alert in due if alert.ends_at is not None and alert.ends_at > now])
             if overdue:
                 # What time brings has no caller whose trace it could continue: it begins one.
                 with tracer.start_as_current_span("end alerts silently"):
                     await self._observer.keep(tx, overdue, [end_silently(alert, now) for alert in overdue], now)
-        return len(overdue)
+        return len(due)
 
     async def reconsider(self) -> None:
         """Judge again what is held back, where a hold may have ended."""

@@ -1,5 +1,6 @@
 """The composition root of detection."""
 
+import contextlib
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -52,6 +53,7 @@ from tocsin_detection.repeats import Repeats
 from tocsin_detection.settings import DetectionSettings
 from tocsin_detection.signals import Signals
 from tocsin_kernel.clock import Clock
+from tocsin_kernel.errors import DomainError
 
 REPEATS_WRITTEN_SECONDS = 5.0
 
@@ -108,7 +110,7 @@ async def detection(settings: DetectionSettings, clock: Clock | None = None) -> 
             .ticks("late heartbeats", 0.5, heartbeats.expire_due)
             .partitions(Daily("resolved_alert", "resolved_at", settings.retention_days), Daily("alert_log", "at", settings.retention_days))
             .runs("changes of other processes", repeats.run)
-            .ticks("counts of repeats", REPEATS_WRITTEN_SECONDS, repeats.write)
+            .ticks("counts of repeats", REPEATS_WRITTEN_SECONDS, lambda: repeats.write(base.clock.now()))
             .ticks("held alerts", 0.5, alerts.reconsider)
             .ticks("old requests of Opsgenie's clients", 3600.0, opsgenie.forget_requests)
             .ticks("old messages", 3600.0, mail_threads.forget_old)
@@ -116,6 +118,8 @@ async def detection(settings: DetectionSettings, clock: Clock | None = None) -> 
             .ticks("old deliveries", 3600.0, alerts.forget_deliveries)
             .ticks("last reports of integrations", 2.0, integrations.note_reports)
         )
+        with contextlib.suppress(DomainError):
+            await repeats.write_all()
 
 
 def main() -> None:

@@ -57,6 +57,7 @@ class Observer:
         await _write(tx, known, about, tellings)
         await _say(tx, tellings, [_line(made, tellings[alert_id], now) for alert_id, made in about.items()])
         await store.append_log(tx, _notes(decisions, now))
+        self._repeats.unwritten(alert_id for alert_id in known if alert_id not in about)
         otherwise = [alert_id for alert_id, made in about.items() if alert_id in known and not _merely_repeated(made)]
         if otherwise:
             tx.after_commit(lambda: self._repeats.changed(otherwise))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tocsin_chassis.postgres.announcements import Announcements
 from tocsin_chassis.postgres.database import Contended, Database, Tx
@@ -11,6 +11,8 @@ from tocsin_detection.alert import Alert
 from tocsin_detection.hold import HoldKind
 
 MOST_REMEMBERED = 200_000
+# How long counts wait to be written, where the stored end lies far enough ahead.
+LONGEST_WAIT = timedelta(seconds=30)
 CHANNEL = "alerts_changed"
 NOTHING = ("", b"")
 
@@ -24,6 +26,15 @@ class _Known:
     end: datetime
     heard_at: datetime
     repeats: int = 0
+    # Those that go into what somebody who has locked the alert decides just now.
+    taken: int = 0
+    # Since when there is something to write.
+    moved_at: datetime | None = None
+
+    def due(self, now: datetime) -> bool:
+        """Whether what repeats moved is written now: what they say should stay durable well before the stored end is too near."""
+        waited = self.moved_at is not None and now - self.moved_at >= LONGEST_WAIT
+        return waited or (self.stored_end - now) * 4 < (self.end - now) * 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +51,9 @@ class Repeats:
     """Remembers statements by a digest of all they say but their end.
 
     A statement is only taken as a repeat while its alert is open, unchanged and told, and while the stored end lies at least half as
-    far ahead as the end that it gives: what it says is durable already. Counts and ends are written together every few seconds; a
-    crash loses only those, and the sender's next repeat brings the end again. Other processes say which alerts they changed; as long
-    as they cannot be heard, nothing is taken as a repeat.
+    far ahead as the end that it gives: what it says is durable already. Counts and ends are written together when the stored end
+    comes near, or after half a minute; a crash loses only those, and the sender's next repeat brings the end again. Other processes
+    say which alerts they changed; as long as they cannot be heard, nothing is taken as a repeat.
     """
 
     def __init__(self, database: Database) -> None:
@@ -67,10 +78,13 @@ class Repeats:
         known = self._known.get(thing)
         if known is None or not self.hears_others or end <= now or (known.stored_end - now) * 2 < end - now:
             return False
+        if not known.repeats:
+            known.moved_at = now
+            self._moved.add(thing)
         known.repeats += 1
         known.heard_at = now
-        known.end = max(known.end, end)
-        self._moved.add(thing)
+        if end > known.end:
+            known.end = end
         return True
 
     def remember(self, said: Iterable[tuple[bytes, Alert | None]]) -> None:
@@ -93,48 +107,76 @@ class Repeats:
         self._others.say(list(alert_ids))
 
     def caught_up(self, tx: Tx, alerts: Sequence[Alert]) -> list[Alert]:
-        """The alerts as they are with what repeats moved since they were written. They are locked, and will be written now."""
+        """The alerts, which are locked, with what repeats moved since they were written. They are written now, or are `unwritten`."""
         return [self._catch_up(tx, alert) for alert in alerts]
 
     def _catch_up(self, tx: Tx, alert: Alert) -> Alert:
         known = self._known.get(self._of_alert.get(alert.id, NOTHING))
-        if known is None or not known.repeats:
+        if known is None:
             return alert
-        counted = known.repeats
-
-        def written() -> None:
-            known.repeats -= counted
-
-        tx.after_commit(written)
+        counted = known.taken = known.repeats
+        known.repeats = 0
+        if not counted:
+            return alert
+        tx.after_rollback(lambda: self._unwritten(known))
         end = max(alert.ends_at, known.end) if alert.ends_at is not None else None
         return replace(
             alert, occurrences=alert.occurrences + counted, ends_at=end, last_signal_at=max(alert.last_signal_at, known.heard_at)
         )
+
+    def unwritten(self, alert_ids: Iterable[str]) -> None:
+        """Nothing is written of these now."""
+        for alert_id in alert_ids:
+            known = self._known.get(self._of_alert.get(alert_id, NOTHING))
+            if known is not None:
+                self._unwritten(known)
+
+    def _unwritten(self, known: _Known) -> None:
+        counted, known.taken = known.taken, 0
+        self._give_back(known, counted)
 
     def since_written(self, alert_id: str) -> int:
         """How often an alert was repeated since its count was last written."""
         known = self._known.get(self._of_alert.get(alert_id, NOTHING))
         return known.repeats if known is not None else 0
 
-    async def write(self) -> None:
-        """Write the counts and ends that repeats moved."""
-        moved, self._moved = self._moved, set()
-        known = [(thing, self._known[thing]) for thing in moved if thing in self._known]
+    async def write(self, now: datetime) -> None:
+        """Write the counts and ends that repeats moved, where they are due."""
+        await self._write([thing for thing in self._moved if (known := self._known.get(thing)) is None or known.due(now)])
+
+    async def write_all(self) -> None:
+        """Write all of them: this process stops."""
+        await self._write(list(self._moved))
+
+    async def _write(self, things: Sequence[tuple[str, bytes]]) -> None:
+        """Those that cannot be written now are written the next time."""
+        self._moved.difference_update(things)
+        known = [item for thing in things if (item := self._known.get(thing)) is not None and item.repeats]
         if not known:
             return
+        repeated = [Repeated(item.alert_id, item.end, item.heard_at, item.repeats) for item in known]
+        for item in known:
+            item.repeats = 0
         try:
             async with self._database.transaction() as tx:
-                await store.add_repeats(tx, [Repeated(item.alert_id, item.end, item.heard_at, item.repeats) for _, item in known])
-                written = [(item, item.end, item.repeats) for _, item in known]
-        except Contended:
-            self._moved |= moved
-            return
-        except Exception:
-            self._moved |= moved
+                await store.add_repeats(tx, repeated)
+        except BaseException as error:
+            for item, what in zip(known, repeated, strict=True):
+                self._give_back(item, what.occurrences)
+            if isinstance(error, Contended):
+                return
             raise
-        for item, end, repeats in written:
-            item.stored_end = end
-            item.repeats -= repeats
+        for item, what in zip(known, repeated, strict=True):
+            item.stored_end = max(item.stored_end, what.ends_at)
+
+    def _give_back(self, known: _Known, counted: int) -> None:
+        """They were not written: the next time."""
+        thing = self._of_alert.get(known.alert_id)
+        if thing is None or not counted:
+            return
+        known.repeats += counted
+        known.moved_at = known.moved_at or known.heard_at
+        self._moved.add(thing)
 
     def _forget(self, alert_ids: Sequence[str]) -> None:
         for alert_id in alert_ids:

@@ -102,7 +102,7 @@ def _next_look(holds: Sequence[Hold], now: datetime) -> datetime | None:
 
 def _shown(holds: Sequence[Hold]) -> bool:
     """Whether the others heard of these holds: a flood is told by the one alert that stands for it."""
-    return any(hold.kind is not HoldKind.STORM for hold in holds)
+    return not {hold.kind for hold in holds} <= {HoldKind.STORM}
 
 
 def _rules(holds: Sequence[Hold]) -> set[tuple[HoldKind, str]]:
