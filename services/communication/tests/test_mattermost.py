@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tocsin_communication.channels import mattermost
 from tocsin_communication.channels.channel import ChannelDriver, Outgoing, Surroundings
-from tocsin_communication.channels.chat import RESENT
+from tocsin_communication.channels.chat import RESENT, UrlsAndBot
 from tocsin_communication.channels.http import http_client
 from tocsin_communication.channels.inbound import (
     Acknowledge,
@@ -25,7 +25,7 @@ from tocsin_communication.channels.inbound import (
     Resolve,
     Result,
 )
-from tocsin_communication.channels.mattermost import MattermostApi, MattermostBot, MattermostDriver, MattermostWebhooks
+from tocsin_communication.channels.mattermost import MattermostApi, MattermostBot, MattermostWebhooks
 from tocsin_communication.contact import Channel
 from tocsin_communication.page import Kind
 from tocsin_communication.receipt import Outcome
@@ -52,8 +52,8 @@ class MattermostBench:
         self.http = http
         self.driver = self.at(server.url)
 
-    def at(self, url: str) -> MattermostDriver:
-        return MattermostDriver(MattermostWebhooks(self.http), MattermostBot(MattermostApi(self.http, url, TOKEN), b"secret", HERE))
+    def at(self, url: str) -> UrlsAndBot:
+        return UrlsAndBot(MattermostWebhooks(self.http), MattermostBot(MattermostApi(self.http, url, TOKEN), b"secret", HERE))
 
     def next(self, how: How) -> None:
         self.server.plan.append(Plan(how.value))
@@ -86,11 +86,11 @@ class WebhookBench(MattermostBench):
         return _Elsewhere(self.driver)
 
 
-class _Elsewhere(MattermostDriver):
+class _Elsewhere(UrlsAndBot):
     """Webhooks know their server by the page's address alone."""
 
-    def __init__(self, driver: MattermostDriver) -> None:
-        self._webhooks, self._bot = driver._webhooks, driver._bot
+    def __init__(self, driver: UrlsAndBot) -> None:
+        self._urls, self._bot = driver._urls, driver._bot
 
     async def send(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Any:
         page = replace(outgoing.page, address=f"http://127.0.0.1:1/hooks/{HOOK}")

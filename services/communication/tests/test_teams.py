@@ -15,7 +15,7 @@ from joserfc.jwk import RSAKey
 
 from tocsin_communication.channels import teams
 from tocsin_communication.channels.channel import ChannelDriver, Outgoing, Surroundings
-from tocsin_communication.channels.chat import RESENT, Asides
+from tocsin_communication.channels.chat import RESENT, Asides, UrlsAndBot
 from tocsin_communication.channels.http import http_client
 from tocsin_communication.channels.inbound import (
     Acknowledge,
@@ -28,7 +28,7 @@ from tocsin_communication.channels.inbound import (
     Result,
     Said,
 )
-from tocsin_communication.channels.teams import Bot, BotConnector, TeamsBot, TeamsDriver, TeamsWorkflows
+from tocsin_communication.channels.teams import Bot, BotConnector, TeamsBot, TeamsWorkflows
 from tocsin_communication.channels.teams_identity import BotKeys, BotToken
 from tocsin_communication.contact import Channel
 from tocsin_communication.page import Kind
@@ -58,11 +58,11 @@ class TeamsBench:
         self.asides = Asides()
         self.driver = self.at(server.service_url)
 
-    def at(self, service_url: str, secret: str = APP_SECRET, login_url: str = "") -> TeamsDriver:
+    def at(self, service_url: str, secret: str = APP_SECRET, login_url: str = "") -> UrlsAndBot:
         bot = Bot(APP_ID, TENANT, service_url)
         token = BotToken(self.http, login_url or self.server.login_url, APP_ID, secret, self.clock)
         keys = BotKeys(self.http, self.server.openid_url, self.clock)
-        return TeamsDriver(TeamsWorkflows(self.http), TeamsBot(BotConnector(self.http, bot, token), keys, bot, self.clock, self.asides))
+        return UrlsAndBot(TeamsWorkflows(self.http), TeamsBot(BotConnector(self.http, bot, token), keys, bot, self.clock, self.asides))
 
     def next(self, how: How) -> None:
         self.server.plan.append(Plan(how.value))
@@ -99,11 +99,11 @@ class WorkflowBench(TeamsBench):
         return _Elsewhere(self.driver)
 
 
-class _Elsewhere(TeamsDriver):
+class _Elsewhere(UrlsAndBot):
     """Workflows know their server by the page's address alone."""
 
-    def __init__(self, driver: TeamsDriver) -> None:
-        self._workflows, self._bot = driver._workflows, driver._bot
+    def __init__(self, driver: UrlsAndBot) -> None:
+        self._urls, self._bot = driver._urls, driver._bot
 
     async def send(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Any:
         page = replace(outgoing.page, address="http://127.0.0.1:1/workflows/w1")

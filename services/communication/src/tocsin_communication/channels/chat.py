@@ -9,9 +9,10 @@ from collections.abc import Coroutine, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
-from tocsin_communication.channels.channel import Outgoing
-from tocsin_communication.channels.inbound import Acknowledge, BadRequest, Escalate, Resolve, Result
+from tocsin_communication.channels.channel import ChannelDriver, Outgoing
+from tocsin_communication.channels.inbound import Acknowledge, BadRequest, Escalate, InboundAnswer, InboundRequest, Resolve, Result
 from tocsin_communication.incident import Incident, IncidentState
 from tocsin_communication.page import Kind
 from tocsin_communication.receipt import Outcome, Receipt
@@ -163,6 +164,43 @@ class Kept(Generic[Value]):
     def forget(self, *key: str) -> None:
         """It is not so any more."""
         self._values.pop("\n".join(key), None)
+
+
+class UrlsAndBot:
+    """Two ways of one kind: addresses that are URLs are webhooks, all others are reached through the bot, which alone hears answers."""
+
+    def __init__(self, urls: ChannelDriver, bot: ChannelDriver) -> None:
+        self._urls = urls
+        self._bot = bot
+
+    async def send(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt:
+        """See ChannelDriver."""
+        return await self._way(outgoing).send(outgoing, idempotency_key, seconds)
+
+    async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
+        """See ChannelDriver."""
+        return await self._way(outgoing).edit(outgoing, provider_id, seconds)
+
+    async def recover(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt | None:
+        """See ChannelDriver."""
+        return await self._way(outgoing).recover(outgoing, idempotency_key, seconds)
+
+    async def parse_inbound(self, request: InboundRequest) -> InboundAnswer:
+        """See ChannelDriver."""
+        return await self._bot.parse_inbound(request)
+
+    def _way(self, outgoing: Outgoing) -> ChannelDriver:
+        return self._urls if is_url(outgoing.page.address) else self._bot
+
+
+def is_url(address: str) -> bool:
+    """It begins as one."""
+    return address.lower().startswith(("http://", "https://"))
+
+
+def host_of_url(address: str) -> str:
+    """Who carries pages to an address where webhooks are carried by their own hosts and all others by the bot's."""
+    return urlsplit(address).netloc.lower() if is_url(address) else ""
 
 
 class Asides:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from tocsin_chassis.settings import setting
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, OneWay, Outgoing, Surroundings
@@ -18,8 +18,11 @@ from tocsin_communication.channels.chat import (
     Button,
     Kept,
     Refused,
+    UrlsAndBot,
     buttons,
     clip,
+    host_of_url,
+    is_url,
     object_in,
     plain_markdown,
     pressed,
@@ -235,33 +238,6 @@ class MattermostWebhooks(OneWay):
         return refused
 
 
-class MattermostDriver:
-    """The way that an address asks for."""
-
-    def __init__(self, webhooks: MattermostWebhooks, bot: MattermostBot | Off) -> None:
-        self._webhooks = webhooks
-        self._bot = bot
-
-    async def send(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt:
-        """See ChannelDriver."""
-        return await self._way(outgoing).send(outgoing, idempotency_key, seconds)
-
-    async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
-        """See ChannelDriver."""
-        return await self._way(outgoing).edit(outgoing, provider_id, seconds)
-
-    async def recover(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt | None:
-        """See ChannelDriver."""
-        return await self._way(outgoing).recover(outgoing, idempotency_key, seconds)
-
-    async def parse_inbound(self, request: InboundRequest) -> InboundAnswer:
-        """See ChannelDriver."""
-        return await self._bot.parse_inbound(request)
-
-    def _way(self, outgoing: Outgoing) -> MattermostWebhooks | MattermostBot | Off:
-        return self._webhooks if _is_url(outgoing.page.address) else self._bot
-
-
 def refusal(answer: Answer) -> Receipt | None:
     """Why Mattermost did not do it; None if it did."""
     if answer.success:
@@ -308,22 +284,13 @@ def _whisper(results: Sequence[Result]) -> HttpAnswer:
     return HttpAnswer(200, "application/json", json.dumps(content).encode())
 
 
-def _is_url(address: str) -> bool:
-    return address.lower().startswith(("http://", "https://"))
-
-
 def address_flaw(address: str) -> str:
     """What is wrong with an address; empty if nothing is."""
-    if _is_url(address):
+    if is_url(address):
         return url_flaw(address)
     if _PERSON.fullmatch(address) is None and _CHANNEL.fullmatch(address) is None:
         return "must be @username, channel: and the channel's id of 26 characters, or the URL of an incoming webhook"
     return ""
-
-
-def host(address: str) -> str:
-    """Webhooks are carried by their own hosts."""
-    return urlsplit(address).netloc.lower() if _is_url(address) else ""
 
 
 @asynccontextmanager
@@ -331,7 +298,7 @@ async def open_mattermost(settings: MattermostSettings, around: Surroundings) ->
     """The bot, if it is set up, and the way to incoming webhooks, which always is there."""
     own = [host_of(settings.mattermost_url)] if settings.mattermost_url else []
     async with http_client(own) as http:
-        yield (Account("mattermost", MattermostDriver(MattermostWebhooks(http), _bot(settings, http, around))),)
+        yield (Account("mattermost", UrlsAndBot(MattermostWebhooks(http), _bot(settings, http, around))),)
 
 
 def _bot(settings: MattermostSettings, http: Http, around: Surroundings) -> MattermostBot | Off:
@@ -342,4 +309,4 @@ def _bot(settings: MattermostSettings, http: Http, around: Surroundings) -> Matt
     return MattermostBot(MattermostApi(http, settings.mattermost_url, token), secret, around.hook(Channel.MATTERMOST, "actions"))
 
 
-KIND = ChannelKind(Channel.MATTERMOST, "Mattermost", address_flaw, open_mattermost, host)
+KIND = ChannelKind(Channel.MATTERMOST, "Mattermost", address_flaw, open_mattermost, host_of_url)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from tocsin_chassis.settings import setting
 from tocsin_communication.channels import teams_words as words
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, OneWay, Outgoing, Surroundings
-from tocsin_communication.channels.chat import Asides, Kept, Refused, object_in, secrets_in, text_at, told
+from tocsin_communication.channels.chat import Asides, Kept, Refused, UrlsAndBot, host_of_url, is_url, object_in, secrets_in, text_at, told
 from tocsin_communication.channels.http import Answer, Deadline, Http, Lost, host_of, http_client
 from tocsin_communication.channels.inbound import BadSignature, HttpAnswer, InboundAnswer, InboundEvent, InboundRequest, Result, Said
 from tocsin_communication.channels.teams_identity import BotKeys, BotToken, NoToken, verify
@@ -251,33 +251,6 @@ class TeamsWorkflows(OneWay):
         return words.refusal_of_workflow(answer) or Receipt(Outcome.ACCEPTED, "the workflow has it", f"workflow {idempotency_key}")
 
 
-class TeamsDriver:
-    """The way that an address asks for."""
-
-    def __init__(self, workflows: TeamsWorkflows, bot: TeamsBot | Off) -> None:
-        self._workflows = workflows
-        self._bot = bot
-
-    async def send(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt:
-        """See ChannelDriver."""
-        return await self._way(outgoing).send(outgoing, idempotency_key, seconds)
-
-    async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
-        """See ChannelDriver."""
-        return await self._way(outgoing).edit(outgoing, provider_id, seconds)
-
-    async def recover(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt | None:
-        """See ChannelDriver."""
-        return await self._way(outgoing).recover(outgoing, idempotency_key, seconds)
-
-    async def parse_inbound(self, request: InboundRequest) -> InboundAnswer:
-        """See ChannelDriver."""
-        return await self._bot.parse_inbound(request)
-
-    def _way(self, outgoing: Outgoing) -> TeamsWorkflows | TeamsBot | Off:
-        return self._workflows if _is_url(outgoing.page.address) else self._bot
-
-
 def _pressed(activity: dict[str, Any]) -> InboundEvent | None:
     found = words.pressed_in(activity.get("value"))
     if found is None:
@@ -297,13 +270,9 @@ def _person(activity: dict[str, Any]) -> str:
     return text_at(activity, "from", "aadObjectId").lower()
 
 
-def _is_url(address: str) -> bool:
-    return address.lower().startswith(("http://", "https://"))
-
-
 def address_flaw(address: str) -> str:
     """What is wrong with an address; empty if nothing is."""
-    if _is_url(address):
+    if is_url(address):
         return url_flaw(address)
     if _PERSON.fullmatch(address) is None and _CONVERSATION.fullmatch(address) is None:
         return (
@@ -312,18 +281,13 @@ def address_flaw(address: str) -> str:
     return ""
 
 
-def host(address: str) -> str:
-    """Workflows are carried by their own hosts."""
-    return urlsplit(address).netloc.lower() if _is_url(address) else ""
-
-
 @asynccontextmanager
 async def open_teams(settings: TeamsSettings, around: Surroundings) -> AsyncIterator[Accounts]:
     """The bot, if it is set up, and the way to workflows, which always is there."""
     own = [host_of(url) for url in (settings.teams_service_url, settings.teams_login_url, settings.teams_openid_url)]
     async with http_client(own) as http, http_client() as to_workflows:
         asides = Asides()
-        yield (Account("teams", TeamsDriver(TeamsWorkflows(to_workflows), _bot(settings, http, around.clock, asides))),)
+        yield (Account("teams", UrlsAndBot(TeamsWorkflows(to_workflows), _bot(settings, http, around.clock, asides))),)
         await asides.finish()
 
 
@@ -337,4 +301,4 @@ def _bot(settings: TeamsSettings, http: Http, clock: Clock, asides: Asides) -> T
     return TeamsBot(connector, BotKeys(http, settings.teams_openid_url, clock), bot, clock, asides)
 
 
-KIND = ChannelKind(Channel.TEAMS, "Microsoft Teams", address_flaw, open_teams, host)
+KIND = ChannelKind(Channel.TEAMS, "Microsoft Teams", address_flaw, open_teams, host_of_url)
