@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tocsin_chassis.settings import ServiceSettings, setting
+from tocsin_communication.channels.discord import DiscordSettings
 from tocsin_communication.channels.email import EmailSettings
 from tocsin_communication.channels.mattermost import MattermostSettings
 from tocsin_communication.channels.ntfy import NtfySettings
@@ -15,6 +16,7 @@ from tocsin_communication.channels.webhook import WebhookSettings
 
 @dataclass(frozen=True, kw_only=True)
 class CommunicationSettings(
+    DiscordSettings,
     MattermostSettings,
     NtfySettings,
     TeamsSettings,

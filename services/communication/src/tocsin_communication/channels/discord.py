@@ -1,0 +1,390 @@
+"""Discord: a bot with buttons, edited when the incident goes on; or a channel's webhook, which is edited too and tells nothing back."""
+
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from tocsin_chassis.settings import setting
+from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, OneWay, Outgoing, Surroundings
+from tocsin_communication.channels.chat import (
+    RESENT,
+    Button,
+    Kept,
+    Refused,
+    UrlsAndBot,
+    buttons,
+    clip,
+    host_of_url,
+    is_url,
+    object_in,
+    plain_markdown,
+    pressed,
+    secrets_in,
+    state_line,
+    text_at,
+    told,
+)
+from tocsin_communication.channels.http import Answer, Deadline, Http, Lost, host_of, http_client, wait_of
+from tocsin_communication.channels.inbound import BadSignature, HttpAnswer, InboundAnswer, InboundRequest, Result, Said
+from tocsin_communication.contact import Channel, url_flaw
+from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_kernel.clock import Clock
+
+_ADDRESS = re.compile(r"(user|channel):[0-9]{5,20}")
+_WEBHOOK_PATH = re.compile(r"/api(/v[0-9]+)?/webhooks/[0-9]{5,20}/[A-Za-z0-9_-]{1,200}")
+PING, COMMAND, COMPONENT = 1, 2, 3
+PONG = HttpAnswer(200, "application/json", b'{"type": 1}')
+ONLY_TO_THEM = 64
+STYLES = {Button.ACKNOWLEDGE: 3, Button.ESCALATE: 4, Button.RESOLVE: 2}
+LINK_STYLE = 5
+STALE_SECONDS = 300
+LONGEST_CONTENT = 1000
+LONGEST_DESCRIPTION = 1900
+LONGEST_NONCE = 25
+PAGE_OF_MESSAGES = 100
+MOST_PAGES = 5
+EARLIER_SECONDS = 60.0
+EPOCH_MS = 1_420_070_400_000
+# A form that is not filled in well is our fault, but a person who cannot be written to is one of these.
+DEAD = frozenset({10003, 10008, 10013, 10015, 50001, 50007, 50013, 50033, 50278})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscordSettings:
+    """What the Discord bot needs; webhooks need only their address."""
+
+    discord_token_file: Path | None = setting(
+        "TOCSIN_DISCORD_TOKEN_FILE", "file with the token of the Discord bot; empty: only webhooks of Discord can be paged", default=None
+    )
+    discord_public_key: str = setting(
+        "TOCSIN_DISCORD_PUBLIC_KEY", "the public key of the Discord application, in hex; empty: its buttons are refused", default=""
+    )
+    discord_api_url: str = setting("TOCSIN_DISCORD_API_URL", "where Discord's API is", default="https://discord.com/api/v10")
+
+
+class DiscordApi:
+    """The requests of the bot."""
+
+    def __init__(self, http: Http, url: str, token: str) -> None:
+        self._http = http
+        self._url = url.rstrip("/")
+        self._token = token
+
+    async def ask(self, method: str, path: str, deadline: Deadline, content: object = None) -> Answer:
+        """A success. Raises Refused."""
+        headers = {"authorization": f"Bot {self._token}"}
+        try:
+            if content is None:
+                answer = await self._http.ask(method, self._url + path, seconds=deadline.left, headers=headers)
+            else:
+                answer = await self._http.ask_json(method, self._url + path, content, seconds=deadline.left, headers=headers)
+        except Lost as lost:
+            raise Refused(lost.receipt) from lost
+        if (receipt := refusal(answer)) is not None:
+            raise Refused(receipt)
+        return answer
+
+
+class DiscordBot:
+    """Pages as messages of a bot, to a person or into a channel."""
+
+    def __init__(self, api: DiscordApi, public_key: Ed25519PublicKey | None, clock: Clock) -> None:
+        self._api = api
+        self._key = public_key
+        self._clock = clock
+        self._channels: Kept[str] = Kept()
+        self._roots: Kept[str] = Kept()
+
+    async def send(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt:
+        """See ChannelDriver. For some minutes the nonce makes a repeat the same message."""
+        deadline = Deadline(seconds)
+        page = outgoing.page
+        try:
+            channel = await self._channel(page.address, deadline)
+            content = {**message(outgoing, idempotency_key), "nonce": nonce(idempotency_key), "enforce_nonce": True}
+            if root := self._roots.get(channel, page.incident_id):
+                content["message_reference"] = {"message_id": root, "fail_if_not_exists": False}
+            answer = await self._api.ask("POST", f"/channels/{channel}/messages", deadline, content)
+        except Refused as refused:
+            return refused.receipt
+        message_id = text_at(answer.json, "id")
+        if page.incident_id and not root:
+            self._roots.keep(message_id, channel, page.incident_id)
+        return Receipt(Outcome.ACCEPTED, "Discord has it", f"{channel}/{message_id}")
+
+    async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
+        """See ChannelDriver."""
+        channel, _, message_id = provider_id.partition("/")
+        path = f"/channels/{quote(channel, safe='')}/messages/{quote(message_id, safe='')}"
+        try:
+            await self._api.ask("PATCH", path, Deadline(seconds), message(outgoing, outgoing.page.id))
+        except Refused as refused:
+            return refused.receipt
+        return Receipt(Outcome.ACCEPTED, "edited", provider_id)
+
+    async def recover(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt | None:
+        """See ChannelDriver. The channel's messages since then are searched for the page's id."""
+        deadline = Deadline(seconds)
+        try:
+            channel = await self._channel(outgoing.page.address, deadline)
+            found = await self._find(channel, idempotency_key, outgoing.page.created_at, deadline)
+        except Refused as refused:
+            return Receipt(Outcome.UNKNOWN, f"whether it was taken cannot be found out: {refused.receipt.detail}")
+        if not found:
+            return Receipt(Outcome.TRANSIENT, "Discord does not have it")
+        return Receipt(Outcome.ACCEPTED, "found at Discord", f"{channel}/{found}")
+
+    async def parse_inbound(self, request: InboundRequest) -> InboundAnswer:
+        """See ChannelDriver. Discord tries bad signatures too, and leaves an address that takes them."""
+        verify(self._key, request.headers, request.body, self._clock.now())
+        interaction = object_in(request.body)
+        match interaction.get("type"):
+            case int(kind) if kind == PING:
+                return InboundAnswer(answer=PONG)
+            case int(kind) if kind == COMPONENT:
+                return _pressed(interaction)
+            case int(kind) if kind == COMMAND:
+                said = Said(address=_person(interaction), text=_words(interaction), dedup_id=text_at(interaction, "id"))
+                return InboundAnswer((said,), finish=_whisper)
+            case _:
+                return InboundAnswer()
+
+    async def _find(self, channel: str, page_id: str, since: datetime, deadline: Deadline) -> str:
+        """The message that carries a page; empty if there is none. Raises Refused."""
+        after = snowflake(since.timestamp() - EARLIER_SECONDS)
+        for _ in range(MOST_PAGES):
+            query = urlencode({"after": after, "limit": PAGE_OF_MESSAGES})
+            listed = _list((await self._api.ask("GET", f"/channels/{channel}/messages?{query}", deadline)).body)
+            for each in listed:
+                if _footer_in(each) == footer(page_id):
+                    return text_at(each, "id")
+            if len(listed) < PAGE_OF_MESSAGES:
+                return ""
+            after = max(int(text_at(each, "id") or 0) for each in listed)
+        raise Refused(Receipt(Outcome.UNKNOWN, "Discord: the channel is too long to search"))
+
+    async def _channel(self, address: str, deadline: Deadline) -> str:
+        """Where an address leads. Raises Refused."""
+        kind, _, snowflake_id = address.partition(":")
+        if kind == "channel":
+            return snowflake_id
+        known = self._channels.get(address)
+        if known is None:
+            try:
+                answer = await self._api.ask("POST", "/users/@me/channels", deadline, {"recipient_id": snowflake_id})
+            except Refused as refused:
+                raise refused.beforehand from refused
+            known = text_at(answer.json, "id")
+            self._channels.keep(known, address)
+        return known
+
+
+class DiscordWebhooks(OneWay):
+    """Pages to webhooks of channels. Whoever has the address can edit what it posted, so that we can too."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def send(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt:
+        """See ChannelDriver."""
+        url = _with(outgoing.page.address, "", wait="true")
+        try:
+            answer = await self._http.ask_json("POST", url, webhook_message(outgoing, idempotency_key), seconds=seconds)
+        except Lost as lost:
+            return lost.receipt
+        return _of_webhook(answer) or Receipt(Outcome.ACCEPTED, "Discord has it", f"webhook/{text_at(answer.json, 'id')}")
+
+    async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
+        """See ChannelDriver."""
+        url = _with(outgoing.page.address, f"/messages/{quote(provider_id.partition('/')[2], safe='')}")
+        try:
+            answer = await self._http.ask_json("PATCH", url, webhook_message(outgoing, outgoing.page.id), seconds=seconds)
+        except Lost as lost:
+            return lost.receipt
+        return _of_webhook(answer) or Receipt(Outcome.ACCEPTED, "edited", provider_id)
+
+
+def message(outgoing: Outgoing, key: str) -> dict[str, object]:
+    """The page as a message of the bot."""
+    row: list[dict[str, object]] = [
+        {"type": 2, "style": STYLES[button], "label": button.label, "custom_id": button.value_for(outgoing.page.id)}
+        for button in buttons(outgoing)
+    ]
+    if outgoing.incident_url:
+        row.append({"type": 2, "style": LINK_STYLE, "label": "Open", "url": outgoing.incident_url})
+    components = [{"type": 1, "components": row}] if row else []
+    return {**_words_of(outgoing, key, ()), "components": components}
+
+
+def webhook_message(outgoing: Outgoing, key: str) -> dict[str, object]:
+    """The page for a webhook, which has links instead of buttons."""
+    links = (("Acknowledge", outgoing.acknowledge_url), ("Escalate", outgoing.escalate_url), ("Open", outgoing.incident_url))
+    return _words_of(outgoing, key, tuple(f"{title}: {url}" for title, url in links if url))
+
+
+def _words_of(outgoing: Outgoing, key: str, links: Sequence[str]) -> dict[str, object]:
+    """Nobody is called by text of others, and nothing in it is a link."""
+    page = outgoing.page
+    remarks = [state_line(outgoing.incident), RESENT if page.resent_after_unknown else ""]
+    parts = [plain_markdown(clip(page.body, LONGEST_DESCRIPTION // 2)), *links, *(plain_markdown(remark) for remark in remarks if remark)]
+    embed = {"description": "\n".join(part for part in parts if part), "footer": {"text": footer(key)}}
+    content = plain_markdown(clip(page.subject, LONGEST_CONTENT))
+    return {"content": content, "embeds": [embed], "allowed_mentions": {"parse": []}}
+
+
+def footer(page_id: str) -> str:
+    """What a page is found by."""
+    return f"Tocsin page {page_id}"
+
+
+def nonce(key: str) -> str:
+    """The key in as many characters as Discord takes."""
+    return hashlib.sha256(key.encode()).hexdigest()[:LONGEST_NONCE]
+
+
+def snowflake(seconds: float) -> int:
+    """The smallest id that Discord gives at that time."""
+    return max(int(seconds * 1000) - EPOCH_MS, 0) << 22
+
+
+def verify(key: Ed25519PublicKey | None, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
+    """Raises BadSignature unless the request is Discord's, and fresh."""
+    if key is None:
+        raise BadSignature("TOCSIN_DISCORD_PUBLIC_KEY is not set")
+    timestamp = headers.get("x-signature-timestamp", "")
+    try:
+        key.verify(bytes.fromhex(headers.get("x-signature-ed25519", "")), timestamp.encode() + body)
+        age = abs(now.timestamp() - int(timestamp))
+    except (InvalidSignature, ValueError) as error:
+        raise BadSignature("X-Signature-Ed25519 does not fit") from error
+    if age > STALE_SECONDS:
+        raise BadSignature(f"signed {age:.0f} s ago")
+
+
+def refusal(answer: Answer) -> Receipt | None:
+    """Why Discord did not do it; None if it did."""
+    if answer.success:
+        return None
+    code = answer.json.get("code", 0)
+    said = clip(f"Discord: HTTP {answer.status} {code or ''} {text_at(answer.json, 'message')}".strip(), 200)
+    wish = wait_of(answer.json.get("retry_after", "")) or answer.retry_after
+    return Receipt(_outcome(answer.status, code), said, retry_after=wish if answer.status in (429, 503) else None)
+
+
+def _of_webhook(answer: Answer) -> Receipt | None:
+    """A webhook's address holds its key: one that is refused is dead, and must not be tried again."""
+    refused = refusal(answer)
+    if refused is not None and answer.status in (401, 403):
+        return Receipt(Outcome.PERMANENT_TARGET, refused.detail)
+    return refused
+
+
+def _outcome(status: int, code: object) -> Outcome:
+    match status:
+        case 429:
+            return Outcome.THROTTLED
+        case 503:
+            return Outcome.TRANSIENT
+        case 404 | 410:
+            return Outcome.PERMANENT_TARGET
+        case _ if status >= 500 or status == 408:
+            return Outcome.UNKNOWN
+        case _:
+            return Outcome.PERMANENT_TARGET if code in DEAD else Outcome.PERMANENT_CONFIG
+
+
+def _pressed(interaction: dict[str, Any]) -> InboundAnswer:
+    found = pressed(text_at(interaction, "data", "custom_id"))
+    if found is None:
+        return InboundAnswer()
+    button, page_id = found
+    event = button.event(page_id=page_id, address=_person(interaction), dedup_id=text_at(interaction, "id"))
+    return InboundAnswer((event,), finish=_whisper)
+
+
+def _whisper(results: Sequence[Result]) -> HttpAnswer:
+    """Told to the one who pressed."""
+    data = {"content": plain_markdown(told(results)) or "Nothing was done.", "flags": ONLY_TO_THEM, "allowed_mentions": {"parse": []}}
+    return HttpAnswer(200, "application/json", json.dumps({"type": 4, "data": data}).encode())
+
+
+def _person(interaction: dict[str, Any]) -> str:
+    """The person as a contact method names them: in a server they are a member, in a direct message a user."""
+    found = text_at(interaction, "member", "user", "id") or text_at(interaction, "user", "id")
+    return f"user:{found}" if found else ""
+
+
+def _words(interaction: dict[str, Any]) -> str:
+    """What was typed after the slash command."""
+    data = interaction.get("data")
+    options = data.get("options") if isinstance(data, dict) else None
+    return " ".join(text_at(option, "value") for option in options if isinstance(option, dict)) if isinstance(options, list) else ""
+
+
+def _footer_in(listed: dict[str, Any]) -> str:
+    embeds = listed.get("embeds")
+    return text_at(embeds[0], "footer", "text") if isinstance(embeds, list) and embeds else ""
+
+
+def _list(body: bytes) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        raise Refused(Receipt(Outcome.UNKNOWN, "Discord: no list of messages"))
+    return [each for each in found if isinstance(each, dict)]
+
+
+def _with(url: str, below: str, **query: str) -> str:
+    """The address of something below a webhook; a thread that the address names stays."""
+    parts = urlsplit(url)
+    kept = {name: value for name, value in parse_qsl(parts.query) if name == "thread_id"}
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + below, urlencode({**kept, **query}), ""))
+
+
+def address_flaw(address: str) -> str:
+    """What is wrong with an address; empty if nothing is."""
+    if is_url(address) and not url_flaw(address):
+        fits = _WEBHOOK_PATH.fullmatch(urlsplit(address).path.rstrip("/"))
+        return "" if fits else "must be the URL of a Discord webhook: https://discord.com/api/webhooks/…/…"
+    if _ADDRESS.fullmatch(address) is None:
+        return "must be user: or channel: and the id (a number), or the URL of a Discord webhook"
+    return ""
+
+
+@asynccontextmanager
+async def open_discord(settings: DiscordSettings, around: Surroundings) -> AsyncIterator[Accounts]:
+    """The bot, if it is set up, and the way to webhooks, which always is there."""
+    async with http_client([host_of(settings.discord_api_url)]) as http:
+        yield (Account("discord", UrlsAndBot(DiscordWebhooks(http), _bot(settings, http, around.clock))),)
+
+
+def _bot(settings: DiscordSettings, http: Http, clock: Clock) -> DiscordBot | Off:
+    if settings.discord_token_file is None:
+        return Off("the Discord bot is off: TOCSIN_DISCORD_TOKEN_FILE is not set")
+    [token, *_] = secrets_in(settings.discord_token_file) or ("",)
+    return DiscordBot(DiscordApi(http, settings.discord_api_url, token), public_key(settings.discord_public_key), clock)
+
+
+def public_key(text: str) -> Ed25519PublicKey | None:
+    """The application's key; None if there is none. Raises ValueError that names the setting."""
+    try:
+        return Ed25519PublicKey.from_public_bytes(bytes.fromhex(text)) if text else None
+    except ValueError as error:
+        raise ValueError(
+            "TOCSIN_DISCORD_PUBLIC_KEY must be the 64 hex digits under General Information of the Discord application"
+        ) from error
+
+
+KIND = ChannelKind(Channel.DISCORD, "Discord", address_flaw, open_discord, host_of_url)
