@@ -159,7 +159,19 @@ async def test_what_only_tells_does_not_ring(bench):
     assert bench.server.messages[0]["priority"] == 2
 
 
-@pytest.mark.parametrize("topic", ["docs", "v1", "a/b", "ä", "x" * 65])
+async def test_a_topic_may_be_an_address_at_the_server_that_is_set_up(bench):
+    own = f"{bench.server.url}/{TOPIC}"
+    assert ntfy.topic_flaw(own) == ""
+    sent = await bench.driver.send(outgoing(Channel.NTFY, own), KEY, 5.0)
+    edited = await bench.driver.edit(outgoing(Channel.NTFY, own, incident=TAKEN), sent.provider_id, 5.0)
+    assert edited is not None
+    assert len(bench.server.phone(TOPIC)) == 1
+    other = await bench.driver.send(outgoing(Channel.NTFY, "https://ntfy.example.test/tocsin"), KEY, 5.0)
+    assert other.outcome is Outcome.PERMANENT_TARGET
+    assert "another server" in other.detail
+
+
+@pytest.mark.parametrize("topic", ["docs", "v1", "a/b", "ä", "x" * 65, "https://ntfy.sh/v1", "https://ntfy.sh/", "https://u:p@ntfy.sh/t"])
 def test_a_name_that_is_no_topic_is_refused(topic):
     assert ntfy.topic_flaw(topic)
 

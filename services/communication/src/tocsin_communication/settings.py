@@ -11,11 +11,13 @@ from tocsin_communication.channels.slack import SlackSettings
 from tocsin_communication.channels.teams import TeamsSettings
 from tocsin_communication.channels.telegram import TelegramSettings
 from tocsin_communication.channels.twilio import TwilioSettings
+from tocsin_communication.channels.web_push import WebPushSettings
 from tocsin_communication.channels.webhook import WebhookSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommunicationSettings(
+    WebPushSettings,
     DiscordSettings,
     MattermostSettings,
     NtfySettings,

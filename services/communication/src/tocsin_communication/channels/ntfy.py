@@ -49,9 +49,12 @@ class NtfySettings:
 
 
 def topic_flaw(address: str) -> str:
-    """What is wrong with the name of a topic; empty if nothing is."""
-    if _TOPIC.fullmatch(address) is None or address in _RESERVED:
-        return "must be the name of an ntfy topic: up to 64 letters, digits, - and _; choose one that nobody guesses"
+    """What is wrong with the name or address of a topic; empty if nothing is."""
+    if address.startswith(("http://", "https://")) and url_flaw(address):
+        return url_flaw(address)
+    topic = _topic(address)
+    if _TOPIC.fullmatch(topic) is None or topic in _RESERVED:
+        return "must be the name of an ntfy topic: up to 64 letters, digits, - and _, or its URL; choose one that nobody guesses"
     return ""
 
 
@@ -66,19 +69,19 @@ class NtfyDriver(OneWay):
 
     async def send(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt:
         """See ChannelDriver. The phone puts a repeat with the same key in place of the first."""
-        sequence = _sequence(idempotency_key)
+        server = outgoing.page.address.rpartition("/")[0]
+        if server and server != self._url:
+            return Receipt(Outcome.PERMANENT_TARGET, f"the topic is at another server than TOCSIN_NTFY_URL, which is {self._url}")
         try:
-            answer = await self._publish(outgoing, sequence, seconds)
+            answer = await self._publish(outgoing, _sequence(idempotency_key), seconds)
         except Lost as lost:
             return lost.receipt
-        if not answer.success:
-            return self._refusal(answer)
-        return _taken(answer.json, outgoing.page.address)
+        return _taken(answer.json, _topic(outgoing.page.address)) if answer.success else self._refusal(answer)
 
     async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
         """See ChannelDriver. None at a server older than 2.16: it would ring again."""
         topic, _, sequence = provider_id.partition("/")
-        if not sequence or topic != outgoing.page.address:
+        if not sequence or topic != _topic(outgoing.page.address):
             return None
         try:
             answer = await self._publish(outgoing, sequence, seconds)
@@ -91,7 +94,7 @@ class NtfyDriver(OneWay):
         page = outgoing.page
         since = int((page.created_at - SKEW).timestamp())
         try:
-            address = f"{self._url}/{page.address}/json?{urlencode({'poll': 1, 'since': since})}"
+            address = f"{self._url}/{_topic(page.address)}/json?{urlencode({'poll': 1, 'since': since})}"
             answer = await self._http.ask("GET", address, seconds=seconds, headers=self._headers)
         except Lost:
             return None
@@ -99,7 +102,7 @@ class NtfyDriver(OneWay):
             return None
         for message in _lines(answer.body):
             if message.get("sequence_id") == _sequence(idempotency_key) or _asks(message, outgoing.acknowledge_url):
-                return _taken(message, page.address)
+                return _taken(message, _topic(page.address))
         # An old server shows no sequence: a message without buttons could not be told from others.
         return Receipt(Outcome.TRANSIENT, "the ntfy server does not have it") if outgoing.acknowledge_url else None
 
@@ -121,6 +124,11 @@ class NtfyDriver(OneWay):
         return of_status(answer.status, said, answer.retry_after)
 
 
+def _topic(address: str) -> str:
+    """The topic of an address that may be an URL."""
+    return address.rpartition("/")[2] if "://" in address else address
+
+
 def authorization(credentials: str) -> str:
     """The header for a token, or for a user and a password."""
     if ":" in credentials:
@@ -133,7 +141,7 @@ def _message(outgoing: Outgoing, sequence: str) -> dict[str, object]:
     state, tag = _state(incident)
     told = "\n".join(part for part in (state, page.body, RESENT if page.resent_after_unknown else "") if part)
     message: dict[str, object] = {
-        "topic": page.address,
+        "topic": _topic(page.address),
         "sequence_id": sequence,
         "title": page.subject,
         "message": _cut(told),

@@ -1,6 +1,6 @@
 """Every kind of channel there is. Adding one: a module with KIND, a line here, and its test of the conformance suite."""
 
-from tocsin_communication.channels import discord, email, mattermost, ntfy, slack, sms, teams, telegram, voice, webhook
+from tocsin_communication.channels import discord, email, mattermost, ntfy, slack, sms, teams, telegram, voice, web_push, webhook
 from tocsin_communication.channels.channel import ChannelKind
 from tocsin_communication.contact import Channel
 
@@ -15,6 +15,7 @@ KINDS: tuple[ChannelKind, ...] = (
     ntfy.KIND,
     mattermost.KIND,
     discord.KIND,
+    web_push.KIND,
 )
 
 _BY_CHANNEL = {kind.channel: kind for kind in KINDS}
