@@ -19,6 +19,7 @@ from tocsin_triage.incident import (
     Severity,
     SeverityChanged,
     State,
+    Unacknowledged,
     opened,
 )
 
@@ -30,6 +31,7 @@ people = st.sampled_from(["alice", "bob"])
 commands = st.one_of(
     st.tuples(st.just("attach")),
     st.tuples(st.just("acknowledge"), people),
+    st.tuples(st.just("unacknowledge"), people),
     st.tuples(st.just("resolve"), people),
     st.tuples(st.just("alert_ended")),
     st.tuples(st.just("reopen"), people, st.booleans()),
@@ -44,6 +46,8 @@ def obey(incident: Incident, command: tuple, at: datetime):
             return incident.attach(ALERT) if incident.state is not State.RESOLVED else None
         case ("acknowledge", who):
             return incident.acknowledge(who, at)
+        case ("unacknowledge", who):
+            return incident.unacknowledge(who, "nothing followed in 30 min", at)
         case ("resolve", who):
             return incident.resolve(who, "done", at)
         case ("alert_ended",):
@@ -58,7 +62,7 @@ def obey(incident: Incident, command: tuple, at: datetime):
 
 def assert_legal(incident: Incident) -> None:
     assert (incident.state is State.RESOLVED) == (incident.resolved_at is not None)
-    assert (incident.acknowledged_at is None) == (incident.acknowledged_by == "")
+    assert incident.acknowledged_at is not None or not incident.acknowledged_by
     assert incident.state is not State.ACKNOWLEDGED or incident.acknowledged_by
     assert incident.state is not State.OPEN or not incident.acknowledged_by
     assert 0 <= incident.open_alert_count <= incident.alert_count
@@ -107,6 +111,17 @@ def test_an_acknowledgement_is_kept_and_taken_over() -> None:
     over = taken.acknowledge("bob", START + timedelta(minutes=2))
     assert (over.state.acknowledged_by, over.state.acknowledged_at) == ("bob", START)
     assert isinstance(over.facts[0], Acknowledged)
+
+
+def test_an_acknowledgement_that_nothing_followed_does_not_count_any_more() -> None:
+    taken = NEW.acknowledge("alice", START).state
+    later = START + timedelta(hours=1)
+    assert taken.unacknowledge("bob", "nothing followed", later).facts == (), "somebody else has it by now"
+    waiting = taken.unacknowledge("alice", "nothing followed", later)
+    assert waiting.facts == (Unacknowledged(waiting.state, "alice", "nothing followed", later),)
+    assert (waiting.state.state, waiting.state.acknowledged_by, waiting.state.opened_at) == (State.OPEN, "", START)
+    again = waiting.state.acknowledge("alice", later)
+    assert (again.state.state, again.state.acknowledged_at) == (State.ACKNOWLEDGED, START), "the first time counts"
 
 
 def test_the_last_open_alert_ends_the_incident_and_not_before() -> None:

@@ -10,6 +10,7 @@ from tocsin.access.v1.access_pb2 import Role
 from tocsin.configuration.v1.change_pb2 import Change
 from tocsin.detection.v1.alert_pb2 import Alert
 from tocsin.detection.v1.events_pb2 import AlertChanged, AlertOpened, AlertResolved
+from tocsin.response.v1.events_pb2 import AcknowledgementExpired
 from tocsin.triage.v1 import triage_service_pb2 as pb
 from tocsin.triage.v1.catalogue_pb2 import Configuration, Route, Service
 from tocsin.triage.v1.events_pb2 import (
@@ -18,6 +19,7 @@ from tocsin.triage.v1.events_pb2 import (
     IncidentOpened,
     IncidentReopened,
     IncidentResolved,
+    IncidentUnacknowledged,
     SeverityChanged,
 )
 from tocsin.triage.v1.incident_pb2 import Incident, Severity
@@ -208,6 +210,22 @@ async def test_a_person_declares_takes_and_resolves(world, app, alice):
     [again] = await world.facts(IncidentReopened)
     assert (again.reopened_by, again.reason, again.incident.state) == ("alice", "it is back", Incident.STATE_OPEN)
     assert (await alice.AcknowledgeIncident(pb.AcknowledgeIncidentRequest(request_id="a3", incident_id=declared.id))).incident.version == 6
+
+
+async def test_an_acknowledgement_that_nothing_followed_leaves_the_incident_to_others(world, alice):
+    declared = pb.DeclareIncidentRequest(request_id="d1", title="slow", service="shop", severity=Severity.SEVERITY_SEV2)
+    incident = (await alice.DeclareIncident(declared)).incident
+    await alice.AcknowledgeIncident(pb.AcknowledgeIncidentRequest(request_id="k1", incident_id=incident.id))
+    expired = AcknowledgementExpired(incident_id=incident.id, acknowledged_by="alice", reason="nothing followed in 30 min")
+    expired.at.GetCurrentTime()
+    for version in (1, 2):
+        await world.publish(expired, incident.id, version)
+    [waiting] = await world.facts(IncidentUnacknowledged)
+    assert (waiting.incident.state, waiting.acknowledged_by, waiting.reason) == (
+        Incident.STATE_OPEN, "alice", "nothing followed in 30 min",
+    )  # fmt: skip
+    again = (await alice.AcknowledgeIncident(pb.AcknowledgeIncidentRequest(request_id="k2", incident_id=incident.id))).incident
+    assert again.version == waiting.incident.version + 1
 
 
 async def test_a_service_must_say_for_whom_it_acts(world, app, alice):

@@ -13,7 +13,7 @@ from tocsin_chassis.compose import foundation
 from tocsin_kernel.clock import Clock
 from tocsin_triage.api import TriageApi
 from tocsin_triage.configuring import Configuring
-from tocsin_triage.consumers import AlertFacts
+from tocsin_triage.consumers import AlertFacts, ResponseFacts
 from tocsin_triage.incidents import Incidents
 from tocsin_triage.placements import Placements
 from tocsin_triage.settings import TriageSettings
@@ -30,7 +30,7 @@ async def triage(settings: TriageSettings, clock: Clock | None = None) -> AsyncI
         api = TriageApi(base.database, incidents, Configuring(base.database))
         yield (
             base.app.serves(api, add_TriageServiceServicer_to_server, DESCRIPTOR.services_by_name["TriageService"])
-            .consumes(AlertFacts(placements).handlers)
+            .consumes({**AlertFacts(placements).handlers, **ResponseFacts(incidents).handlers})
             .ticks("forgetting of early alerts", HOUR_SECONDS, placements.forget_early)
         )
 

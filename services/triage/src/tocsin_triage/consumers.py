@@ -1,10 +1,14 @@
-"""The facts of detection, as triage hears them."""
+"""The facts of detection and response, as triage hears them."""
+
+from datetime import UTC
 
 from tocsin.detection.v1.events_pb2 import AlertAcknowledged, AlertChanged, AlertOpened, AlertResolved
+from tocsin.response.v1.events_pb2 import AcknowledgementExpired
 
 from tocsin_chassis.events.consumer import Handlers
 from tocsin_chassis.events.fact import Fact
 from tocsin_chassis.postgres.database import Tx
+from tocsin_triage.incidents import Incidents
 from tocsin_triage.placements import Placements
 from tocsin_triage.wire import alert_of
 
@@ -34,3 +38,19 @@ class AlertFacts:
     async def on_resolved(self, tx: Tx, fact: Fact[AlertResolved]) -> None:
         alert = fact.message.alert
         await self._placements.follow(tx, alert_of(alert, fact.message.reason), alert)
+
+
+class ResponseFacts:
+    """What response decided about the incidents of triage."""
+
+    def __init__(self, incidents: Incidents) -> None:
+        self._incidents = incidents
+
+    @property
+    def handlers(self) -> Handlers:
+        return {AcknowledgementExpired: self.on_expired}
+
+    async def on_expired(self, tx: Tx, fact: Fact[AcknowledgementExpired]) -> None:
+        """Somebody took the incident and nothing followed: it waits for somebody again."""
+        expired = fact.message
+        await self._incidents.unacknowledge(tx, expired.incident_id, expired.acknowledged_by, expired.reason, expired.at.ToDatetime(UTC))

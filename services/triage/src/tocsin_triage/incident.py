@@ -93,7 +93,7 @@ class Incident:
         """Take it, or take it over. Again by the same responder changes nothing. Raises NotAcknowledgeable."""
         match self.state:
             case State.OPEN:
-                taken = self._next(state=State.ACKNOWLEDGED, acknowledged_by=by, acknowledged_at=at)
+                taken = self._next(state=State.ACKNOWLEDGED, acknowledged_by=by, acknowledged_at=self.acknowledged_at or at)
             case State.ACKNOWLEDGED if self.acknowledged_by == by:
                 return Decision(self, reason=f"{by} has it already")
             case State.ACKNOWLEDGED:
@@ -101,6 +101,13 @@ class Incident:
             case State.RESOLVED:
                 raise NotAcknowledgeable(incident=self.id, number=self.number)
         return Decision(taken, (Acknowledged(taken),), f"{by} took it")
+
+    def unacknowledge(self, by: str, reason: str, at: datetime) -> Decision["Incident"]:
+        """What `by` said when they took it does not count any more. If somebody else has it by now, or it is over, it stays as it is."""
+        if self.state is not State.ACKNOWLEDGED or self.acknowledged_by != by:
+            return Decision(self, reason=f"{by} does not have it any more")
+        waiting = self._next(state=State.OPEN, acknowledged_by="")
+        return Decision(waiting, (Unacknowledged(waiting, by, reason, at),), reason)
 
     def resolve(self, by: str, reason: str, at: datetime) -> Decision["Incident"]:
         """End it; `by` is empty if its alerts ended by themselves. What is resolved stays as it is."""
@@ -189,6 +196,16 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class Unacknowledged:
+    """Nobody has it any more, though it is not over."""
+
+    incident: Incident
+    acknowledged_by: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Resolved:
     incident: Incident
 
@@ -200,7 +217,7 @@ class Reopened:
     reason: str
 
 
-Told = Opened | Attached | SeverityChanged | Acknowledged | Resolved | Reopened
+Told = Opened | Attached | SeverityChanged | Acknowledged | Unacknowledged | Resolved | Reopened
 
 
 def opened(incident: Incident, alert: AttachedAlert | None = None) -> Decision[Incident]:

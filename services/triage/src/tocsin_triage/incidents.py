@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from tocsin_chassis import paging
 from tocsin_chassis.postgres.database import Database, Tx
@@ -82,6 +83,10 @@ class Incidents:
     async def acknowledge(self, tx: Tx, incident_id: str, by: str) -> Incident:
         """Raises IncidentNotFound, NotAcknowledgeable."""
         return await self._change(tx, incident_id, lambda incident: incident.acknowledge(by, self._clock.now()))
+
+    async def unacknowledge(self, tx: Tx, incident_id: str, by: str, reason: str, at: datetime) -> Incident:
+        """Raises IncidentNotFound."""
+        return await self._change(tx, incident_id, lambda incident: incident.unacknowledge(by, reason, at))
 
     async def resolve(self, tx: Tx, incident_id: str, by: str, reason: str) -> Incident:
         """Raises IncidentNotFound."""

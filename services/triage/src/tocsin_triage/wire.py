@@ -28,6 +28,7 @@ from tocsin_triage.incident import (
     SeverityChanged,
     State,
     Told,
+    Unacknowledged,
 )
 
 STATES = {
@@ -58,6 +59,8 @@ def fact_message(fact: Told) -> Message:
             )
         case Acknowledged():
             return events.IncidentAcknowledged(incident=incident)
+        case Unacknowledged(acknowledged_by=by, reason=reason, at=at):
+            return events.IncidentUnacknowledged(incident=incident, acknowledged_by=by, reason=reason, at=timestamp(at))
         case Resolved():
             return events.IncidentResolved(incident=incident)
         case Reopened(reopened_by=by, reason=reason):
