@@ -89,7 +89,8 @@ def test_the_wish_of_a_provider_to_wait_is_kept_within_limits():
         (Kind.SUMMONS, replace(INCIDENT, opened_at=NOW + timedelta(hours=1)), "the incident was opened again meanwhile"),
         (Kind.RESOLVED, replace(INCIDENT, state=IncidentState.RESOLVED, turn=0), ""),
         (Kind.TAKEN, replace(INCIDENT, state=IncidentState.ACKNOWLEDGED, turn=5), "the incident went on meanwhile"),
-        (Kind.DIRECT, replace(INCIDENT, state=IncidentState.RESOLVED), ""),
+        (Kind.DIRECT, replace(INCIDENT, state=IncidentState.RESOLVED, turn=0), ""),
+        (Kind.DIRECT, replace(INCIDENT, state=IncidentState.RESOLVED), "the incident is resolved"),
     ],
 )
 def test_why_a_page_is_not_sent(kind, incident, stopped):

@@ -64,6 +64,7 @@ class Behind(
     callers: list[Caller] = field(default_factory=list)
     reports: list[Any] = field(default_factory=list)
     replies: list[str] = field(default_factory=list)
+    hooks: list[Any] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     given_up: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -107,6 +108,12 @@ class Behind(
         effect = "this link was used already" if used else "Acknowledge"
         return communication_service_pb2.GetReplyLinkResponse(
             responder="alice", title="<script>alert(1)</script>", number=7, used=used, effect=effect
+        )
+
+    async def ReceiveInbound(self, request: Any, context: Any) -> Any:
+        self.hooks.append(request)
+        return communication_service_pb2.ReceiveInboundResponse(
+            status=200, headers={"Content-Type": "text/xml", "X-Own": "1", "Set-Cookie": "no"}, body=b"<Response/>"
         )
 
     async def ReceiveReply(self, request: Any, context: Any) -> Any:

@@ -264,3 +264,20 @@ async def test_the_console_is_one_page_with_assets_for_ever(tmp_path: Path) -> N
     assert (await answered(console, "/assets/gone.js"))[0] == 404
     status, _, content = await answered(Console(tmp_path / "nothing"), "/")
     assert status == 503 and b"not built" in content
+
+
+async def test_a_provider_of_a_channel_is_passed_on_byte_by_byte_and_answered_as_communication_says(door: Edge) -> None:
+    signed = {"x-twilio-signature": "s", "content-type": "application/x-www-form-urlencoded", "authorization": "Bearer t"}
+    answer = await door.http.post("/hooks/channels/sms/main/status%2F?p=1&q=%20", content=b"a=%ff&b", headers=signed | {"cookie": "c=1"})
+    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, b"<Response/>", "text/xml")
+    assert answer.headers["x-own"] == "1" and "set-cookie" not in answer.headers
+    [hook] = door.behind.hooks
+    assert (hook.kind, hook.method, hook.path, hook.query, hook.body) == ("sms", "POST", "/main/status%2F", "p=1&q=%20", b"a=%ff&b")
+    assert signed.items() <= dict(hook.headers).items() and "cookie" not in hook.headers
+
+
+async def test_a_hook_that_is_nobodys_or_too_large_is_refused(door: Edge) -> None:
+    assert (await door.http.get("/hooks/channels/")).status_code == 404
+    assert (await door.http.post("/hooks/channels/No_Kind/x")).status_code == 404
+    assert (await door.http.post("/hooks/channels/sms", content=b"x" * 1_048_577)).status_code == 413
+    assert door.behind.hooks == []

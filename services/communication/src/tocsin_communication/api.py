@@ -11,6 +11,7 @@ from tocsin_chassis.grpc.wrapping import Context
 from tocsin_chassis.postgres import inbox
 from tocsin_chassis.postgres.database import Database
 from tocsin_communication import store
+from tocsin_communication.channels.hooks import Hooks
 from tocsin_communication.configuration import ConfigurationStore
 from tocsin_communication.pages import Pages
 from tocsin_communication.replies import Replies
@@ -20,11 +21,14 @@ from tocsin_communication.wire import page_to_proto
 class CommunicationApi(CommunicationServiceServicer):
     """Serves tocsin.communication.v1.CommunicationService."""
 
-    def __init__(self, database: Database, pages: Pages, replies: Replies, configuration: ConfigurationStore) -> None:
+    def __init__(
+        self, database: Database, pages: Pages, replies: Replies, configuration: ConfigurationStore, hooks: Hooks | None = None
+    ) -> None:
         self._database = database
         self._pages = pages
         self._replies = replies
         self._configuration = configuration
+        self._hooks = hooks
 
     async def GetReplyLink(self, request: pb.GetReplyLinkRequest, context: Context) -> pb.GetReplyLinkResponse:
         reply = await self._replies.find(request.token)
@@ -42,6 +46,13 @@ class CommunicationApi(CommunicationServiceServicer):
         return pb.ReceiveReplyResponse(
             responder=reply.page.responder, incident_id=reply.incident.id, title=reply.incident.title, number=reply.incident.number
         )
+
+    async def ReceiveInbound(self, request: pb.ReceiveInboundRequest, context: Context) -> pb.ReceiveInboundResponse:
+        if self._hooks is None:
+            return pb.ReceiveInboundResponse(status=404)
+        answer = await self._hooks.receive(request.kind, request.method, request.path, request.query, request.headers, request.body)
+        headers = {**answer.headers, "content-type": answer.content_type} if answer.content_type else answer.headers
+        return pb.ReceiveInboundResponse(status=answer.status, headers=headers, body=answer.body)
 
     async def PageResponder(self, request: pb.PageResponderRequest, context: Context) -> pb.PageResponderResponse:
         sender = caller().name

@@ -7,7 +7,7 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from tocsin.access.v1.access_pb2 import Access, access
-from tocsin.communication.v1 import communication_service_pb2
+from tocsin.communication.v1 import communication_service_pb2, contact_service_pb2, paging_service_pb2
 from tocsin.detection.v1 import change_service_pb2, detection_service_pb2, heartbeat_service_pb2, noise_service_pb2
 from tocsin.edge.v1 import edge_service_pb2
 from tocsin.response.v1 import response_service_pb2
@@ -24,6 +24,8 @@ _CONTRACTS = (
     triage_service_pb2,
     response_service_pb2,
     communication_service_pb2,
+    paging_service_pb2,
+    contact_service_pb2,
     review_service_pb2,
     edge_service_pb2,
 )

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import prometheus_client
 
 from tocsin_chassis.telemetry import trace_id
-from tocsin_edge.http import asgi, reply_links, span_receiver
+from tocsin_edge.http import asgi, channel_hooks, reply_links, span_receiver
 from tocsin_edge.http.asgi import Application, Receive, Scope, Send
+from tocsin_edge.http.channel_hooks import ChannelHooks
 from tocsin_edge.http.console import Console
 from tocsin_edge.http.doors_of_senders import is_of_an_api, nothing_there
 from tocsin_edge.http.intake import Intake
@@ -23,11 +24,19 @@ class Http:
     """The HTTP side of the edge, as an ASGI application."""
 
     def __init__(
-        self, connect: Application, reports: Intake, links: ReplyLinks, spans: SpanReceiver, console: Console, ready: Callable[[], bool]
+        self,
+        connect: Application,
+        reports: Intake,
+        links: ReplyLinks,
+        hooks: ChannelHooks,
+        spans: SpanReceiver,
+        console: Console,
+        ready: Callable[[], bool],
     ) -> None:
         self._connect = connect
         self._reports = reports
         self._links = links
+        self._hooks = hooks
         self._spans = spans
         self._console = console
         self._ready = ready
@@ -51,6 +60,8 @@ class Http:
             await self._connect(scope, receive, send)
         elif path.startswith(reply_links.PREFIX):
             await self._links.answer(scope, send)
+        elif path.startswith(channel_hooks.PREFIX):
+            await self._hooks.receive(scope, receive, send)
         elif path == span_receiver.PATH and method == "POST":
             await self._spans.receive(scope, receive, send)
         elif is_of_an_api(path):

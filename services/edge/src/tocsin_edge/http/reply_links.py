@@ -19,6 +19,8 @@ from tocsin_edge.upstream import Upstream
 log = logging.getLogger(__name__)
 
 PREFIX = "/a/"
+ESCALATE = "escalate"
+ASK_NEXT = "Ask the next one"
 SERVICE = "/tocsin.communication.v1.CommunicationService/"
 ACKNOWLEDGE = "Acknowledge"
 SECONDS = 10.0
@@ -48,41 +50,41 @@ class ReplyLinks:
         ]
 
     async def answer(self, scope: Scope, send: Send) -> None:
-        token = scope["path"].removeprefix(PREFIX)
-        if not 0 < len(token) <= LONGEST_TOKEN or "/" in token:
+        token, _, rest = scope["path"].removeprefix(PREFIX).partition("/")
+        if not 0 < len(token) <= LONGEST_TOKEN or rest not in ("", ESCALATE):
             await self._say(send, 404)
         elif scope["method"] == "POST":
             with tracer.start_as_current_span("reply link used"):
-                await self._use(token, send)
+                await self._use(token, rest == ESCALATE, send)
         elif scope["method"] in ("GET", "HEAD"):
-            await self._show(token, send)
+            await self._show(token, rest == ESCALATE, send)
         else:
             await asgi.answer(send, 405, "text/plain", b"open the link, then press the button\n", [(b"allow", b"GET, POST")])
 
-    async def _show(self, token: str, send: Send) -> None:
+    async def _show(self, token: str, escalate: bool, send: Send) -> None:
         try:
             packed = await self._call("GetReplyLink", pb.GetReplyLinkRequest(token=token))
         except Exception as error:
             await self._refuse(send, error)
             return
         link = pb.GetReplyLinkResponse.FromString(packed)
-        usable = link.effect == ACKNOWLEDGE and not link.used
+        usable = (link.can_escalate if escalate else link.effect == ACKNOWLEDGE) and not link.used
         await self._render(
             send,
             200,
             heading=_heading(link.number, link.title),
             text=f"You are {link.responder}." if usable else _sentence(link.effect or "This link was used already."),
-            button=ACKNOWLEDGE if usable else "",
+            button=(ASK_NEXT if escalate else ACKNOWLEDGE) if usable else "",
         )
 
-    async def _use(self, token: str, send: Send) -> None:
+    async def _use(self, token: str, escalate: bool, send: Send) -> None:
         try:
-            packed = await self._call("ReceiveReply", pb.ReceiveReplyRequest(token=token))
+            packed = await self._call("ReceiveReply", pb.ReceiveReplyRequest(token=token, escalate=escalate))
         except Exception as error:
             await self._refuse(send, error)
             return
         reply = pb.ReceiveReplyResponse.FromString(packed)
-        text = f"Acknowledged by {reply.responder}. Nobody else is woken for it."
+        text = reply.effect or f"Acknowledged by {reply.responder}. Nobody else is woken for it."
         await self._render(send, 200, heading=_heading(reply.number, reply.title), text=text, done=True)
 
     async def _call(self, method: str, request: Any) -> bytes:

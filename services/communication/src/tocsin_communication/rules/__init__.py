@@ -1,0 +1,1 @@
+"""What responders want and what they can bear: personal rules, quiet hours, limits, delegation."""
