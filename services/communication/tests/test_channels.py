@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from channel_conformance import INCIDENT, KEY, NOW, SECRET_TOKEN, Arrived, ChannelConformance, How, outgoing
+from channel_conformance import INCIDENT, KEY, NOW, SECRET_TOKEN, TAKEN, Arrived, ChannelConformance, How, outgoing
 
 from tocsin_communication.channels import email, webhook
 from tocsin_communication.channels.channel import ChannelDriver, OneWay, Outgoing
@@ -103,6 +103,12 @@ class WebhookBench:
         return _Elsewhere(self.driver, "http://127.0.0.1:1/")
 
 
+class UpdatedBench(WebhookBench):
+    """Webhooks that are told how the incident goes on."""
+
+    edits = True
+
+
 class _Elsewhere(OneWay):
     """Webhooks know their server by the page's address alone."""
 
@@ -120,6 +126,37 @@ class TestWebhook(ChannelConformance):
     async def bench(self, web_server: Any) -> AsyncIterator[WebhookBench]:
         async with webhook_channel(SECRET, True, ManualClock(NOW)) as driver:
             yield WebhookBench(web_server, driver)
+
+
+class TestWebhookWithUpdates(ChannelConformance):
+    @pytest_asyncio.fixture
+    async def bench(self, web_server: Any) -> AsyncIterator[UpdatedBench]:
+        async with webhook_channel(SECRET, True, ManualClock(NOW), updates=True) as driver:
+            yield UpdatedBench(web_server, driver)
+
+
+async def test_an_update_is_an_event_of_its_own_with_one_id(web_server):
+    changed = outgoing(Channel.WEBHOOK, web_server.url, incident=TAKEN)
+    async with webhook_channel(SECRET, True, ManualClock(NOW), updates=True) as driver:
+        for _ in range(2):
+            await driver.edit(changed, KEY, 5.0)
+    assert [request.headers["webhook-id"] for request in web_server.requests] == [f"{KEY}-{TAKEN.version}"] * 2
+    assert web_server.requests[0].body["type"] == "page.updated"
+    assert web_server.requests[0].body["incident"]["acknowledged_by"] == "bob"
+
+
+def test_a_secret_that_is_exchanged_signs_beside_the_next_one():
+    body = b'{"type":"incident.acknowledged"}'
+    both = WebhookSecret("whsec_dG9jc2luLXdlYmhvb2stc2VjcmV0LTI0\nwhsec_YW5vdGhlci1zZWNyZXQtb2YtMjQtYnl0ZXM=\n")
+    first, second = both.sign("msg_0001", 1_700_000_000, body).split()
+    assert first == SECRET.sign("msg_0001", 1_700_000_000, body) == "v1,FFxitdQMBNu4QZ1GwX0pDYn5KnT9zVkVJZHodAzOUcc="
+    assert second != first
+
+
+@pytest.mark.parametrize("text", ["", "whsec_", "secret", "whsec_dG9jc2lu\nnonsense"])
+def test_a_secret_that_is_none_is_refused(text):
+    with pytest.raises(ValueError, match="whsec_"):
+        WebhookSecret(text)
 
 
 async def _mail(mail_server: Any) -> Receipt:

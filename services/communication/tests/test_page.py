@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tocsin_communication.channels.channel import Outgoing
 from tocsin_communication.channels.email import MailServer, StartTls, compose, rich
 from tocsin_communication.channels.registry import flaw
+from tocsin_communication.channels.http import Answer
 from tocsin_communication.channels.webhook import WebhookSecret, read_answer
 from tocsin_communication.contact import Channel
 from tocsin_communication.delivery import Continue, Stop, verdict
@@ -139,7 +140,7 @@ def test_a_signature_agrees_with_the_reference_of_the_scheme():
     ],
 )
 def test_what_an_http_status_means(status, outcome):
-    assert read_answer(status, {}, "k").outcome is outcome
+    assert read_answer(Answer(status, {}, b""), "k").outcome is outcome
 
 
 def test_a_mail_server_is_read_from_its_url():

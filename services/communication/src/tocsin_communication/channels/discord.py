@@ -382,9 +382,7 @@ def public_key(text: str) -> Ed25519PublicKey | None:
     try:
         return Ed25519PublicKey.from_public_bytes(bytes.fromhex(text)) if text else None
     except ValueError as error:
-        raise ValueError(
-            "TOCSIN_DISCORD_PUBLIC_KEY must be the 64 hex digits under General Information of the Discord application"
-        ) from error
+        raise ValueError("TOCSIN_DISCORD_PUBLIC_KEY must be 64 hex digits: General Information of the Discord application") from error
 
 
 KIND = ChannelKind(Channel.DISCORD, "Discord", address_flaw, open_discord, host_of_url)

@@ -1,39 +1,23 @@
 """Webhooks: an HTTP POST of JSON, signed by the Standard Webhooks scheme."""
 
-import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpcore
-
-from tocsin_chassis.outgoing import GuardedNetwork, PrivateAddress
 from tocsin_chassis.settings import setting
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, OneWay, Outgoing, Surroundings
+from tocsin_communication.channels.http import Answer, Http, Lost, http_client
 from tocsin_communication.contact import Channel, url_flaw
 from tocsin_communication.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
-
-LONGEST_ANSWER = 64 * 1024
-CONNECTIONS = 128
-KEPT_SECONDS = 30.0
-# Raised before a byte of the request has left; anything else means that the receiver may have it.
-NOT_HANDED_OVER = (
-    httpcore.ConnectError,
-    httpcore.ConnectTimeout,
-    httpcore.PoolTimeout,
-    httpcore.UnsupportedProtocol,
-    httpcore.LocalProtocolError,
-)
-LOST = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, TimeoutError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,98 +26,100 @@ class WebhookSettings:
 
     webhook_secret_file: Path | None = setting(
         "TOCSIN_WEBHOOK_SECRET_FILE",
-        "file with the Standard Webhooks secret (whsec_…); empty: webhooks are off and their pages fail",
+        "file with the Standard Webhooks secret (whsec_…), one a line while it is exchanged; empty: webhooks are off and their pages fail",
         default=None,
     )
     webhook_allow_private: bool = setting(
         "TOCSIN_WEBHOOK_ALLOW_PRIVATE", "true lets webhooks go to private and loopback addresses", default=False
     )
+    webhook_updates: bool = setting(
+        "TOCSIN_WEBHOOK_UPDATES",
+        "true tells webhooks also how the incident of a page goes on (page.updated): for receivers that keep what they are told",
+        default=False,
+    )
 
 
 class WebhookSecret:
-    """A Standard Webhooks signing secret."""
+    """A Standard Webhooks signing secret, or several while one is exchanged for another: every one signs, and one that fits is enough."""
 
     def __init__(self, text: str) -> None:
-        """Raises ValueError unless `text` is whsec_ and base64."""
-        prefix, _, encoded = text.strip().partition("_")
-        try:
-            self._key = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
-            self._key = b""
-        if prefix != "whsec" or not self._key:
+        """Raises ValueError unless `text` is lines of whsec_ and base64."""
+        self._keys = [_key(line) for line in text.split()]
+        if not self._keys:
             raise ValueError("the webhook secret must be whsec_ and base64")
 
     def sign(self, message_id: str, timestamp: int, body: bytes) -> str:
         """The value of the webhook-signature header."""
-        digest = hmac.new(self._key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
-        return f"v1,{base64.b64encode(digest).decode()}"
+        signed = f"{message_id}.{timestamp}.".encode() + body
+        digests = [hmac.new(key, signed, hashlib.sha256).digest() for key in self._keys]
+        return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
+
+
+def _key(line: str) -> bytes:
+    prefix, _, encoded = line.partition("_")
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        key = b""
+    if prefix != "whsec" or not key:
+        raise ValueError("the webhook secret must be whsec_ and base64")
+    return key
 
 
 class WebhookChannel(OneWay):
     """Hands pages to HTTP servers. Connections are kept for the next page to the same one; redirects are failures."""
 
-    def __init__(self, pool: httpcore.AsyncConnectionPool, secret: WebhookSecret, clock: Clock) -> None:
-        self._pool = pool
+    def __init__(self, http: Http, secret: WebhookSecret, clock: Clock, updates: bool = False) -> None:
+        self._http = http
         self._secret = secret
         self._clock = clock
+        self._updates = updates
 
     async def send(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt:
         """See ChannelDriver. An answer of success means delivered: the receiver itself has it."""
-        content = body(outgoing)
-        headers = self._headers(outgoing, idempotency_key, content)
-        handed_over = False
+        return await self._post(outgoing, idempotency_key, body(outgoing), seconds)
 
-        async def trace(event: str, _: Mapping[str, object]) -> None:
-            nonlocal handed_over
-            handed_over = handed_over or event == "http11.send_request_headers.started"
+    async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
+        """See ChannelDriver. What was sent stays: how the incident goes on is another event, with the same id however often it is sent."""
+        if not self._updates or outgoing.incident is None:
+            return None
+        event_id = f"{outgoing.page.id}-{outgoing.incident.version}"
+        return await self._post(outgoing, event_id, body(outgoing, "page.updated", self._clock.now()), seconds)
 
-        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
+    async def _post(self, outgoing: Outgoing, event_id: str, content: bytes, seconds: float) -> Receipt:
+        headers = self._headers(outgoing, event_id, content)
         try:
-            async with asyncio.timeout(seconds):
-                async with self._pool.stream(
-                    "POST", outgoing.page.address, headers=headers, content=content, extensions={"timeout": timeouts, "trace": trace}
-                ) as answer:
-                    await _drain(answer)
-            return read_answer(answer.status, dict(answer.headers), idempotency_key)
-        except PrivateAddress as error:
-            return Receipt(Outcome.PERMANENT_TARGET, f"{error}; TOCSIN_WEBHOOK_ALLOW_PRIVATE=true allows it")
-        except NOT_HANDED_OVER as error:
-            return Receipt(Outcome.TRANSIENT, f"not handed over: {error or type(error).__name__}")
-        except LOST as error:
-            said = f"no answer after the request was handed over: {error or type(error).__name__}"
-            return Receipt(Outcome.UNKNOWN, said) if handed_over else Receipt(Outcome.TRANSIENT, f"not handed over: {type(error).__name__}")
+            answer = await self._http.ask("POST", outgoing.page.address, seconds=seconds, headers=headers, content=content)
+        except Lost as lost:
+            return _hinted(lost.receipt)
+        return read_answer(answer, event_id)
 
-    def _headers(self, outgoing: Outgoing, key: str, content: bytes) -> list[tuple[bytes, bytes]]:
+    def _headers(self, outgoing: Outgoing, event_id: str, content: bytes) -> dict[str, str]:
         timestamp = int(self._clock.now().timestamp())
         headers = {
             "content-type": "application/json",
-            "user-agent": "tocsin",
-            "webhook-id": key,
+            "webhook-id": event_id,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": self._secret.sign(key, timestamp, content),
+            "webhook-signature": self._secret.sign(event_id, timestamp, content),
         }
         if outgoing.page.resent_after_unknown:
             headers["x-tocsin-resent"] = "unknown-outcome"
-        return [(name.encode(), value.encode()) for name, value in headers.items()]
+        return headers
 
 
 @asynccontextmanager
-async def webhook_channel(secret: WebhookSecret, allow_private: bool, clock: Clock) -> AsyncIterator[WebhookChannel]:
+async def webhook_channel(secret: WebhookSecret, allow_private: bool, clock: Clock, updates: bool = False) -> AsyncIterator[WebhookChannel]:
     """The channel and its connections; closed at the end."""
-    network = GuardedNetwork(allow_private=allow_private)
-    pool = httpcore.AsyncConnectionPool(
-        max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS // 2, keepalive_expiry=KEPT_SECONDS, network_backend=network
-    )
-    async with pool:
-        yield WebhookChannel(pool, secret, clock)
+    async with http_client(allow_private=allow_private) as http:
+        yield WebhookChannel(http, secret, clock, updates)
 
 
-def body(outgoing: Outgoing) -> bytes:
-    """The JSON that is sent."""
+def body(outgoing: Outgoing, event: str = "", at: datetime | None = None) -> bytes:
+    """The JSON that is sent; the event is named after the page unless it is another one."""
     page, incident = outgoing.page, outgoing.incident
     said: dict[str, object] = {
-        "type": f"page.{page.kind.value.lower()}",
-        "timestamp": page.created_at.isoformat(),
+        "type": event or f"page.{page.kind.value.lower()}",
+        "timestamp": (at or page.created_at).isoformat(),
         "page": {
             "id": page.id,
             "kind": page.kind.value,
@@ -164,32 +150,28 @@ def body(outgoing: Outgoing) -> bytes:
     return json.dumps(said, ensure_ascii=False).encode()
 
 
-def read_answer(status: int, headers: Mapping[bytes, bytes], key: str) -> Receipt:
-    """What an HTTP status means for the page."""
-    said = f"HTTP {status}"
-    if 200 <= status < 300:
-        return Receipt(Outcome.DELIVERED, said, key)
-    if status == 429:
-        return Receipt(Outcome.THROTTLED, said, retry_after=_retry_after(headers))
-    if status in (408, 425) or status >= 500:
-        return Receipt(Outcome.TRANSIENT, said, retry_after=_retry_after(headers))
-    if 300 <= status < 400:
-        return Receipt(Outcome.PERMANENT_TARGET, f"{said}: redirects are not followed")
-    return Receipt(Outcome.PERMANENT_TARGET if status in (404, 410) else Outcome.PERMANENT_CONFIG, said)
+def read_answer(answer: Answer, event_id: str) -> Receipt:
+    """What an HTTP answer means for the page."""
+    said = f"HTTP {answer.status}"
+    match answer.status:
+        case status if 200 <= status < 300:
+            return Receipt(Outcome.DELIVERED, said, event_id)
+        case 429:
+            return Receipt(Outcome.THROTTLED, said, retry_after=answer.retry_after)
+        case status if status in (408, 425) or status >= 500:
+            return Receipt(Outcome.TRANSIENT, said, retry_after=answer.retry_after)
+        case status if 300 <= status < 400:
+            return Receipt(Outcome.PERMANENT_TARGET, f"{said}: redirects are not followed")
+        case 404 | 410:
+            return Receipt(Outcome.PERMANENT_TARGET, said)
+        case _:
+            return Receipt(Outcome.PERMANENT_CONFIG, said)
 
 
-def _retry_after(headers: Mapping[bytes, bytes]) -> timedelta | None:
-    value = next((value for name, value in headers.items() if name.lower() == b"retry-after"), b"")
-    return timedelta(seconds=min(int(value), 86400)) if value.isdigit() else None
-
-
-async def _drain(answer: httpcore.Response) -> None:
-    """Read the answer, so that its connection can be used again; more than the limit is left unread."""
-    size = 0
-    async for chunk in answer.aiter_stream():
-        size += len(chunk)
-        if size > LONGEST_ANSWER:
-            return
+def _hinted(receipt: Receipt) -> Receipt:
+    if receipt.outcome is not Outcome.PERMANENT_TARGET:
+        return receipt
+    return Receipt(receipt.outcome, f"{receipt.detail}; TOCSIN_WEBHOOK_ALLOW_PRIVATE=true allows it")
 
 
 @asynccontextmanager
@@ -199,7 +181,7 @@ async def open_webhook(settings: WebhookSettings, around: Surroundings) -> Async
         yield (Account("webhook", Off("webhooks are off: TOCSIN_WEBHOOK_SECRET_FILE is not set")),)
         return
     secret = WebhookSecret(settings.webhook_secret_file.read_text())
-    async with webhook_channel(secret, settings.webhook_allow_private, around.clock) as channel:
+    async with webhook_channel(secret, settings.webhook_allow_private, around.clock, settings.webhook_updates) as channel:
         yield (Account("webhook", channel),)
 
 
