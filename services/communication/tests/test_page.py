@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tocsin_communication.channels.channel import Outgoing
 from tocsin_communication.channels.email import MailServer, StartTls, compose, rich
-from tocsin_communication.channels.registry import flaw
 from tocsin_communication.channels.http import Answer
+from tocsin_communication.channels.registry import flaw
 from tocsin_communication.channels.webhook import WebhookSecret, read_answer
 from tocsin_communication.contact import Channel
 from tocsin_communication.delivery import Continue, Stop, verdict
