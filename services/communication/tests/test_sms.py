@@ -186,6 +186,11 @@ async def test_an_answer_is_passed_on_and_answered(bench):
     assert told.content_type == "text/xml"
 
 
+async def test_yes_is_an_answer_that_twilio_takes_for_start_too(bench):
+    answer = await bench.driver.parse_inbound(as_request(bench.server.text(f"{HOOK}/main/reply", ADDRESS, "Yes")))
+    assert [type(event) for event in answer.events] == [OptOut, Said]
+
+
 async def test_help_is_left_to_twilio(bench):
     answer = await bench.driver.parse_inbound(as_request(bench.server.text(f"{HOOK}/main/reply", ADDRESS, "help")))
     assert answer.events == ()

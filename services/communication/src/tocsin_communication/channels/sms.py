@@ -37,7 +37,7 @@ RECEIPT_WITHIN = timedelta(seconds=60)
 # Twilio's clock and ours need not agree to the second.
 SKEW = timedelta(minutes=1)
 STOP = ("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT")
-START = ("START", "YES", "UNSTOP")
+START = ("START", "UNSTOP")
 HELP = ("HELP", "INFO")
 GONE = ("failed", "undelivered", "canceled")
 EMPTY = "<Response/>"
@@ -117,7 +117,10 @@ class SmsDriver(OneWay):
         if word in STOP or word in START:
             # Twilio tells the sender what that means.
             return InboundAnswer((OptOut(dedup_id=sid, address=sender, again=word in START),), _twiml(EMPTY))
-        return InboundAnswer((Said(dedup_id=sid, address=sender, text=text),), _twiml(EMPTY), _answered)
+        said = Said(dedup_id=sid, address=sender, text=text)
+        # Twilio takes it for START, and it is an answer too.
+        events = (OptOut(dedup_id=f"{sid}:start", address=sender, again=True), said) if word == "YES" else (said,)
+        return InboundAnswer(events, _twiml(EMPTY), _answered)
 
     def _text(self, outgoing: Outgoing, resent: bool) -> str:
         page, account = outgoing.page, self._twilio.account

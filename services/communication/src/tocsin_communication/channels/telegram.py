@@ -28,7 +28,6 @@ from tocsin_communication.channels.inbound import (
     NoInbound,
     OptOut,
     Registered,
-    Resolve,
     Result,
     Said,
 )
@@ -59,7 +58,7 @@ _CHAT = re.compile(r"-?[1-9][0-9]{0,18}|@[A-Za-z][A-Za-z0-9_]{4,31}")
 _TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]{20,}")
 _START = re.compile(r"/start(?:@\w+)? +([A-Za-z0-9_-]{1,64})\s*")
 
-ANSWERS: dict[str, type[Acknowledge] | type[Escalate] | type[Resolve]] = {"a": Acknowledge, "e": Escalate, "r": Resolve}
+ANSWERS: dict[str, type[Acknowledge] | type[Escalate]] = {"a": Acknowledge, "e": Escalate}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,11 +186,10 @@ class TelegramDriver:
 
     def _answers(self, outgoing: Outgoing) -> list[dict[str, str]]:
         incident = outgoing.incident
-        if not outgoing.acknowledge_url or not self.reachable or (incident is not None and incident.state is IncidentState.RESOLVED):
+        asks = incident is None or incident.state is IncidentState.OPEN
+        if not outgoing.acknowledge_url or not self.reachable or not asks:
             return []
         page = outgoing.page.id
-        if incident is not None and incident.state is IncidentState.ACKNOWLEDGED:
-            return [self._button("Resolve", "r", page)]
         return [self._button("Acknowledge", "a", page), self._button("Escalate", "e", page)]
 
     def _button(self, text: str, letter: str, page: str) -> dict[str, str]:

@@ -187,8 +187,8 @@ def _read(answer: Answer, topic: str) -> Receipt:
 
 def _loud(outgoing: Outgoing) -> bool:
     """It asks for something; what only tells makes no sound."""
-    asks = outgoing.page.kind in (Kind.SUMMONS, Kind.DIRECT)
-    return asks and (outgoing.incident is None or outgoing.incident.state is IncidentState.OPEN)
+    tells = outgoing.page.kind in (Kind.TAKEN, Kind.RESOLVED)
+    return not tells and (outgoing.incident is None or outgoing.incident.state is IncidentState.OPEN)
 
 
 def _state(incident: Incident | None) -> str:
