@@ -1,7 +1,7 @@
 """Response on real servers: facts of triage in, facts of response out, and the calls of people between."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -115,6 +115,7 @@ async def test_an_acknowledgement_stops_it(world: World, stub: Any) -> None:
     await world.facts(ResponderSummoned)
     await world.publish(IncidentAcknowledged(incident=incident(Incident.STATE_ACKNOWLEDGED, acknowledged_by="ann")), INCIDENT, 2)
     [stopped] = await world.facts(EscalationStopped)
+    assert stopped.at.ToDatetime(UTC) == world.clock.now()
     assert stopped.escalation.stop_reason == "acknowledged by ann"
     assert not stopped.escalation.HasField("due_at")
 
@@ -237,7 +238,7 @@ async def test_nobody_on_call_asks_the_fallback_and_raises_one_alert(world: Worl
         await applied(stub, organisation(schedules=[future]))
         await opened(world)
         [gap] = await world.facts(CoverageGapFound)
-        assert (gap.gap, gap.asked_instead) == ("schedule primary", ["cid"])
+        assert (gap.gap, gap.asked_instead, gap.at.ToDatetime(UTC)) == ("schedule primary", ["cid"], world.clock.now())
         [summoned] = await world.facts(ResponderSummoned)
         assert (summoned.summons.responder, summoned.summons.reason) == ("cid", "NOBODY_ON_CALL")
 

@@ -6,22 +6,26 @@ import pytest
 from google.protobuf.descriptor import FileDescriptor
 from tocsin.communication.v1 import events_pb2 as communication
 from tocsin.communication.v1.page_pb2 import ContactMethod, Page
+from tocsin.detection.v1 import change_events_pb2 as changes
 from tocsin.detection.v1 import events_pb2 as detection
+from tocsin.detection.v1 import noise_events_pb2 as noise
 from tocsin.detection.v1.alert_pb2 import Alert
+from tocsin.detection.v1.noise_pb2 import Silence
+from tocsin.edge.v1 import events_pb2 as edge
 from tocsin.response.v1 import events_pb2 as response
 from tocsin.response.v1.escalation_pb2 import Summons
 from tocsin.review.v1 import events_pb2 as review
 from tocsin.triage.v1 import events_pb2 as triage
 from tocsin.triage.v1.incident_pb2 import AttachedAlert, Incident, Severity
 
-from tocsin_review.narration import NARRATORS, narrate
+from tocsin_review.narration import EVERY_SERVICE, NARRATORS, narrate
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 INCIDENT = Incident(id="i1", number=7, title="disk is full", severity=Severity.SEVERITY_SEV2, service="shop", placement_reason="because")
 INCIDENT.opened_at.FromDatetime(NOON)
 
 
-@pytest.mark.parametrize("events", [detection, triage, response, communication, review])
+@pytest.mark.parametrize("events", [detection, changes, noise, triage, response, communication, review, edge])
 def test_every_fact_has_a_narrator(events) -> None:
     file: FileDescriptor = events.DESCRIPTOR
     told = {kind.DESCRIPTOR.full_name for kind in NARRATORS}
@@ -61,6 +65,24 @@ def test_a_changed_severity_happened_when_it_was_changed() -> None:
     fact.at.FromDatetime(NOON)
     assert narrate(fact, NOON + timedelta(minutes=9)).at == NOON
     assert narrate(triage.SeverityChanged(incident=INCIDENT), NOON).at == NOON
+
+
+@pytest.mark.parametrize(
+    ("matchers", "service", "alert_id"),
+    [
+        (['service="shop"', 'alertname="X"'], "shop", ""),
+        ([r'service="sh\"op"'], 'sh"op', ""),
+        (['service=~"shop|cart"'], EVERY_SERVICE, ""),
+        (['alertname="X"'], EVERY_SERVICE, ""),
+        (['alert_id="01890000-0000-7000-8000-000000000001"', 'service="shop"'], "", "01890000-0000-7000-8000-000000000001"),
+        (['alert_id="no id"'], "", ""),
+    ],
+)
+def test_a_silence_concerns_what_it_names(matchers: list[str], service: str, alert_id: str) -> None:
+    for kind in (noise.SilenceCreated, noise.SilenceExpiring, noise.SilenceExpired):
+        line = narrate(kind(silence=Silence(matchers=matchers, comment="planned")), NOON)
+        assert (line.service, line.alert_id) == (service, alert_id)
+        assert matchers[0] in line.summary
 
 
 def test_a_takeover_happened_when_it_was_told() -> None:

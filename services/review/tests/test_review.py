@@ -10,7 +10,12 @@ from tocsin.access.v1.access_pb2 import Role
 from tocsin.communication.v1.events_pb2 import PageSent, ReplyReceived
 from tocsin.communication.v1.page_pb2 import ContactMethod, Page
 from tocsin.detection.v1.alert_pb2 import Alert
+from tocsin.detection.v1.change_events_pb2 import ChangeReported
+from tocsin.detection.v1.change_pb2 import Change
 from tocsin.detection.v1.events_pb2 import AlertOpened
+from tocsin.detection.v1.noise_events_pb2 import SilenceCreated
+from tocsin.detection.v1.noise_pb2 import Silence
+from tocsin.edge.v1.events_pb2 import ConfigurationChanged
 from tocsin.response.v1.escalation_pb2 import Escalation
 from tocsin.response.v1.events_pb2 import CoverageGapFound, EscalationStarted
 from tocsin.review.v1 import review_service_pb2 as pb
@@ -88,6 +93,63 @@ async def told(world, reader, story, *facts):
         return set(facts) <= {entry.fact for entry in await entries(reader, story.id)}
 
     await world.eventually(there, what=f"{facts} on the timeline")
+
+
+async def test_what_was_done_to_a_service_or_the_platform_is_told_to_the_incidents_that_it_may_concern(world, reader):
+    """The service's own changes from six hours before, what concerns all from one hour before; nothing of other services or times."""
+    story, other = Story(world), Story(world, service="cart")
+
+    def change(service, when, summary):
+        made = Change(id=str(uuid4()), service=service, summary=summary, integration="ci")
+        made.happened_at.FromDatetime(when)
+        return ChangeReported(change=made)
+
+    def configured(when, by):
+        fact = ConfigurationChanged(service="response", changed_by=by)
+        fact.at.FromDatetime(when)
+        return fact
+
+    hour = timedelta(hours=1)
+    silence = Silence(id=str(uuid4()), matchers=['service="shop"'], created_by="bob", comment="known")
+    silence.updated_at.FromDatetime(story.start + MINUTE)
+    facts = [
+        change("shop", story.start - 5 * hour, "v2"),
+        change("shop", story.start - 7 * hour, "too early"),
+        change("shop", story.start + 11 * MINUTE, "too late"),
+        change("cart", story.start, "of another service"),
+        change("", story.start, "of no service"),
+        configured(story.start - MINUTE, "ada"),
+        configured(story.start - 2 * hour, "eve"),
+        SilenceCreated(silence=silence, reason="made"),
+    ]
+    for fact in facts:
+        await world.publish(fact, str(uuid4()))
+    await story.tell(*story.of_triage())
+    await other.tell(*other.of_triage())
+    await told(world, reader, story, "ChangeReported", "ConfigurationChanged", "SilenceCreated", "IncidentResolved")
+    await told(world, reader, other, "ChangeReported", "ConfigurationChanged", "IncidentResolved")
+
+    def known(lines):
+        return {entry.summary for entry in lines if entry.fact in ("ChangeReported", "ConfigurationChanged", "SilenceCreated")}
+
+    shown = await entries(reader, story.id)
+    assert known(shown) == {"Change: v2", "Configuration of response changed", 'Silence made: service="shop"'}
+    assert {entry.actor for entry in shown if entry.fact == "ConfigurationChanged"} == {"ada"}
+    assert known(await entries(reader, other.id)) == {"Change: of another service", "Configuration of response changed"}
+    paged = [
+        entry.id for token in await tokens(reader, story.id) for entry in await entries(reader, story.id, page_size=2, page_token=token)
+    ]
+    assert paged == [entry.id for entry in await entries(reader, story.id)]
+
+
+async def tokens(reader, incident_id):
+    """The token of every page of two lines."""
+    found = [""]
+    while token := (
+        await reader.GetTimeline(pb.GetTimelineRequest(incident_id=incident_id, page_size=2, page_token=found[-1]))
+    ).next_page_token:
+        found.append(token)
+    return found
 
 
 async def test_the_timeline_and_the_review_of_an_incident(world, reader):

@@ -12,6 +12,7 @@ from tocsin.triage.v1.events_pb2 import (
     IncidentOpened,
     IncidentReopened,
     IncidentResolved,
+    IncidentUnacknowledged,
     SeverityChanged,
 )
 
@@ -25,7 +26,15 @@ from tocsin_review.reviews import Reviews
 from tocsin_review.wire import incident_row, instant, page_row
 
 ALERTS = (AlertOpened, AlertChanged, AlertResolved)
-INCIDENTS = (IncidentOpened, AlertAttached, SeverityChanged, IncidentAcknowledged, IncidentResolved, IncidentReopened)
+INCIDENTS = (
+    IncidentOpened,
+    AlertAttached,
+    SeverityChanged,
+    IncidentAcknowledged,
+    IncidentUnacknowledged,
+    IncidentResolved,
+    IncidentReopened,
+)
 PAGES = (PageSent, PageDelivered, PageFailed, PageCancelled)
 
 
@@ -40,7 +49,7 @@ class AllFacts:
         return Together(tuple(NARRATORS), self.on_facts)
 
     async def on_facts(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
-        told = [(fact, line) for fact in facts if (line := narrate(fact.message, fact.occurred_at)).incident_id or line.alert_id]
+        told = [(fact, line) for fact in facts if (line := narrate(fact.message, fact.occurred_at)).is_asked_for]
         await store.add_entries(tx, [_entry(fact, line) for fact, line in told])
         messages = [fact.message for fact, _ in told]
         await self._learn_of_alerts(tx, [message for message in messages if isinstance(message, ALERTS)])
@@ -84,6 +93,7 @@ def _entry(fact: Fact[Any], line: Line) -> store.NewEntry:
         actor=line.actor,
         reason=line.reason,
         trace_id=fact.trace_id,
-        # That a review was drafted is no reason to draft it again.
-        in_draft=isinstance(fact.message, ReviewOpened),
+        # That a review was drafted is no reason to draft it again, nor is what was done to a service meanwhile.
+        in_draft=isinstance(fact.message, ReviewOpened) or bool(line.service),
+        service=line.service,
     )

@@ -1,16 +1,23 @@
 """What each fact means for people: one line, who did it, and why."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from tocsin.communication.v1 import events_pb2 as communication
 from tocsin.communication.v1.page_pb2 import ContactMethod, Page
+from tocsin.detection.v1 import change_events_pb2 as changes
 from tocsin.detection.v1 import events_pb2 as detection
+from tocsin.detection.v1 import noise_events_pb2 as noise
+from tocsin.detection.v1.noise_pb2 import Silence
+from tocsin.edge.v1 import events_pb2 as edge
 from tocsin.response.v1 import events_pb2 as response
+from tocsin.response.v1.escalation_pb2 import Summons
 from tocsin.review.v1 import events_pb2 as review
 from tocsin.triage.v1 import events_pb2 as triage
 from tocsin.triage.v1.incident_pb2 import Severity
@@ -23,11 +30,14 @@ PAGES = {
     Page.KIND_TAKEN: "message that it is taken",
 }
 LONGEST = 1000
+EVERY_SERVICE = "*"
+_EQUAL = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A fact, said for people. It is about an incident, or about an alert that some incident gathers; about neither, nobody asks for it.
+    """A fact, said for people. It is about an incident, or about an alert that some incident gathers, or about a service (EVERY_SERVICE:
+    about all), and then it belongs to the incidents that were open then; about none of them, nobody asks for it.
 
     `at` is when it happened; None: when it was told. `rank` orders what happened at the same instant, cause before effect.
     """
@@ -39,6 +49,11 @@ class Line:
     incident_id: str = ""
     alert_id: str = ""
     rank: int = 0
+    service: str = ""
+
+    @property
+    def is_asked_for(self) -> bool:
+        return bool(self.incident_id or self.alert_id or self.service)
 
 
 def narrate(fact: Message, told_at: datetime) -> Line:
@@ -50,6 +65,59 @@ def narrate(fact: Message, told_at: datetime) -> Line:
         # A takeover keeps the first time; it happened when it was told.
         at = max(at, told_at)
     return replace(line, summary=_cut(line.summary), reason=_cut(line.reason), at=at, rank=rank)
+
+
+def _change_reported(fact: changes.ChangeReported) -> Line:
+    change = fact.change
+    where = f" ({change.source})" if change.source else ""
+    at = _instant(change.happened_at) or _instant(change.received_at)
+    return Line(f"Change: {change.summary}{where}", reason=f"told by {change.integration}", at=at, service=change.service)
+
+
+def _configuration_changed(fact: edge.ConfigurationChanged) -> Line:
+    return Line(f"Configuration of {fact.service} changed", fact.changed_by, service=EVERY_SERVICE)
+
+
+def _silence_created(fact: noise.SilenceCreated) -> Line:
+    silence = fact.silence
+    until = f" until {silence.ends_at.ToDatetime(UTC):%Y-%m-%d %H:%M}Z" if silence.ends_at.seconds else ""
+    summary = f"Silence {fact.reason or 'made'}{until}: {_matchers(silence)}"
+    return _of_silence(silence, Line(summary, silence.created_by, silence.comment, _instant(silence.updated_at)))
+
+
+def _silence_expiring(fact: noise.SilenceExpiring) -> Line:
+    held = f"{fact.silence.held} alerts would be told" if fact.silence.held else "it holds nothing back"
+    return _of_silence(fact.silence, Line(f"Silence ends soon: {_matchers(fact.silence)}", reason=held))
+
+
+def _silence_expired(fact: noise.SilenceExpired) -> Line:
+    return _of_silence(fact.silence, Line(f"Silence ended: {_matchers(fact.silence)}", fact.by, fact.reason))
+
+
+def _of_silence(silence: Silence, line: Line) -> Line:
+    """It concerns the alert or the service that it names; one that names neither may concern any."""
+    named = {name: text for name, text in map(_named, silence.matchers) if text}
+    if "alert_id" in named:
+        return replace(line, alert_id=named["alert_id"]) if _is_uuid(named["alert_id"]) else line
+    return replace(line, service=named.get("service", EVERY_SERVICE))
+
+
+def _named(matcher: str) -> tuple[str, str]:
+    """The name and text of a matcher that wants one text; no text for any other."""
+    found = _EQUAL.fullmatch(matcher.strip())
+    return (found[1], found[2].replace('\\"', '"').replace("\\\\", "\\")) if found else ("", "")
+
+
+def _matchers(silence: Silence) -> str:
+    return ", ".join(silence.matchers)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _alert_opened(fact: detection.AlertOpened) -> Line:
@@ -111,6 +179,11 @@ def _incident_acknowledged(fact: triage.IncidentAcknowledged) -> Line:
     return Line(summary, actor=incident.acknowledged_by, at=_instant(incident.acknowledged_at), incident_id=incident.id)
 
 
+def _incident_unacknowledged(fact: triage.IncidentUnacknowledged) -> Line:
+    summary = f"The acknowledgement of {fact.acknowledged_by} does not count any more"
+    return Line(summary, reason=fact.reason, incident_id=fact.incident.id)
+
+
 def _incident_resolved(fact: triage.IncidentResolved) -> Line:
     incident = fact.incident
     summary = f"Resolved by {incident.resolved_by}" if incident.resolved_by else "Resolved, as its alerts ended"
@@ -130,14 +203,55 @@ def _escalation_started(fact: response.EscalationStarted) -> Line:
 
 def _responder_summoned(fact: response.ResponderSummoned) -> Line:
     summons = fact.summons
-    step = f"step {summons.step + 1}" + (f", round {summons.round + 1}" if summons.round else "")
     reason = summons.explanation or summons.reason
-    return Line(f"{summons.responder} is asked to respond ({step})", "", reason, _instant(summons.at), fact.incident.id)
+    return Line(f"{summons.responder} is asked to respond ({_step(summons)})", "", reason, _instant(summons.at), fact.incident.id)
+
+
+def _step(summons: Summons) -> str:
+    if summons.step < 0:
+        return "asked for by hand"
+    return f"step {summons.step + 1}" + (f", round {summons.round + 1}" if summons.round else "")
 
 
 def _coverage_gap_found(fact: response.CoverageGapFound) -> Line:
     instead = f"{', '.join(fact.asked_instead)} asked instead" if fact.asked_instead else "there was nobody else to ask"
     return Line(f"Coverage gap: nobody for {fact.gap}; {instead}", incident_id=fact.incident_id)
+
+
+def _contact_summoned(fact: response.ContactSummoned) -> Line:
+    summons = fact.summons
+    return Line(f"{summons.contact} is told", "", summons.explanation or summons.reason, _instant(summons.at), fact.incident.id)
+
+
+def _acknowledgement_counted(fact: response.AcknowledgementCounted) -> Line:
+    escalation = fact.escalation
+    count = f"{len(escalation.acknowledged_by)} of {escalation.acknowledgements_needed}"
+    return Line(f"{fact.acknowledged_by} acknowledged, {count}", fact.acknowledged_by, incident_id=escalation.incident_id)
+
+
+def _acknowledgement_expired(fact: response.AcknowledgementExpired) -> Line:
+    return Line(f"The acknowledgement by {fact.acknowledged_by} ran out", reason=fact.reason, incident_id=fact.incident_id)
+
+
+def _escalation_redirected(fact: response.EscalationRedirected) -> Line:
+    return Line(f"Escalation: {fact.done}", fact.by, fact.reason, incident_id=fact.escalation.incident_id)
+
+
+def _summons_answered(fact: response.SummonsAnswered) -> Line:
+    summons = fact.summons
+    said = {Summons.ANSWER_ACCEPTED: "comes", Summons.ANSWER_DECLINED: "does not come"}.get(summons.answer, "answered")
+    at = _instant(summons.answered_at)
+    return Line(f"{summons.responder} {said}", summons.responder, summons.answer_reason, at, fact.incident_id)
+
+
+def _duty_changed(fact: response.DutyChanged) -> Line:
+    """About a schedule; no incident asks for it."""
+    return Line(f"On call for {fact.schedule}: {', '.join(fact.came) or 'nobody'} instead of {', '.join(fact.went) or 'nobody'}")
+
+
+def _handoff_due(fact: response.HandoffDue) -> Line:
+    """About a schedule; no incident asks for it."""
+    return Line(f"Handoff of {fact.schedule} comes: from {', '.join(fact.going) or 'nobody'} to {', '.join(fact.coming) or 'nobody'}")
 
 
 def _escalation_stopped(fact: response.EscalationStopped) -> Line:
@@ -166,12 +280,36 @@ def _reply_received(fact: communication.ReplyReceived) -> Line:
     return Line(f"{fact.responder} answered a page: {answer}", fact.responder, "", _instant(fact.at), fact.incident_id)
 
 
+def _contact_failing(fact: communication.ContactFailing) -> Line:
+    """About a responder; no incident asks for it."""
+    method = fact.contact.contact_method
+    return Line(f"Contact {method.name} of {method.responder} changed its health", reason=fact.contact.health_reason)
+
+
+def _reachability_in_doubt(fact: communication.ReachabilityInDoubt) -> Line:
+    """About a responder; no incident asks for it."""
+    return Line(f"{fact.reachability.responder} may not be reachable", reason=fact.reachability.problem)
+
+
+def _paging_stopped(fact: communication.PagingStopped) -> Line:
+    return Line("All paging was stopped", fact.by, fact.reason, service=EVERY_SERVICE)
+
+
+def _paging_resumed(fact: communication.PagingResumed) -> Line:
+    return Line("Paging goes on", fact.by, service=EVERY_SERVICE)
+
+
 def _review_opened(fact: review.ReviewOpened) -> Line:
     return Line("Review drafted", incident_id=fact.incident_id)
 
 
 # In the order of cause and effect, for what happens at the same instant.
 NARRATORS: Mapping[type[Message], Callable[[Any], Line]] = {
+    changes.ChangeReported: _change_reported,
+    edge.ConfigurationChanged: _configuration_changed,
+    noise.SilenceCreated: _silence_created,
+    noise.SilenceExpiring: _silence_expiring,
+    noise.SilenceExpired: _silence_expired,
     detection.AlertOpened: _alert_opened,
     detection.AlertChanged: _alert_changed,
     detection.AlertSuppressed: _alert_suppressed,
@@ -181,13 +319,25 @@ NARRATORS: Mapping[type[Message], Callable[[Any], Line]] = {
     triage.AlertAttached: _alert_attached,
     triage.SeverityChanged: _severity_changed,
     triage.IncidentReopened: _incident_reopened,
+    response.AcknowledgementExpired: _acknowledgement_expired,
+    triage.IncidentUnacknowledged: _incident_unacknowledged,
+    response.HandoffDue: _handoff_due,
+    response.DutyChanged: _duty_changed,
     response.EscalationStarted: _escalation_started,
     response.CoverageGapFound: _coverage_gap_found,
+    response.EscalationRedirected: _escalation_redirected,
     response.ResponderSummoned: _responder_summoned,
+    response.ContactSummoned: _contact_summoned,
+    response.SummonsAnswered: _summons_answered,
+    communication.ContactFailing: _contact_failing,
+    communication.ReachabilityInDoubt: _reachability_in_doubt,
+    communication.PagingStopped: _paging_stopped,
+    communication.PagingResumed: _paging_resumed,
     communication.PageSent: _page("sent", lambda page: page.sent_at),
     communication.PageDelivered: _page("delivered", lambda page: page.delivered_at),
     communication.PageFailed: _page("failed", lambda page: None),
     communication.ReplyReceived: _reply_received,
+    response.AcknowledgementCounted: _acknowledgement_counted,
     triage.IncidentAcknowledged: _incident_acknowledged,
     response.EscalationExhausted: _escalation_exhausted,
     triage.IncidentResolved: _incident_resolved,

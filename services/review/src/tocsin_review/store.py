@@ -26,6 +26,7 @@ class NewEntry:
     reason: str
     trace_id: str
     in_draft: bool
+    service: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,9 @@ class Means:
 Row = TypeVar("Row")
 Position = tuple[datetime, int, str]
 SUMMONS = 1
+# How long before an incident opened something may have led to it: what was done to its service, and what was done to all of the platform.
+SERVICE_LEAD = timedelta(hours=6)
+PLATFORM_LEAD = timedelta(hours=1)
 
 
 # Facts come in
@@ -111,9 +115,10 @@ SUMMONS = 1
 
 async def add_entries(tx: Tx, entries: Sequence[NewEntry]) -> None:
     await tx.execute_set(
-        """INSERT INTO timeline (id, incident_id, alert_id, at, rank, fact, source, summary, actor, reason, trace_id, in_draft)
+        """INSERT INTO timeline (id, incident_id, alert_id, at, rank, fact, source, summary, actor, reason, trace_id, in_draft,
+               service)
            SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::timestamptz[], %s::smallint[], %s::text[], %s::text[],
-               %s::text[], %s::text[], %s::text[], %s::text[], %s::boolean[])
+               %s::text[], %s::text[], %s::text[], %s::text[], %s::boolean[], %s::text[])
            ON CONFLICT (id) DO NOTHING""",
         [_values(entry) for entry in entries],
     )
@@ -207,7 +212,7 @@ def _rounds(rows: Iterable[Row], key: Callable[[Row], str]) -> list[list[Row]]:
 
 
 async def timeline(tx: Tx, incident_id: str, after: Position | None, limit: int) -> list[EntryRow]:
-    """Oldest first. Both halves come from an index in this order."""
+    """Oldest first. All parts come from an index in this order; those about services as far as they fall into the incident's time."""
     at, rank, entry_id = after or (None, None, None)
     return await tx.many(
         EntryRow,
@@ -215,10 +220,26 @@ async def timeline(tx: Tx, incident_id: str, after: Position | None, limit: int)
                SELECT * FROM timeline WHERE incident_id = %(incident)s
                UNION ALL
                SELECT timeline.* FROM gathered_alert JOIN timeline USING (alert_id) WHERE gathered_alert.incident_id = %(incident)s
+               UNION ALL
+               SELECT timeline.* FROM incident JOIN timeline ON timeline.service = incident.service AND timeline.service <> ''
+               WHERE incident.id = %(incident)s AND timeline.at <= coalesce(incident.resolved_at, 'infinity')
+                 AND timeline.at >= incident.opened_at - %(service_lead)s::interval
+               UNION ALL
+               SELECT timeline.* FROM incident JOIN timeline ON timeline.service = '*'
+               WHERE incident.id = %(incident)s AND timeline.at <= coalesce(incident.resolved_at, 'infinity')
+                 AND timeline.at >= incident.opened_at - %(platform_lead)s::interval
            ) AS entry
            WHERE %(at)s::timestamptz IS NULL OR (at, rank, id) > (%(at)s::timestamptz, %(rank)s::smallint, %(id)s::uuid)
            ORDER BY at, rank, id LIMIT %(limit)s""",
-        {"incident": incident_id, "at": at, "rank": rank, "id": entry_id, "limit": limit},
+        {
+            "incident": incident_id,
+            "at": at,
+            "rank": rank,
+            "id": entry_id,
+            "limit": limit,
+            "service_lead": SERVICE_LEAD,
+            "platform_lead": PLATFORM_LEAD,
+        },
     )
 
 

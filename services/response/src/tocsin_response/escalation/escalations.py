@@ -135,11 +135,11 @@ class Escalations:
                     message = wire.summoned(summonses[-1], incident)
                 case GapFound():
                     await self._report(tx, escalation, fact, now)
-                    message = wire.gap_found(escalation, fact)
+                    message = wire.gap_found(escalation, fact, now)
                 case Exhausted():
-                    message = wire.exhausted(escalation)
+                    message = wire.exhausted(escalation, now)
                 case policy.Stopped():
-                    message = wire.stopped(escalation)
+                    message = wire.stopped(escalation, now)
                 case _:
                     message = wire.started(escalation)
             tx.emit(message, aggregate=escalation.incident_id, version=escalation.version)

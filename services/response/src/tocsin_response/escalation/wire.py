@@ -1,7 +1,7 @@
 """Escalation words between protobuf and the domain."""
 
 from collections.abc import Iterable
-from datetime import UTC
+from datetime import UTC, datetime
 
 from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
@@ -57,8 +57,6 @@ def escalation_to_proto(escalation: Escalation) -> pb.Escalation:
 
 
 def summons_to_proto(summons: Summons) -> pb.Summons:
-    at = Timestamp()
-    at.FromDatetime(summons.at.astimezone(UTC))
     made = pb.Summons(
         id=summons.id,
         escalation_id=summons.escalation_id,
@@ -67,7 +65,7 @@ def summons_to_proto(summons: Summons) -> pb.Summons:
         round=summons.round,
         reason=summons.reason,
         explanation=summons.explanation,
-        at=at,
+        at=_instant(summons.at),
     )
     if summons.late_by is not None:
         made.late_by.CopyFrom(_duration(summons))
@@ -78,21 +76,21 @@ def started(escalation: Escalation) -> Message:
     return events.EscalationStarted(escalation=escalation_to_proto(escalation))
 
 
-def stopped(escalation: Escalation) -> Message:
-    return events.EscalationStopped(escalation=escalation_to_proto(escalation))
+def stopped(escalation: Escalation, at: datetime) -> Message:
+    return events.EscalationStopped(escalation=escalation_to_proto(escalation), at=_instant(at))
 
 
-def exhausted(escalation: Escalation) -> Message:
-    return events.EscalationExhausted(escalation=escalation_to_proto(escalation))
+def exhausted(escalation: Escalation, at: datetime) -> Message:
+    return events.EscalationExhausted(escalation=escalation_to_proto(escalation), at=_instant(at))
 
 
 def summoned(summons: Summons, incident: Incident) -> Message:
     return events.ResponderSummoned(summons=summons_to_proto(summons), incident=incident)
 
 
-def gap_found(escalation: Escalation, gap: GapFound) -> Message:
+def gap_found(escalation: Escalation, gap: GapFound, at: datetime) -> Message:
     return events.CoverageGapFound(
-        escalation_id=escalation.id, incident_id=escalation.incident_id, gap=gap.gap, asked_instead=gap.asked_instead
+        escalation_id=escalation.id, incident_id=escalation.incident_id, gap=gap.gap, asked_instead=gap.asked_instead, at=_instant(at)
     )
 
 
@@ -104,6 +102,12 @@ def _target(given: pb.Target) -> Target:
     kind = given.WhichOneof("target")
     assert kind is not None
     return Target(Kind(kind), getattr(given, kind))
+
+
+def _instant(at: datetime) -> Timestamp:
+    made = Timestamp()
+    made.FromDatetime(at.astimezone(UTC))
+    return made
 
 
 def _duration(summons: Summons) -> Duration:
