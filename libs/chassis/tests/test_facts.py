@@ -308,3 +308,12 @@ async def test_facts_nobody_waits_for_are_gathered_and_handled_together(detectio
             return [sorted(batch) for batch in batches] == [["one", "three", "two"]]
 
         await eventually(handled)
+
+
+async def test_facts_of_one_transaction_leave_in_the_order_in_which_they_were_told(detection, bus, world):
+    titles = [str(number) for number in range(200)]
+    subscription = await world.jetstream.subscribe("tocsin.detection.v1.AlertOpened.a1", ordered_consumer=True)
+    await emit(detection, *titles)
+    async with working(Relay(detection, bus)):
+        heard = [AlertOpened.FromString((await subscription.next_msg(30)).data).alert.title for _ in titles]
+    assert heard == titles

@@ -30,7 +30,7 @@ from tocsin_communication.settings import CommunicationSettings
 from tocsin_kernel.clock import Clock
 
 # A summons brings its incident along, so that nobody waits for what triage said of it before.
-GATHER_SECONDS = 0.1
+GATHER_SECONDS = 0.5
 
 
 @asynccontextmanager
@@ -48,10 +48,12 @@ async def communication(settings: CommunicationSettings, clock: Clock | None = N
         drivers = {channel: opened[0].driver for channel, opened in channels.items()}
         sender = Sender(base.database, base.clock, links, drivers, pages, departures, woken)
         replies = Replies(base.database, base.clock, TriageServiceStub(triage))
+        consumers = Consumers(pages)
         api = CommunicationApi(base.database, pages, replies, ConfigurationStore(base.database))
         yield (
             base.app.serves(api, add_CommunicationServiceServicer_to_server, DESCRIPTOR.services_by_name["CommunicationService"])
-            .consumes(Consumers(pages).handlers, Patience((IncidentOpened,), GATHER_SECONDS))
+            .consumes(consumers.handlers)
+            .consumes(consumers.of_incidents, Patience((IncidentOpened,), GATHER_SECONDS))
             .runs("sender", sender.run)
         )
 

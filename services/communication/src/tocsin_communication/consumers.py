@@ -1,17 +1,18 @@
 """Facts of response and triage, translated."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
 from google.protobuf.message import Message
+from opentelemetry.trace import SpanKind
 from tocsin.response.v1.events_pb2 import EscalationExhausted, ResponderSummoned
 from tocsin.triage.v1.events_pb2 import IncidentAcknowledged, IncidentOpened, IncidentReopened, IncidentResolved, SeverityChanged
 
-from tocsin_chassis.events.consumer import Handler
+from tocsin_chassis.events.consumer import Handler, Together
 from tocsin_chassis.events.fact import Fact
 from tocsin_chassis.postgres.database import Tx
-from tocsin_chassis.telemetry import name_incident
+from tocsin_chassis.telemetry import name_incident, trace_context, tracer
 from tocsin_communication.pages import Pages
 from tocsin_communication.wire import to_incident
 
@@ -24,13 +25,13 @@ class Consumers:
 
     @property
     def handlers(self) -> Mapping[type[Message], Handler]:
-        """By fact."""
-        changed = (IncidentOpened, SeverityChanged, IncidentAcknowledged, IncidentResolved, IncidentReopened)
-        return {
-            ResponderSummoned: self.on_responder_summoned,
-            EscalationExhausted: self.on_escalation_exhausted,
-            **dict.fromkeys(changed, self.on_incident),
-        }
+        """By fact, what response says."""
+        return {ResponderSummoned: self.on_responder_summoned, EscalationExhausted: self.on_escalation_exhausted}
+
+    @property
+    def of_incidents(self) -> Together:
+        """What triage says. Most of it came along with a summons before, so that one look tells what is new of many."""
+        return Together((IncidentOpened, SeverityChanged, IncidentAcknowledged, IncidentResolved, IncidentReopened), self.on_incidents)
 
     async def on_responder_summoned(self, tx: Tx, fact: Fact[ResponderSummoned]) -> None:
         """Response wants this person now: page them."""
@@ -40,10 +41,15 @@ class Consumers:
             tx, to_incident(fact.message.incident), summons.responder, summons.id, summons.explanation or summons.reason, at
         )
 
-    async def on_incident(self, tx: Tx, fact: Fact[Any]) -> None:
-        """The incident changed: keep the copy, drop what is pointless now, tell who was told."""
-        name_incident(fact.message.incident.id)
-        await self._pages.hear(tx, to_incident(fact.message.incident))
+    async def on_incidents(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
+        """Incidents changed: keep the copies, drop what is pointless now, tell who was told; each in the trace of its fact."""
+        news = await self._pages.news(tx, [to_incident(fact.message.incident) for fact in facts])
+        traces = {(fact.message.incident.id, fact.message.incident.version): fact.traceparent for fact in facts}
+        for incident in news:
+            context = trace_context({"traceparent": traces[incident.id, incident.version]})
+            with tracer.start_as_current_span("hear of incident", context=context, kind=SpanKind.CONSUMER):
+                name_incident(incident.id)
+                await self._pages.hear(tx, incident)
 
     async def on_escalation_exhausted(self, tx: Tx, fact: Fact[EscalationExhausted]) -> None:
         """Nobody answered. Whom to tell of that is response's decision; there is nobody left to page here."""

@@ -1,6 +1,6 @@
 """Makes pages, and drops those that are not needed any more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -76,18 +76,30 @@ class Pages:
 
         Returns the newest copy.
         """
+        if await store.keep_first(tx, heard.following(None)):
+            # Of an incident that is new and open nobody was told anything yet.
+            if heard.state is not IncidentState.OPEN:
+                await self._go_on(tx, heard.following(None))
+            return heard.following(None)
         before = await store.incident(tx, heard.id)
         if before is not None and before.version >= heard.version:
             return before
-        locked = None if before is None else await store.lock_incident(tx, heard.id)
-        incident = heard.following(locked)
+        incident = heard.following(await store.lock_incident(tx, heard.id))
         if not await store.keep_incident(tx, incident):
             return await store.incident(tx, heard.id) or incident
-        # Of an incident that is new and open nobody was told anything yet.
-        if incident.turn == incident.version and (before is not None or incident.state is not IncidentState.OPEN):
-            await self._drop(tx, incident)
-            await self.follow_up(tx, incident)
+        if incident.turn == incident.version:
+            await self._go_on(tx, incident)
         return incident
+
+    async def news(self, tx: Tx, heard: Sequence[Incident]) -> list[Incident]:
+        """Those of these copies that are newer than what is kept."""
+        versions = await store.versions(tx, [incident.id for incident in heard])
+        return [incident for incident in heard if versions.get(incident.id, -1) < incident.version]
+
+    async def _go_on(self, tx: Tx, incident: Incident) -> None:
+        """Its state or taker is new."""
+        await self._drop(tx, incident)
+        await self.follow_up(tx, incident)
 
     async def follow_up(self, tx: Tx, incident: Incident) -> None:
         """Tell everybody who was summoned that the incident is taken or over; once each, however often this is called."""

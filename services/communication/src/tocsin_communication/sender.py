@@ -29,8 +29,9 @@ log = logging.getLogger(__name__)
 
 SEND_SECONDS = 10.0
 POLL_SECONDS = 0.25
-# Nobody waits for the record of a page that has left, so that several share a transaction.
-RECORD_SECONDS = 0.05
+# Nobody waits for the record of a page that has left, so that several share a transaction. What failed is recorded at once.
+RECORD_SECONDS = 0.2
+LEFT = (Outcome.ACCEPTED, Outcome.DELIVERED)
 STOP_SECONDS = 3.0
 
 pages_total = Counter("tocsin_pages_total", "attempts to send a page, by what became of them", ["channel", "outcome"])
@@ -74,6 +75,7 @@ class Sender:
         self._under_way: set[asyncio.Task[None]] = set()
         self._ended: list[Attempt] = []
         self._recording: asyncio.Task[None] | None = None
+        self._urgent = asyncio.Event()
 
     async def run(self) -> None:
         """Send for ever. When cancelled, attempts under way may end; one that does not is found again by its lease."""
@@ -115,10 +117,7 @@ class Sender:
         task.add_done_callback(done)
 
     async def _rest(self) -> None:
-        try:
-            await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
-        except TimeoutError:
-            pass
+        await _within(self._woken, POLL_SECONDS)
 
     async def _finish(self) -> None:
         """Let attempts under way end and be recorded."""
@@ -159,10 +158,12 @@ class Sender:
                 span.set_attribute("tocsin.incident.id", page.incident_id)
             receipt = await self._send(leaving)
             span.set_attribute("tocsin.page.outcome", receipt.outcome.value)
-            if receipt.outcome not in (Outcome.ACCEPTED, Outcome.DELIVERED):
+            if receipt.outcome not in LEFT:
                 span.set_status(Status(StatusCode.ERROR, receipt.detail))
         pages_total.labels(page.channel.value.lower(), receipt.outcome.value.lower()).inc()
         self._ended.append(Attempt(page, receipt, self._clock.now(), span))
+        if receipt.outcome not in LEFT:
+            self._urgent.set()
         if self._recording is None:
             self._recording = asyncio.create_task(self._record_ended())
 
@@ -180,7 +181,8 @@ class Sender:
         """Record what has ended until nothing is left, a little later, and many at once."""
         try:
             while self._ended:
-                await asyncio.sleep(RECORD_SECONDS)
+                await _within(self._urgent, RECORD_SECONDS)
+                self._urgent.clear()
                 attempts, self._ended = self._ended, []
                 await self._record_surely(attempts)
         finally:
@@ -230,3 +232,11 @@ class Sender:
             emit(tx, decision)
             if incident is not None and incident.state is not IncidentState.OPEN:
                 await self._pages.follow_up(tx, incident)
+
+
+async def _within(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, but not longer than this."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        pass

@@ -82,6 +82,14 @@ class IncidentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionRow:
+    """How new the copy of an incident is."""
+
+    id: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class MethodRow:
     """A contact method as it is stored."""
 
@@ -188,6 +196,27 @@ async def incidents(tx: Tx, ids: Sequence[str]) -> dict[str, Incident]:
         (list(ids),),
     )
     return {row.id: row.to_domain() for row in rows}
+
+
+async def versions(tx: Tx, ids: Sequence[str]) -> dict[str, int]:
+    """Which version of each incident is kept; those that nothing is kept of are left out."""
+    rows = await tx.many(VersionRow, "SELECT id, version FROM incident WHERE id = ANY(%s)", (list(ids),))
+    return {row.id: row.version for row in rows}
+
+
+async def keep_first(tx: Tx, incident: Incident) -> bool:
+    """Keep the copy if there is none of this incident yet; False if there is."""
+    return (
+        await tx.execute(
+            """INSERT INTO incident
+                   (id, version, number, title, summary, service, severity, state, opened_at, acknowledged_by, resolve_reason, turn)
+               VALUES (%(id)s, %(version)s, %(number)s, %(title)s, %(summary)s, %(service)s, %(severity)s, %(state)s, %(opened_at)s,
+                   %(acknowledged_by)s, %(resolve_reason)s, %(turn)s)
+               ON CONFLICT (id) DO NOTHING""",
+            {name: getattr(incident, name) for name in incident.__slots__},
+        )
+        > 0
+    )
 
 
 async def keep_incident(tx: Tx, incident: Incident) -> bool:

@@ -1,6 +1,7 @@
 """Consumers: facts of other services, handled once each, acknowledged only after the commit."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections import defaultdict
@@ -43,6 +44,8 @@ class Together:
 
 
 BATCH = 64
+TOGETHER_BATCH = 256
+SILENCE_SECONDS = 15.0
 PULL_SECONDS = 20.0
 ACK_WAIT_SECONDS = 30.0
 MOST_DELIVERIES = 8
@@ -65,6 +68,42 @@ class _Received:
 
     message: Msg
     fact: Fact[Any] | None
+
+
+class _Arrivals:
+    """Messages that have arrived and are not handled yet."""
+
+    def __init__(self, patient: Collection[str], most: int) -> None:
+        self._patient = patient
+        self._most = most
+        self._messages: list[Msg] = []
+        self._some = asyncio.Event()
+        self._pressing = asyncio.Event()
+
+    async def add(self, message: Msg) -> None:
+        """The subscription calls this for each."""
+        self._messages.append(message)
+        self._some.set()
+        if len(self._messages) >= self._most or not self._may_wait(message):
+            self._pressing.set()
+
+    async def gather(self, patience: float) -> list[Msg]:
+        """What has arrived, waiting for the first, and then for more as long as nobody waits for any of it.
+
+        Raises TimeoutError when not even a sign of life comes.
+        """
+        await asyncio.wait_for(self._some.wait(), SILENCE_SECONDS)
+        if patience and not self._pressing.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._pressing.wait(), patience)
+        gathered, self._messages = self._messages, []
+        self._some.clear()
+        self._pressing.clear()
+        return gathered
+
+    def _may_wait(self, message: Msg) -> bool:
+        """Whether nobody waits for this fact, and nothing is behind it yet."""
+        return message.subject.rpartition(".")[0] in self._patient and message.metadata.num_pending == 0
 
 
 class UnreadableFact(Exception):
@@ -93,6 +132,7 @@ class Consumer:
         self._patient = {kind.DESCRIPTOR.full_name for kind in patience.kinds} if patience else set()
         kinds = handlers.kinds if isinstance(handlers, Together) else handlers
         self._kinds = {kind.DESCRIPTOR.full_name: kind for kind in kinds}
+        self._most = TOGETHER_BATCH if isinstance(handlers, Together) else BATCH
 
     async def run(self) -> None:
         """Handle facts for ever; after a broken pull it starts again."""
@@ -113,60 +153,29 @@ class Consumer:
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=ACK_WAIT_SECONDS,
             max_deliver=-1,
-            max_ack_pending=4 * BATCH,
+            max_ack_pending=4 * self._most,
         )
         await self._bus.jetstream.add_consumer(self._stream, config)
 
     async def _pull_for_ever(self) -> None:
         """One outstanding pull; whatever has arrived by the time the last batch is done makes up the next batch."""
-        arrived: asyncio.Queue[Msg] = asyncio.Queue()
+        arrivals = _Arrivals(self._patient, self._most)
         inbox_subject = self._bus.connection.new_inbox()
-        subscription = await self._bus.connection.subscribe(inbox_subject, cb=arrived.put)
+        subscription = await self._bus.connection.subscribe(inbox_subject, cb=arrivals.add)
         request = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._name}"
-        wanted = json.dumps({"batch": BATCH, "expires": int(PULL_SECONDS * 1e9), "idle_heartbeat": int(5e9)}).encode()
+        wanted = json.dumps({"batch": self._most, "expires": int(PULL_SECONDS * 1e9), "idle_heartbeat": int(5e9)}).encode()
         try:
             outstanding = 0
             while True:
                 if outstanding <= 0:
                     await self._bus.connection.publish(request, wanted, reply=inbox_subject)
-                    outstanding = BATCH
-                batch = await self._gather(arrived)
-                if batch is None:
-                    outstanding = 0
-                    continue
-                outstanding -= len(batch)
+                    outstanding = self._most
+                batch, ended = _sorted(await arrivals.gather(self._patience_seconds))
+                outstanding = 0 if ended else outstanding - len(batch)
                 await self._handle(batch)
         finally:
             if self._bus.connection.is_connected:
                 await subscription.unsubscribe()
-
-    async def _gather(self, arrived: asyncio.Queue[Msg]) -> list[Msg] | None:
-        """What has arrived, waiting for the first; None when the pull has ended. Silence beyond two heartbeats ends it too."""
-        batch: list[Msg] = []
-        ended = False
-        message = await asyncio.wait_for(arrived.get(), 15.0)
-        if self._may_wait(message):
-            await asyncio.sleep(self._patience_seconds)
-        while True:
-            status = (message.headers or {}).get("Status") if not message.data else None
-            if status is None:
-                batch.append(message)
-            elif status == "409" and "Consumer Deleted" in str(message.headers):
-                raise ConnectionError("the consumer was deleted")
-            elif status != "100":
-                ended = True
-            if arrived.empty():
-                break
-            message = arrived.get_nowait()
-        if ended and batch:
-            # The end of the pull came with its last messages: the next round asks anew because too few are outstanding.
-            await self._handle(batch)
-            return None
-        return None if ended else batch
-
-    def _may_wait(self, message: Msg) -> bool:
-        """Whether nobody waits for this fact, and nothing is behind it yet."""
-        return message.subject.rpartition(".")[0] in self._patient and message.metadata.num_pending == 0
 
     async def _handle(self, batch: list[Msg]) -> None:
         if not batch:
@@ -256,6 +265,20 @@ class Consumer:
 
     def _read(self, message: Msg) -> Fact[Any] | None:
         return read_fact(self._kinds, message.subject, message.data, message.headers or {})
+
+
+def _sorted(arrived: list[Msg]) -> tuple[list[Msg], bool]:
+    """The messages among what has arrived, and whether the pull has ended. Raises ConnectionError if the consumer is gone."""
+    batch, ended = [], False
+    for message in arrived:
+        status = (message.headers or {}).get("Status") if not message.data else None
+        if status is None:
+            batch.append(message)
+        elif status == "409" and "Consumer Deleted" in str(message.headers):
+            raise ConnectionError("the consumer was deleted")
+        elif status != "100":
+            ended = True
+    return batch, ended
 
 
 def read_fact(types: Mapping[str, type[Message]], subject: str, payload: bytes, given: Mapping[str, str]) -> Fact[Any] | None:

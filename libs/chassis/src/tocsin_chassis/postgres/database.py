@@ -98,6 +98,10 @@ class Tx:
 
     async def execute_many(self, sql: LiteralString, rows: Iterable[Params]) -> None:
         """Run one statement for every row, in one round trip."""
+        rows = list(rows)
+        if len(rows) == 1:  # without the pipeline, which costs more than it saves
+            await self.execute(sql, rows[0])
+            return
         async with self.connection.cursor(row_factory=tuple_row) as cursor:
             await cursor.executemany(sql, rows)
 
