@@ -24,7 +24,6 @@ from tocsin_communication.channels.inbound import (
     Escalate,
     InboundAnswer,
     InboundRequest,
-    Resolve,
     Result,
     Said,
 )
@@ -177,7 +176,7 @@ async def test_a_second_message_refers_to_the_first(bot):
 
 
 @pytest.mark.parametrize("direct", [True, False])
-@pytest.mark.parametrize(("label", "kind"), [("Acknowledge", Acknowledge), ("Escalate", Escalate), ("Resolve", Resolve)])
+@pytest.mark.parametrize(("label", "kind"), [("Acknowledge", Acknowledge), ("Escalate", Escalate)])
 async def test_each_button_comes_back_as_what_it_means(bot, label, kind, direct):
     await bot.driver.send(summons(), KEY, 5.0)
     answer = await bot.driver.parse_inbound(inbound(bot.server.press(bot.server.messages[0], label, AT, direct=direct)))
@@ -197,9 +196,9 @@ async def test_a_slash_command_is_an_answer(bot):
 async def test_buttons_go_when_there_is_nothing_to_answer(bot):
     sent = await bot.driver.send(summons(), KEY, 5.0)
     [message] = bot.server.messages
-    assert set(message.buttons) == {"Acknowledge", "Escalate", "Resolve"}
+    assert set(message.buttons) == {"Acknowledge", "Escalate"}
     await bot.driver.edit(replace(summons(), incident=TAKEN, acknowledge_url="", escalate_url=""), sent.provider_id, 5.0)
-    assert set(message.buttons) == {"Resolve"}
+    assert set(message.buttons) == set()
 
 
 async def test_a_ping_is_answered_and_a_bad_signature_is_not(bot):

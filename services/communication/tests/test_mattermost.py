@@ -22,7 +22,6 @@ from tocsin_communication.channels.inbound import (
     Escalate,
     InboundAnswer,
     InboundRequest,
-    Resolve,
     Result,
 )
 from tocsin_communication.channels.mattermost import MattermostApi, MattermostBot, MattermostWebhooks
@@ -175,7 +174,7 @@ async def test_an_incident_has_one_thread_which_may_be_deleted(bot):
     assert (await bot.driver.send(summons(address, id="again"), "again", 5.0)).outcome is Outcome.ACCEPTED
 
 
-@pytest.mark.parametrize(("action", "kind"), [("ack", Acknowledge), ("esc", Escalate), ("res", Resolve)])
+@pytest.mark.parametrize(("action", "kind"), [("ack", Acknowledge), ("esc", Escalate)])
 async def test_each_button_comes_back_as_what_it_means(bot, action, kind):
     await bot.driver.send(summons(), KEY, 5.0)
     answer = await bot.driver.parse_inbound(inbound(bot.server.press(bot.server.posts[0], action, "alice")))
@@ -197,9 +196,9 @@ async def test_a_button_that_we_did_not_make_is_refused(bot):
 async def test_buttons_go_when_there_is_nothing_to_answer(bot):
     sent = await bot.driver.send(summons(), KEY, 5.0)
     [post] = bot.server.posts
-    assert set(post.buttons) == {"ack", "esc", "res"}
+    assert set(post.buttons) == {"ack", "esc"}
     await bot.driver.edit(replace(summons(), incident=TAKEN, acknowledge_url="", escalate_url=""), sent.provider_id, 5.0)
-    assert set(post.buttons) == {"res"}
+    assert set(post.buttons) == set()
 
 
 async def test_whatever_comes_with_a_good_button_is_understood_or_refused_in_words(bot):

@@ -22,7 +22,6 @@ from tocsin_communication.channels.inbound import (
     Escalate,
     InboundAnswer,
     InboundRequest,
-    Resolve,
     Result,
     Said,
 )
@@ -110,7 +109,7 @@ async def test_long_text_is_cut_to_what_slack_takes(bench):
     assert receipt.outcome is Outcome.ACCEPTED
 
 
-@pytest.mark.parametrize(("action", "kind"), [("ack", Acknowledge), ("esc", Escalate), ("res", Resolve)])
+@pytest.mark.parametrize(("action", "kind"), [("ack", Acknowledge), ("esc", Escalate)])
 async def test_each_button_comes_back_as_what_it_means(bench, action, kind):
     await bench.driver.send(summons(), KEY, 5.0)
     press = bench.server.press(bench.server.messages[0], action, "U0ALICE", AT)
@@ -136,10 +135,10 @@ async def test_who_presses_hears_what_came_of_it_and_slack_gets_an_empty_answer(
 async def test_buttons_go_when_there_is_nothing_to_answer(bench):
     sent = await bench.driver.send(summons(), KEY, 5.0)
     [message] = bench.server.messages
-    assert set(message.buttons) == {"ack", "esc", "res", "open"}
+    assert set(message.buttons) == {"ack", "esc", "open"}
     taken = replace(summons(), incident=TAKEN, acknowledge_url="", escalate_url="")
     await bench.driver.edit(taken, sent.provider_id, 5.0)
-    assert set(message.buttons) == {"res", "open"}
+    assert set(message.buttons) == {"open"}
     assert "Taken by bob." in message.text
 
 

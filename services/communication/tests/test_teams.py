@@ -24,7 +24,6 @@ from tocsin_communication.channels.inbound import (
     Escalate,
     InboundAnswer,
     InboundRequest,
-    Resolve,
     Result,
     Said,
 )
@@ -190,7 +189,7 @@ async def test_a_channel_has_one_thread_an_incident_which_may_be_deleted(bot):
 
 
 @pytest.mark.parametrize("way", ["invoke", "submit"])
-@pytest.mark.parametrize(("verb", "kind"), [("ack", Acknowledge), ("esc", Escalate), ("res", Resolve)])
+@pytest.mark.parametrize(("verb", "kind"), [("ack", Acknowledge), ("esc", Escalate)])
 async def test_each_button_comes_back_as_what_it_means(bot, way, verb, kind):
     await bot.driver.send(summons(), KEY, 5.0)
     press = getattr(bot.server, way)(bot.server.messages[0], verb, AT)
@@ -220,9 +219,9 @@ async def test_who_writes_is_answered_in_a_message(bot):
 async def test_buttons_go_when_there_is_nothing_to_answer(bot):
     sent = await bot.driver.send(summons(), KEY, 5.0)
     [message] = bot.server.messages
-    assert set(message.buttons) == {"ack", "esc", "res"}
+    assert set(message.buttons) == {"ack", "esc"}
     await bot.driver.edit(replace(summons(), incident=TAKEN, acknowledge_url="", escalate_url=""), sent.provider_id, 5.0)
-    assert set(message.buttons) == {"res"}
+    assert set(message.buttons) == set()
 
 
 async def test_a_workflow_has_links_and_no_buttons(bot):

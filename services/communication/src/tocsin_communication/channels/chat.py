@@ -12,9 +12,8 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from tocsin_communication.channels.channel import ChannelDriver, Outgoing
-from tocsin_communication.channels.inbound import Acknowledge, BadRequest, Escalate, InboundAnswer, InboundRequest, Resolve, Result
+from tocsin_communication.channels.inbound import Acknowledge, BadRequest, Escalate, InboundAnswer, InboundRequest, Result
 from tocsin_communication.incident import Incident, IncidentState
-from tocsin_communication.page import Kind
 from tocsin_communication.receipt import Outcome, Receipt
 
 log = logging.getLogger(__name__)
@@ -31,7 +30,6 @@ class Button(StrEnum):
 
     ACKNOWLEDGE = "ack"
     ESCALATE = "esc"
-    RESOLVE = "res"
 
     @property
     def label(self) -> str:
@@ -42,15 +40,11 @@ class Button(StrEnum):
         """What the provider gives back when it is pressed."""
         return f"{self.value}:{page_id}"
 
-    def event(self, *, page_id: str, address: str, dedup_id: str) -> Acknowledge | Escalate | Resolve:
+    def event(self, *, page_id: str, address: str, dedup_id: str) -> Acknowledge | Escalate:
         """What pressing it means."""
-        match self:
-            case Button.ACKNOWLEDGE:
-                return Acknowledge(page_id=page_id, address=address, dedup_id=dedup_id)
-            case Button.ESCALATE:
-                return Escalate(page_id=page_id, address=address, dedup_id=dedup_id)
-            case _:
-                return Resolve(page_id=page_id, address=address, dedup_id=dedup_id)
+        if self is Button.ACKNOWLEDGE:
+            return Acknowledge(page_id=page_id, address=address, dedup_id=dedup_id)
+        return Escalate(page_id=page_id, address=address, dedup_id=dedup_id)
 
 
 def pressed(value: str) -> tuple[Button, str] | None:
@@ -63,16 +57,11 @@ def pressed(value: str) -> tuple[Button, str] | None:
 
 
 def buttons(outgoing: Outgoing) -> tuple[Button, ...]:
-    """The answers that make sense now."""
-    page, incident = outgoing.page, outgoing.incident
-    if incident is None or incident.state is IncidentState.RESOLVED:
+    """The answers that make sense now. An incident is resolved in the console, where it can be seen."""
+    if outgoing.incident is not None and outgoing.incident.state is not IncidentState.OPEN:
         return ()
-    offered = []
-    if outgoing.acknowledge_url and incident.state is IncidentState.OPEN:
-        offered.append(Button.ACKNOWLEDGE)
-    if outgoing.escalate_url and incident.state is IncidentState.OPEN:
-        offered.append(Button.ESCALATE)
-    return (*offered, Button.RESOLVE) if page.kind is Kind.SUMMONS else tuple(offered)
+    ways = {Button.ACKNOWLEDGE: outgoing.acknowledge_url, Button.ESCALATE: outgoing.escalate_url}
+    return tuple(button for button, url in ways.items() if url)
 
 
 def state_line(incident: Incident | None) -> str:

@@ -22,7 +22,6 @@ from tocsin_communication.channels.inbound import (
     HttpAnswer,
     InboundAnswer,
     InboundRequest,
-    Resolve,
     Result,
     Said,
 )
@@ -274,7 +273,7 @@ class SlackDriver:
         await self._api.call("chat.postMessage", arguments, ASIDE_SECONDS)
 
 
-def _press(payload: dict[str, Any], action: object) -> Acknowledge | Escalate | Resolve | None:
+def _press(payload: dict[str, Any], action: object) -> Acknowledge | Escalate | None:
     found = pressed(text_at(action, "value"))
     if found is None:
         return None

@@ -134,25 +134,13 @@ def _blocks(outgoing: Outgoing) -> list[dict[str, object]]:
 
 
 def _button(button: Button, page_id: str) -> dict[str, object]:
-    made: dict[str, object] = {
+    return {
         "type": "button",
         "action_id": button.value,
         "text": _plain(button.label),
         "value": button.value_for(page_id),
+        "style": "primary" if button is Button.ACKNOWLEDGE else "danger",
     }
-    match button:
-        case Button.ACKNOWLEDGE:
-            made["style"] = "primary"
-        case Button.ESCALATE:
-            made["style"] = "danger"
-        case Button.RESOLVE:
-            made["confirm"] = {
-                "title": _plain("Resolve the incident?"),
-                "text": _plain("It is over for everybody."),
-                "confirm": _plain("Resolve"),
-                "deny": _plain("Not yet"),
-            }
-    return made
 
 
 def _plain(text: str) -> dict[str, object]:
