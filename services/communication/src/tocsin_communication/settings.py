@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tocsin_chassis.settings import ServiceSettings, setting
+from tocsin_communication.channels.apprise import AppriseSettings
 from tocsin_communication.channels.discord import DiscordSettings
 from tocsin_communication.channels.email import EmailSettings
 from tocsin_communication.channels.mattermost import MattermostSettings
@@ -17,6 +18,7 @@ from tocsin_communication.channels.webhook import WebhookSettings
 
 @dataclass(frozen=True, kw_only=True)
 class CommunicationSettings(
+    AppriseSettings,
     WebPushSettings,
     DiscordSettings,
     MattermostSettings,

@@ -1,6 +1,6 @@
 """Every kind of channel there is. Adding one: a module with KIND, a line here, and its test of the conformance suite."""
 
-from tocsin_communication.channels import discord, email, mattermost, ntfy, slack, sms, teams, telegram, voice, web_push, webhook
+from tocsin_communication.channels import apprise, discord, email, mattermost, ntfy, slack, sms, teams, telegram, voice, web_push, webhook
 from tocsin_communication.channels.channel import ChannelKind
 from tocsin_communication.contact import Channel
 
@@ -16,6 +16,7 @@ KINDS: tuple[ChannelKind, ...] = (
     mattermost.KIND,
     discord.KIND,
     web_push.KIND,
+    apprise.KIND,
 )
 
 _BY_CHANNEL = {kind.channel: kind for kind in KINDS}
