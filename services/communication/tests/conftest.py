@@ -27,18 +27,39 @@ class _Smtp(SMTP):
         self.outside = outside
         super().__init__(outside, **options)
 
+    async def smtp_MAIL(self, arg: str | None) -> None:
+        await super().smtp_MAIL(self._without_reports(arg))
+
+    async def smtp_RCPT(self, arg: str | None) -> None:
+        await super().smtp_RCPT(self._without_reports(arg))
+
+    def _without_reports(self, arg: str | None) -> str | None:
+        """The library itself does not know of delivery reports (RFC 3461)."""
+        words = (arg or "").split()
+        known = [word for word in words if word.partition("=")[0] in ("RET", "ENVID", "NOTIFY")] if self.outside.reports else []
+        self.outside.wishes += known
+        return " ".join(word for word in words if word not in known) if known else arg
+
 
 @dataclass
 class MailServerDouble:
-    """Real SMTP. `answers` holds what the next messages meet: a reply, "hang" or "drop" (after the message was taken)."""
+    """Real SMTP. `answers` holds what the next messages meet: a reply, "hang" or "drop" (after the message was taken). With `reports` it
+    offers delivery reports, and `wishes` holds what was asked of it about them."""
 
     answers: list[str] = field(default_factory=list)
     mails: list[EmailMessage] = field(default_factory=list)
+    senders: list[str] = field(default_factory=list)
+    reports: bool = False
+    wishes: list[str] = field(default_factory=list)
     port: int = 0
 
     @property
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}?starttls=never"
+
+    async def handle_EHLO(self, server: SMTP, session: Any, envelope: Any, name: str, offered: list[str]) -> list[str]:
+        session.host_name = name
+        return [*offered[:-1], "250-DSN", offered[-1]] if self.reports else offered
 
     async def handle_RCPT(self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         if self.answers and self.answers[0].startswith("rcpt "):
@@ -50,6 +71,7 @@ class MailServerDouble:
         answer = self.answers.pop(0) if self.answers else "250 2.0.0 queued as 42"
         if answer[:1] not in "45":
             self.mails.append(message_from_bytes(envelope.content, policy=default))
+            self.senders.append(envelope.mail_from)
         if answer == "drop":
             server.transport.abort()
             return "250 nobody hears this"
