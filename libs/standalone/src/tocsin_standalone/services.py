@@ -24,6 +24,8 @@ SETTINGS = (
     "TOCSIN_LOG_LEVEL",
     "TOCSIN_PUBLIC_URL",
 )
+# What the kinds of channels can be told; it reaches communication alone, whose secrets they name.
+CHANNELS = tuple(f"TOCSIN_{kind}_" for kind in "SLACK TEAMS MATTERMOST DISCORD APPRISE TELEGRAM NTFY WEB_PUSH TWILIO EMAIL".split())
 MAIL_CERTIFICATE = ("TOCSIN_SMTP_CERTIFICATE_FILE", "TOCSIN_SMTP_CERTIFICATE_KEY_FILE")
 EMAIL_FROM = "tocsin@localhost"
 
@@ -134,6 +136,8 @@ def environment(service: str, around: Surroundings) -> dict[str, str]:
         **{f"TOCSIN_{other.upper()}_ADDRESS": ports.grpc_of(other) for other in ports.internal},
     }
     chosen = {name: value for name, value in around.operator.items() if name in (*INHERITED, *SETTINGS) and value}
+    channels = {name: value for name, value in around.operator.items() if name.startswith(CHANNELS) and value}
+    chosen |= channels if service == "communication" else {}
     demo = {"TOCSIN_SMTP_URL": f"smtp://{LOOPBACK}:{ports.smtp}?starttls=never"} if ports.smtp else {}
     return {"PYTHONUNBUFFERED": "1", **own, **chosen, **demo, **_spans(around), **(_edge(around) if service == "edge" else {})}
 
