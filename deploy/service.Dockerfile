@@ -6,13 +6,14 @@ WORKDIR /src
 COPY requirements.lock ./
 COPY protos protos
 COPY libs/kernel libs/kernel
+COPY libs/oncall libs/oncall
 COPY libs/chassis libs/chassis
 COPY services/${SERVICE} services/${SERVICE}
 # The service's own closure, held to the locked versions; the build tools of the contracts stay in this stage.
 RUN python -m venv /tocsin \
     && sed -E 's/ *\\$//; /^ *--hash/d' requirements.lock > constraints.txt \
     && python -m venv /tools && /tools/bin/pip install --no-cache-dir -c constraints.txt hatchling grpcio-tools mypy-protobuf protovalidate \
-    && for part in protos libs/kernel libs/chassis services/${SERVICE}; do /tools/bin/pip wheel --no-deps --no-build-isolation -w /wheels $part; done \
+    && for part in protos libs/kernel libs/oncall libs/chassis services/${SERVICE}; do /tools/bin/pip wheel --no-deps --no-build-isolation -w /wheels $part; done \
     && /tocsin/bin/pip install --no-cache-dir -c constraints.txt /wheels/*.whl
 
 FROM python:3.11-slim

@@ -94,6 +94,20 @@ class Plan:
                 return tuple(self._duty(segment.start, name, source) for name, source in gone)
         return ()
 
+    def next_change(self, at: datetime) -> datetime | None:
+        """When other people are on call than at `at`; None if that is not in sight."""
+        current = set(self._people_at(at))
+        return next((segment.start for segment in self._later(at) if {name for name, _ in segment.serving} != current), None)
+
+    def next_handoff(self, at: datetime) -> datetime | None:
+        """When somebody comes who is not on call at `at`; None if that is not in sight."""
+        current = set(self._people_at(at))
+        return next((segment.start for segment in self._later(at) if {name for name, _ in segment.serving} - current), None)
+
+    def gaps(self, since: datetime, until: datetime) -> list[Shift]:
+        """The times at which nobody is on call."""
+        return [shift for shift in self.shifts(since, until) if not shift.responders]
+
     def explain(self, at: datetime) -> tuple[str, ...]:
         """Layer by layer, then what went over them: why these people, and nobody else, are on call."""
         [here] = self._segments(at, at + timedelta(microseconds=1))

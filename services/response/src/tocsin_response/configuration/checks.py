@@ -2,13 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
-from datetime import date
-from functools import cache
-from zoneinfo import available_timezones
 
-# Names that the database of zones holds and that are no zone.
-NO_ZONES = frozenset({"localtime", "Factory"})
-EARLIEST, LATEST = date(1970, 1, 1), date(2999, 12, 31)
+from tocsin_oncall import wall
 
 Problem = tuple[str, str]
 
@@ -25,16 +20,11 @@ class Reference:
 
 def problem_of_zone(field: str, name: str) -> list[Problem]:
     """Whether this is a zone of the IANA database."""
-    return [] if name in _zones() else [(field, f"{name!r} is not a time zone of the IANA database, such as Europe/Paris")]
-
-
-def problem_of_day(field: str, day: str) -> list[Problem]:
-    """Whether this text is a day of the calendar that rotations can be computed for."""
     try:
-        good = EARLIEST <= date.fromisoformat(day) <= LATEST
-    except ValueError:
-        return [(field, f"{day!r} is not a day of the calendar")]
-    return [] if good else [(field, f"{day} does not lie between the years {EARLIEST.year} and {LATEST.year}")]
+        wall.zone_named(name)
+    except ValueError as error:
+        return [(field, str(error))]
+    return []
 
 
 def problems_of_names(field: str, names: Iterable[str]) -> list[Problem]:
@@ -60,8 +50,3 @@ def problems_of_references(references: Iterable[Reference], kept: Mapping[str, S
             continue
         problems.append((reference.field, said))
     return problems
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones()) - NO_ZONES

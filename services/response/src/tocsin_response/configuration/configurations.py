@@ -1,18 +1,24 @@
 """Makes the stored configuration like a given one, and says what changed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from google.protobuf import json_format
+from google.protobuf.message import Message
 from tocsin.configuration.v1.change_pb2 import Change
+from tocsin.response.v1.oncall_pb2 import Schedule
 from tocsin.response.v1.response_service_pb2 import Configuration
 
 from tocsin_chassis.configuration import changes
 from tocsin_chassis.grpc.errors import ManyInvalid
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_kernel.clock import Clock
+from tocsin_oncall.carry import with_positions
+from tocsin_oncall.plain import Known
 from tocsin_response.configuration import store, wire
 from tocsin_response.configuration.checks import Reference, problems_of_references
 from tocsin_response.configuration.wire import Resources
+from tocsin_response.oncall.rota import rota
 from tocsin_response.oncall.store import load_coming_overrides
 
 
@@ -30,6 +36,7 @@ class Configurations:
         async with self._database.transaction() as tx:
             await store.lock(tx)
             stored = await store.load(tx)
+            given["Schedule"] = await self._standing(tx, stored["Schedule"], given["Schedule"])
             made = [change for kind in given for change in changes(kind, stored[kind], given[kind], prune)]
             overridden = await _override_references(tx, self._clock.now())
             _refuse(_broken([*wire.references(configuration), *overridden], stored, given, made))
@@ -37,10 +44,24 @@ class Configurations:
                 await _carry_out(tx, given, made)
         return made
 
+    async def _standing(self, tx: Tx, stored: Mapping[str, Message], given: Mapping[str, Message]) -> dict[str, Message]:
+        """The given schedules with the positions that keep on call whoever is so now."""
+        if not any(name in stored for name in given):
+            return dict(given)
+        now = self._clock.now()
+        known = (await rota(tx, now)).known
+        return {name: carried_over(stored[name], each, now, known) if name in stored else each for name, each in given.items()}
+
     async def export(self) -> Configuration:
         """Everything; applying it changes nothing."""
         async with self._database.transaction() as tx:
             return wire.configuration_of(await store.load(tx))
+
+
+def carried_over(stored: Message, given: Message, now: datetime, known: Known) -> Message:
+    """The given schedule, standing where the stored one stands."""
+    plain = with_positions(wire.plain(stored), wire.plain(given), now, known)
+    return json_format.ParseDict(plain, Schedule())
 
 
 def _refuse(problems: list[tuple[str, str]]) -> None:
@@ -61,8 +82,10 @@ async def _override_references(tx: Tx, now: datetime) -> list[Reference]:
     """Overrides that have not ended name responders too."""
     overrides = await load_coming_overrides(tx, "", now)
     return [
-        Reference("configuration.responders", f"an override of Schedule {override.schedule}", "Responder", override.responder)
+        Reference("configuration.responders", f"an override of Schedule {override.schedule}", "Responder", name)
         for override in overrides
+        for name in (override.responder, override.instead_of)
+        if name
     ]
 
 

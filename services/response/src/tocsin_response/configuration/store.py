@@ -8,7 +8,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from psycopg.types.json import Jsonb
 from tocsin.response.v1.escalation_pb2 import EscalationPolicy, Fallback
-from tocsin.response.v1.oncall_pb2 import Responder, Rotation, Schedule, Team
+from tocsin.response.v1.oncall_pb2 import Calendar, Responder, Rotation, Schedule, Team
 
 from tocsin_chassis.postgres.database import Tx
 from tocsin_response.configuration.wire import PLATFORM, Resources
@@ -41,8 +41,11 @@ class _ScheduleRow:
     starts_on: date | None
     handoff_time: time | None
     responders: list[str] | None
+    definition: dict[str, Any] | None
 
     def to_proto(self) -> Schedule:
+        if self.definition is not None:
+            return json_format.ParseDict(self.definition, Schedule(), ignore_unknown_fields=True)
         made = Schedule(name=self.name, display_name=self.display_name, time_zone=self.time_zone)
         if self.unit is not None and self.starts_on is not None and self.handoff_time is not None:
             made.rotation.unit = _MESSAGE_UNITS[self.unit]
@@ -51,6 +54,26 @@ class _ScheduleRow:
             made.rotation.handoff_time = f"{self.handoff_time:%H:%M}"
             made.rotation.responders.extend(self.responders or ())
         return made
+
+
+@dataclass(frozen=True, slots=True)
+class _CalendarRow:
+    name: str
+    display_name: str
+    kind: str
+    responder: str
+    time_zone: str
+    text: str
+
+    def to_proto(self) -> Calendar:
+        return Calendar(
+            name=self.name,
+            display_name=self.display_name,
+            kind=Calendar.Kind.Value(f"KIND_{self.kind}"),
+            responder=self.responder,
+            time_zone=self.time_zone,
+            text=self.text,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +91,16 @@ async def load(tx: Tx) -> Resources:
     responders = await tx.many(_ResponderRow, "SELECT name, display_name, time_zone FROM responder")
     teams = await tx.many(_TeamRow, "SELECT name, display_name, members FROM team")
     schedules = await tx.many(
-        _ScheduleRow, "SELECT name, display_name, time_zone, unit, length, starts_on, handoff_time, responders FROM schedule"
+        _ScheduleRow, "SELECT name, display_name, time_zone, unit, length, starts_on, handoff_time, responders, definition FROM schedule"
     )
+    calendars = await tx.many(_CalendarRow, "SELECT name, display_name, kind, responder, time_zone, text FROM calendar WHERE from_file")
     policies = await tx.values(dict[str, Any], "SELECT definition FROM escalation_policy")
     fallback = await tx.maybe(_FallbackRow, "SELECT responders FROM platform_fallback")
     parsed = [json_format.ParseDict(definition, EscalationPolicy()) for definition in policies]
     return {
         "Responder": {row.name: Responder(name=row.name, display_name=row.display_name, time_zone=row.time_zone) for row in responders},
         "Team": {row.name: Team(name=row.name, display_name=row.display_name, members=row.members) for row in teams},
+        "Calendar": {row.name: row.to_proto() for row in calendars},
         "Schedule": {row.name: row.to_proto() for row in schedules},
         "EscalationPolicy": {policy.name: policy for policy in parsed},
         "Fallback": {PLATFORM: Fallback(responders=fallback.responders)} if fallback is not None else {},
@@ -89,6 +114,8 @@ async def save(tx: Tx, resource: Message) -> None:
             await _save_responder(tx, resource)
         case Team():
             await _save_team(tx, resource)
+        case Calendar():
+            await _save_calendar(tx, resource)
         case Schedule():
             await _save_schedule(tx, resource)
         case EscalationPolicy():
@@ -106,6 +133,8 @@ async def delete(tx: Tx, kind: str, name: str) -> None:
             await tx.execute("DELETE FROM responder WHERE name = %s", (name,))
         case "Team":
             await tx.execute("DELETE FROM team WHERE name = %s", (name,))
+        case "Calendar":
+            await tx.execute("DELETE FROM calendar WHERE name = %s AND from_file", (name,))
         case "Schedule":
             await tx.execute("DELETE FROM schedule WHERE name = %s", (name,))
         case "EscalationPolicy":
@@ -132,22 +161,34 @@ async def _save_team(tx: Tx, team: Team) -> None:
     )
 
 
-async def _save_schedule(tx: Tx, schedule: Schedule) -> None:
+async def _save_calendar(tx: Tx, calendar: Calendar) -> None:
+    kind = Calendar.Kind.Name(calendar.kind).removeprefix("KIND_")
     await tx.execute(
-        """INSERT INTO schedule (name, display_name, time_zone, unit, length, starts_on, handoff_time, responders)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+        """INSERT INTO calendar (name, display_name, kind, responder, time_zone, text, from_file) VALUES (%s, %s, %s, %s, %s, %s, true)
+           ON CONFLICT (name) DO UPDATE SET display_name = excluded.display_name, kind = excluded.kind, responder = excluded.responder,
+               time_zone = excluded.time_zone, text = excluded.text, from_file = true""",
+        (calendar.name, calendar.display_name, kind, calendar.responder, calendar.time_zone, calendar.text),
+    )
+
+
+async def _save_schedule(tx: Tx, schedule: Schedule) -> None:
+    """The columns of the rotation are for the version before, as far as it understands the schedule."""
+    definition = json_format.MessageToDict(schedule, preserving_proto_field_name=True)
+    await tx.execute(
+        """INSERT INTO schedule (name, display_name, time_zone, unit, length, starts_on, handoff_time, responders, definition)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
            ON CONFLICT (name) DO UPDATE SET display_name = excluded.display_name, time_zone = excluded.time_zone, unit = excluded.unit,
                length = excluded.length, starts_on = excluded.starts_on, handoff_time = excluded.handoff_time,
-               responders = excluded.responders""",
-        (schedule.name, schedule.display_name, schedule.time_zone, *_rotation_columns(schedule)),
+               responders = excluded.responders, definition = excluded.definition""",
+        (schedule.name, schedule.display_name, schedule.time_zone, *_rotation_columns(schedule), Jsonb(definition)),
     )
 
 
 def _rotation_columns(schedule: Schedule) -> tuple[object, ...]:
-    """The columns from unit to responders."""
-    if not schedule.HasField("rotation"):
-        return (None,) * 5
+    """The columns from unit to responders; none where a rotation is more than they can say."""
     rotation = schedule.rotation
+    if not schedule.HasField("rotation") or rotation.unit not in _UNITS or not rotation.responders or rotation.lengths:
+        return (None,) * 5
     handoff = time.fromisoformat(rotation.handoff_time)
     return (_UNITS[rotation.unit], rotation.length, date.fromisoformat(rotation.starts_on), handoff, list(rotation.responders))
 

@@ -1,13 +1,16 @@
 """The parts of a configuration message: its resources by kind and name, what they refer to, what is wrong with them."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from google.protobuf import json_format
 from google.protobuf.message import Message
 from tocsin.response.v1.escalation_pb2 import EscalationPolicy, Fallback, Target
-from tocsin.response.v1.oncall_pb2 import Responder, Schedule, Team
+from tocsin.response.v1.oncall_pb2 import Calendar, Participant, Responder, Rotation, Schedule, Team
 from tocsin.response.v1.response_service_pb2 import Configuration
 
+from tocsin_oncall.ical import calendar_of
+from tocsin_oncall.plain import read
 from tocsin_response.configuration import checks
 from tocsin_response.configuration.checks import Problem, Reference
 
@@ -22,6 +25,7 @@ def resources(configuration: Configuration) -> Resources:
     return {
         "Responder": {item.name: item for item in configuration.responders},
         "Team": {item.name: item for item in configuration.teams},
+        "Calendar": {item.name: item for item in configuration.calendars},
         "Schedule": {item.name: item for item in configuration.schedules},
         "EscalationPolicy": {item.name: item for item in configuration.escalation_policies},
         "Fallback": {PLATFORM: configuration.fallback} if configuration.HasField("fallback") else {},
@@ -33,6 +37,7 @@ def configuration_of(stored: Mapping[str, Mapping[str, Message]]) -> Configurati
     return Configuration(
         responders=_sorted(stored["Responder"], Responder),
         teams=_sorted(stored["Team"], Team),
+        calendars=_sorted(stored["Calendar"], Calendar),
         schedules=_sorted(stored["Schedule"], Schedule),
         escalation_policies=_sorted(stored["EscalationPolicy"], EscalationPolicy),
         fallback=next(iter(_sorted(stored["Fallback"], Fallback)), None),
@@ -42,7 +47,7 @@ def configuration_of(stored: Mapping[str, Mapping[str, Message]]) -> Configurati
 def problems(configuration: Configuration) -> list[Problem]:
     """What is wrong with the resources, each by itself."""
     found: list[Problem] = []
-    for field in ("responders", "teams", "schedules", "escalation_policies"):
+    for field in ("responders", "teams", "calendars", "schedules", "escalation_policies"):
         items = getattr(configuration, field)
         found += checks.problems_of_names(f"configuration.{field}", [item.name for item in items])
         for index, item in enumerate(items):
@@ -51,11 +56,36 @@ def problems(configuration: Configuration) -> list[Problem]:
     for index, responder in enumerate(configuration.responders):
         if responder.time_zone:
             found += checks.problem_of_zone(f"configuration.responders[{index}].time_zone", responder.time_zone)
+    for index, calendar in enumerate(configuration.calendars):
+        found += [(f"configuration.calendars[{index}].{field}", detail) for field, detail in calendar_problems(calendar)]
     for index, schedule in enumerate(configuration.schedules):
-        field = f"configuration.schedules[{index}]"
-        found += checks.problem_of_zone(f"{field}.time_zone", schedule.time_zone)
-        if schedule.HasField("rotation"):
-            found += checks.problem_of_day(f"{field}.rotation.starts_on", schedule.rotation.starts_on)
+        found += [(f"configuration.schedules[{index}].{field}", detail) for field, detail in schedule_problems(schedule)]
+    return found
+
+
+def schedule_problems(schedule: Schedule) -> list[Problem]:
+    """What is wrong with a schedule by itself: field and what to mend."""
+    _, found = read(plain(schedule))
+    return found
+
+
+def plain(schedule: Message) -> dict[str, Any]:
+    """The schedule as plain values, which its rules are read from."""
+    found: dict[str, Any] = json_format.MessageToDict(schedule, preserving_proto_field_name=True)
+    return found
+
+
+def calendar_problems(calendar: Calendar) -> list[Problem]:
+    """What is wrong with a calendar by itself."""
+    found: list[Problem] = []
+    if calendar.time_zone:
+        found += checks.problem_of_zone("time_zone", calendar.time_zone)
+    if (calendar.kind == Calendar.KIND_ABSENCE) != bool(calendar.responder):
+        found.append(("responder", "an ABSENCE calendar needs whose absences these are, and no other names anybody"))
+    try:
+        calendar_of(calendar.text)
+    except ValueError as error:
+        found.append(("text", str(error)))
     return found
 
 
@@ -63,15 +93,55 @@ def references(configuration: Configuration) -> Iterator[Reference]:
     """Everything that a given resource names."""
     for index, team in enumerate(configuration.teams):
         yield from _responders(f"configuration.teams[{index}].members", f"Team {team.name}", team.members)
+    for index, calendar in enumerate(configuration.calendars):
+        if calendar.responder:
+            yield Reference(f"configuration.calendars[{index}].responder", f"Calendar {calendar.name}", "Responder", calendar.responder)
     for index, schedule in enumerate(configuration.schedules):
-        field = f"configuration.schedules[{index}].rotation.responders"
-        yield from _responders(field, f"Schedule {schedule.name}", schedule.rotation.responders)
+        yield from schedule_references(f"configuration.schedules[{index}]", schedule)
     for index, policy in enumerate(configuration.escalation_policies):
         field, referrer = f"configuration.escalation_policies[{index}]", f"EscalationPolicy {policy.name}"
         for number, step in enumerate(policy.steps):
             yield from _targets(f"{field}.steps[{number}].targets", referrer, step.targets)
         yield from _targets(f"{field}.fallback", referrer, policy.fallback)
     yield from _responders("configuration.fallback.responders", "Fallback platform", configuration.fallback.responders)
+
+
+def schedule_references(field: str, schedule: Schedule) -> Iterator[Reference]:
+    """Everybody and everything that a schedule names."""
+    referrer = f"Schedule {schedule.name}"
+    yield from _turns(f"{field}.rotation", referrer, schedule.rotation)
+    for number, layer in enumerate(schedule.layers):
+        place = f"{field}.layers[{number}]"
+        yield from _turns(f"{place}.rotation", referrer, layer.rotation)
+        yield from _participants(f"{place}.recurrence.participants", referrer, layer.recurrence.participants)
+        if layer.calendar:
+            yield Reference(f"{place}.calendar", referrer, "Calendar", layer.calendar)
+    for number, override in enumerate(schedule.overrides):
+        for name in ("responder", "instead_of_responder"):
+            if getattr(override, name):
+                yield Reference(f"{field}.overrides[{number}].{name}", referrer, "Responder", getattr(override, name))
+    for number, temporary in enumerate(schedule.temporaries):
+        for index, shift in enumerate(temporary.shifts):
+            yield from _responders(f"{field}.temporaries[{number}].shifts[{index}].responders", referrer, shift.responders)
+
+
+def _turns(field: str, referrer: str, rotation: Rotation) -> Iterator[Reference]:
+    yield from _responders(f"{field}.responders", referrer, rotation.responders)
+    yield from _participants(f"{field}.participants", referrer, rotation.participants)
+
+
+def _participants(field: str, referrer: str, participants: Iterable[Participant]) -> Iterator[Reference]:
+    for index, participant in enumerate(participants):
+        place = f"{field}[{index}]"
+        match participant.WhichOneof("who"):
+            case "responder":
+                yield Reference(f"{place}.responder", referrer, "Responder", participant.responder)
+            case "group":
+                yield from _responders(f"{place}.group.responders", referrer, participant.group.responders)
+            case "team":
+                yield Reference(f"{place}.team", referrer, "Team", participant.team)
+            case "escalation_policy":
+                yield Reference(f"{place}.escalation_policy", referrer, "EscalationPolicy", participant.escalation_policy)
 
 
 def _responders(field: str, referrer: str, names: Iterable[str]) -> Iterator[Reference]:

@@ -1,17 +1,19 @@
-"""Questions about who is on call, and the overrides that change the answer."""
+"""Who is on call: questions about now, ahead and back, and the overrides that change the answer."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from typing import Protocol
 
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import Invalid, NotFound
 from tocsin_kernel.ids import Ids
+from tocsin_oncall.render import FARTHEST, Duty, Plan, Shift
+from tocsin_oncall.schedule import Kind, Override
 from tocsin_response.oncall import store
-from tocsin_response.oncall.schedule import Duty, Override, Schedule, duty_at, neighbourhood, shifts
+from tocsin_response.oncall.rota import Kept, Rota, rota
 
 LONGEST_RANGE = timedelta(days=366)
 
@@ -52,6 +54,9 @@ class OverrideWish:
     ends_at: datetime
     created_by: str
     reason: str
+    kind: Kind = Kind.COVER_ALL
+    instead_of: str = ""
+    layer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,25 @@ class NamedDuty:
     duty: Duty
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why these people are on call: a line for each layer and for each thing that goes over them, and who is around them."""
+
+    duties: list[NamedDuty]
+    lines: tuple[str, ...]
+    next: list[NamedDuty]
+    previous: list[NamedDuty]
+
+
+class Named(Protocol):
+    """Anything that stands for a schedule."""
+
+    @property
+    def name(self) -> str:
+        """The schedule's name."""
+        ...
+
+
 class Oncall:
     """Who is on call."""
 
@@ -72,39 +96,69 @@ class Oncall:
         self._ids = ids
 
     async def now(self, schedule: str, at: datetime | None) -> list[NamedDuty]:
-        """The duty of one schedule, or of all, at an instant (None: now). Raises ScheduleNotFound."""
+        """The duties of one schedule, or of all, at an instant (None: now). Raises ScheduleNotFound."""
         async with self._database.transaction() as tx:
-            schedules = await store.load_schedules(tx, [schedule] if schedule else None)
-            if schedule and not schedules:
-                raise ScheduleNotFound(schedule=schedule)
-            duties = await duties_at(tx, schedules, at or self._clock.now())
-            names = await store.display_names(tx, {duty.responder for duty in duties.values()})
-        return [NamedDuty(name, names.get(duty.responder) or duty.responder, duty) for name, duty in duties.items()]
+            current = await rota(tx, self._clock.now())
+            if at is not None and at < self._clock.now():
+                plans = await plans_over(tx, current, names_of(current, schedule), at - FARTHEST, at + FARTHEST)
+                return [
+                    NamedDuty(name, current.called(duty.responder), duty) for name, plan in plans.items() for duty in plan.duties_at(at)
+                ]
+            when = at or self._clock.now()
+            return [
+                NamedDuty(name, current.called(duty.responder), duty)
+                for name in names_of(current, schedule)
+                for duty in current.kept[name].duties_at(when)
+            ]
 
     async def shifts(self, schedule: str, since: datetime, until: datetime) -> list[NamedDuty]:
-        """Who is on call over a range, gaps included. Raises ScheduleNotFound, Invalid."""
-        if until <= since:
-            raise Invalid(field="until", detail="must be later than from")
-        if until - since > LONGEST_RANGE:
-            raise Invalid(field="until", detail=f"must be at most {LONGEST_RANGE.days} days after from")
+        """Who is on call over a range, gaps included: one entry for each person. Raises ScheduleNotFound, Invalid."""
+        check_range(since, until)
         async with self._database.transaction() as tx:
-            found = await _schedule(tx, schedule)
-            overrides = await store.load_overrides(tx, {schedule: (since, until)})
-            duties = shifts(found, overrides, since, until)
-            names = await store.display_names(tx, {duty.responder for duty in duties})
-        return [NamedDuty(schedule, names.get(duty.responder) or duty.responder, duty) for duty in duties]
+            current = await rota(tx, self._clock.now())
+            plans = await plans_over(tx, current, names_of(current, schedule), since, until)
+        return [
+            NamedDuty(schedule, current.called(name), Duty(name, shift.start, shift.end, shift.reason))
+            for shift in plans[schedule].shifts(since, until)
+            for name in shift.responders or ("",)
+        ]
+
+    async def explain(self, schedule: str, at: datetime | None) -> Explanation:
+        """Why these people, and nobody else, are on call. Raises ScheduleNotFound."""
+        when = at or self._clock.now()
+        async with self._database.transaction() as tx:
+            current = await rota(tx, self._clock.now())
+            plans = await plans_over(tx, current, names_of(current, schedule), when - FARTHEST, when + FARTHEST)
+        plan = plans[schedule]
+
+        def named(duties: Sequence[Duty]) -> list[NamedDuty]:
+            return [NamedDuty(schedule, current.called(duty.responder), duty) for duty in duties]
+
+        return Explanation(named(plan.duties_at(when)), plan.explain(when), named(plan.after(when)), named(plan.before(when)))
 
     async def override(self, tx: Tx, wish: OverrideWish) -> Override:
-        """Put somebody on call for a while. Raises ScheduleNotFound, ResponderNotFound, Invalid."""
+        """Change who is on call for a while. Raises ScheduleNotFound, ResponderNotFound, Invalid."""
         now = self._clock.now()
         starts_at = wish.starts_at or now
         if wish.ends_at <= starts_at:
             raise Invalid(field="ends_at", detail="must be later than starts_at")
+        check_kind(wish)
         await store.keep_configuration_still(tx)
-        await _schedule(tx, wish.schedule)
-        if not await store.responder_exists(tx, wish.responder):
-            raise ResponderNotFound(responder=wish.responder)
-        made = Override(self._ids.new(), wish.schedule, wish.responder, starts_at, wish.ends_at, wish.created_by, now, wish.reason)
+        await require_schedule(tx, now, wish.schedule, wish.layer)
+        await require_responders(tx, [name for name in (wish.responder, wish.instead_of) if name])
+        made = Override(
+            self._ids.new(),
+            wish.schedule,
+            wish.responder,
+            starts_at,
+            wish.ends_at,
+            wish.created_by,
+            now,
+            wish.reason,
+            wish.kind,
+            wish.instead_of,
+            wish.layer,
+        )
         await store.insert_override(tx, made)
         return made
 
@@ -120,21 +174,87 @@ class Oncall:
 
 
 async def people(tx: Tx, schedules: Sequence[str], at: datetime, turn: Turn = Turn.CURRENT) -> Mapping[str, tuple[OnDuty, ...]]:
-    """Who has the duty of each schedule, by its name; one without anybody, or that does not exist, has an empty answer."""
-    known = await store.load_schedules(tx, list(schedules))
-    duties = await duties_at(tx, known, at)
-    if turn is not Turn.CURRENT:
-        duties = {schedule.name: await _neighbour(tx, schedule, duties[schedule.name], turn) for schedule in known}
-    found = {name: (OnDuty(duty.responder, _why(duty, turn)),) for name, duty in duties.items() if duty.responder}
-    return {name: found.get(name, ()) for name in schedules}
+    """Who has the duty of each schedule at an instant that is now or later; one without anybody, or that is none, has an empty answer."""
+    current = await rota(tx, at)
+    return {name: tuple(_on_duty(current.kept.get(name), at, turn)) for name in schedules}
 
 
-async def _neighbour(tx: Tx, schedule: Schedule, duty: Duty, turn: Turn) -> Duty:
-    edge = duty.until if turn is Turn.NEXT else duty.since
-    if edge is None:
-        return Duty("", None, None, "")
-    at = edge if turn is Turn.NEXT else edge - timedelta(microseconds=1)
-    return (await duties_at(tx, [schedule], at))[schedule.name]
+async def duties_at(tx: Tx, schedules: Sequence[Named], at: datetime) -> dict[str, Duty]:
+    """The first duty of each schedule, by its name. Ask `people` for all."""
+    current = await rota(tx, at)
+    return {schedule.name: current.kept[schedule.name].duties_at(at)[0] for schedule in schedules if schedule.name in current.kept}
+
+
+async def plans_over(tx: Tx, current: Rota, names: Sequence[str], since: datetime, until: datetime) -> dict[str, Plan]:
+    """The schedules with everything that goes over them in a range, by name."""
+    overrides = store.grouped(await store.load_overrides(tx, names, since, until))
+    temporaries = store.grouped(await store.load_temporaries(tx, names, since, until))
+    schedules = {name: current.schedule(name) for name in names}
+    return {
+        name: Plan(schedule, overrides.get(name, ()), temporaries.get(name, ()))
+        for name, schedule in schedules.items()
+        if schedule is not None
+    }
+
+
+async def require_schedule(tx: Tx, now: datetime, name: str, layer: str = "") -> None:
+    """Raises ScheduleNotFound, and Invalid for a layer that the schedule does not have."""
+    schedule = (await rota(tx, now)).schedule(name)
+    if schedule is None:
+        raise ScheduleNotFound(schedule=name)
+    layers = [each.name for each in schedule.layers]
+    if layer and layer not in layers:
+        raise Invalid(field="layer", detail=f"schedule {name} has no layer {layer}; it has {', '.join(layers) or 'none'}")
+
+
+async def require_responders(tx: Tx, names: Sequence[str]) -> None:
+    """Raises ResponderNotFound for the first who is none."""
+    for missing in await store.missing_responders(tx, names) if names else ():
+        raise ResponderNotFound(responder=missing)
+
+
+def check_range(since: datetime, until: datetime) -> None:
+    """Raises Invalid."""
+    if until <= since:
+        raise Invalid(field="until", detail="must be later than from")
+    if until - since > LONGEST_RANGE:
+        raise Invalid(field="until", detail=f"must be at most {LONGEST_RANGE.days} days after from")
+
+
+def check_kind(wish: OverrideWish) -> None:
+    """Raises Invalid unless the override names whom its kind needs."""
+    if wish.kind in (Kind.REPLACE, Kind.ADD) and not wish.responder:
+        raise Invalid(field="responder", detail=f"{wish.kind.name} needs who comes")
+    if wish.kind in (Kind.REPLACE, Kind.REMOVE) and not wish.instead_of:
+        raise Invalid(field="instead_of", detail=f"{wish.kind.name} needs who goes")
+    if wish.kind is Kind.REMOVE and wish.responder:
+        raise Invalid(field="responder", detail="REMOVE puts nobody on call; leave it out, or use REPLACE")
+
+
+def gaps_of(plans: Mapping[str, Plan], since: datetime, until: datetime) -> list[tuple[str, Shift]]:
+    """The times at which nobody is on call, by schedule, by start."""
+    found = [(name, gap) for name, plan in plans.items() for gap in plan.gaps(since, until)]
+    return sorted(found, key=lambda each: (each[1].start, each[0]))
+
+
+def names_of(current: Rota, schedule: str) -> list[str]:
+    """One schedule, or all. Raises ScheduleNotFound."""
+    if schedule and schedule not in current.kept:
+        raise ScheduleNotFound(schedule=schedule)
+    return [schedule] if schedule else list(current.kept)
+
+
+def _on_duty(kept: Kept | None, at: datetime, turn: Turn) -> list[OnDuty]:
+    if kept is None:
+        return []
+    match turn:
+        case Turn.CURRENT:
+            duties = kept.duties_at(at)
+        case Turn.NEXT:
+            duties = kept.plan.after(at)
+        case Turn.PREVIOUS:
+            duties = kept.plan.before(at)
+    return [OnDuty(duty.responder, _why(duty, turn)) for duty in duties if duty.responder]
 
 
 def _why(duty: Duty, turn: Turn) -> str:
@@ -142,18 +262,3 @@ def _why(duty: Duty, turn: Turn) -> str:
     since = f" from {duty.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if duty.since is not None else ""
     until = f" until {duty.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if duty.until is not None else ""
     return f"{is_on_call}{since}{until} as {duty.reason}"
-
-
-async def duties_at(tx: Tx, schedules: Sequence[Schedule], at: datetime) -> dict[str, Duty]:
-    """The duty of each schedule, by its name."""
-    overrides: dict[str, list[Override]] = defaultdict(list)
-    for override in await store.load_overrides(tx, {schedule.name: neighbourhood(schedule, at) for schedule in schedules}):
-        overrides[override.schedule].append(override)
-    return {schedule.name: duty_at(schedule, overrides[schedule.name], at) for schedule in schedules}
-
-
-async def _schedule(tx: Tx, name: str) -> Schedule:
-    found = await store.load_schedules(tx, [name])
-    if not found:
-        raise ScheduleNotFound(schedule=name)
-    return found[0]

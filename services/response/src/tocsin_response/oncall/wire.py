@@ -7,9 +7,16 @@ from tocsin.response.v1 import oncall_pb2 as oncall_pb
 from tocsin.response.v1 import response_service_pb2 as pb
 
 from tocsin_kernel.errors import Invalid
+from tocsin_oncall.schedule import Kind, Override
 from tocsin_response.oncall.oncall import NamedDuty, OverrideWish
-from tocsin_response.oncall.schedule import Override
 
+KINDS = {
+    oncall_pb.Override.KIND_COVER_ALL: Kind.COVER_ALL,
+    oncall_pb.Override.KIND_REPLACE: Kind.REPLACE,
+    oncall_pb.Override.KIND_ADD: Kind.ADD,
+    oncall_pb.Override.KIND_REMOVE: Kind.REMOVE,
+}
+MESSAGE_KINDS = {kind: number for number, kind in KINDS.items()}
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC)
 
 
@@ -44,6 +51,9 @@ def override_wish(request: pb.CreateOverrideRequest, created_by: str) -> Overrid
         ends_at=instant("ends_at", request.ends_at),
         created_by=created_by,
         reason=text("reason", request.reason),
+        kind=KINDS.get(request.kind, Kind.COVER_ALL),
+        instead_of=text("instead_of", request.instead_of),
+        layer=text("layer", request.layer),
     )
 
 
@@ -57,6 +67,9 @@ def override_to_proto(override: Override) -> oncall_pb.Override:
         created_by=override.created_by,
         created_at=timestamp(override.created_at),
         reason=override.reason,
+        kind=MESSAGE_KINDS[override.kind],
+        instead_of=override.instead_of,
+        layer=override.layer,
     )
 
 
@@ -64,7 +77,7 @@ def duty_to_proto(named: NamedDuty) -> oncall_pb.Duty:
     return oncall_pb.Duty(
         schedule=named.schedule,
         responder=named.duty.responder,
-        display_name=named.display_name,
+        display_name=named.display_name if named.duty.responder else "",
         since=timestamp(named.duty.since),
         until=timestamp(named.duty.until),
         reason=named.duty.reason,
