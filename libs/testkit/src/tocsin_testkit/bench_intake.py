@@ -32,6 +32,7 @@ STORM = 10_000
 STORM_SECONDS = 10.0
 QUIET_SECONDS = 15.0
 LISTS = 60
+SETTINGS = {"TOCSIN_WEBHOOK_ALLOW_PRIVATE": "true"}
 ALERTMANAGER = "route: {receiver: none}\nreceivers: [{name: none}]\n"
 
 
@@ -58,10 +59,12 @@ class Rate:
 
 def main() -> None:
     print_machine()
-    with installation(None, {"TOCSIN_WEBHOOK_ALLOW_PRIVATE": "true"}) as up:
+    with installation(None, SETTINGS) as up:
         time.sleep(3)
         asyncio.run(print_intake(up))
         asyncio.run(print_storm(up))
+    with installation(None, SETTINGS) as up:
+        time.sleep(3)
         fill(up)
         print_lists(up)
         asyncio.run(print_new(up, "new alerts beside very many open ones", "late"))
@@ -168,6 +171,11 @@ def print_lists(up: Installation) -> None:
         "matcher =~": ListAlertsRequest(state=state, matchers=['instance=~"7-1.*-3"']),
         "matcher =~ nothing has": ListAlertsRequest(state=state, matchers=['instance=~"x.*"']),
         "matcher !~": ListAlertsRequest(state=state, matchers=['alertname!~"fill.*"']),
+        "matcher !~ of most": ListAlertsRequest(state=state, matchers=['alertname!~"fill1.*"']),
+        "matcher !=": ListAlertsRequest(state=state, matchers=["job!=node"]),
+        "two matchers =~": ListAlertsRequest(state=state, matchers=['instance=~".*-(7|8)-3"', 'alertname!~"(?i)FILL[0-4]+"']),
+        "text and service and =~": ListAlertsRequest(state=state, text="9-9", service="service-7", matchers=['cluster=~"eu-."']),
+        "a severity nothing has": ListAlertsRequest(state=state, severity="minor"),
     }
     everything: list[float] = []
     for name, request in filters.items():

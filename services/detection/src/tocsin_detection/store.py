@@ -15,6 +15,7 @@ from tocsin_chassis.postgres.database import Tx
 from tocsin_detection.alert import Alert
 from tocsin_detection.hold import Hold, HoldKind
 from tocsin_detection.noise.matcher import Matcher, Matchers, Operator
+from tocsin_detection.noise.translation import translated
 
 MOST_SINGLE_LOCKS = 256
 
@@ -194,17 +195,44 @@ async def list_alerts(tx: Tx, wanted: Wanted) -> list[Alert]:
     for condition in conditions:
         where += " AND " + condition.sql
         params.extend(condition.params)
-    params.append(wanted.limit)
-    of_open: LiteralString = "SELECT " + READ + " FROM alert WHERE true" + where + NEWEST
-    of_resolved: LiteralString = "SELECT " + READ + " FROM resolved_alert AS alert WHERE true" + where + NEWEST
-    if wanted.open is not None:
-        return await _alerts(tx, of_open if wanted.open else of_resolved, params)
-    both: LiteralString = "SELECT * FROM ((" + of_open + ") UNION ALL (" + of_resolved + ")) AS alert" + NEWEST
-    return await _alerts(tx, both, [*params, *params, wanted.limit])
+    found = await _newest_open(tx, where, params, wanted) if wanted.open is not False else []
+    if wanted.open is not True:
+        after, before = _after(wanted)
+        of_resolved: LiteralString = "SELECT " + READ + " FROM resolved_alert AS alert WHERE true" + where + after + NEWEST
+        found += await _alerts(tx, of_resolved, [*params, *before, wanted.limit])
+        found.sort(key=lambda alert: (alert.opened_at, alert.id), reverse=True)
+    return found[: wanted.limit]
 
 
+async def _newest_open(tx: Tx, where: LiteralString, params: Sequence[object], wanted: Wanted) -> list[Alert]:
+    """What is met often is found among the newest; what is not, by looking at all of them in the order in which they lie.
+
+    Along the index of the newest that would take several times as long, and no planner can know which it will be.
+    """
+    after, before = _after(wanted)
+    if not where:
+        return await _alerts(tx, "SELECT " + READ + " FROM alert WHERE true" + after + NEWEST, (*before, wanted.limit))
+    among_newest: LiteralString = "SELECT " + READ + " FROM (SELECT * FROM alert WHERE true" + after + NEWEST + ") AS alert WHERE true"
+    found = await _alerts(tx, among_newest + where + NEWEST, (*before, LOOKED_AT_FIRST, *params, wanted.limit))
+    if len(found) == wanted.limit:
+        return found
+    of_all: LiteralString = "SELECT " + READ + " FROM alert WHERE true" + where + (NOT_BEFORE if before else "") + NEWEST_WITHOUT_INDEX
+    return await _alerts(tx, of_all, (*params, *before, wanted.limit))
+
+
+def _after(wanted: Wanted) -> tuple[LiteralString, tuple[object, ...]]:
+    """The condition that leaves the pages before out."""
+    if wanted.before is None:
+        return "", ()
+    return " AND (alert.opened_at, alert.id) < (%s::timestamptz, %s::uuid)", wanted.before
+
+
+LOOKED_AT_FIRST = 2_000
 # With the table's name, so that it is the column with the index and not the text that is read of it.
 NEWEST: LiteralString = " ORDER BY alert.opened_at DESC, alert.id DESC LIMIT %s"
+# The same condition and the same order, in words that no index answers.
+NOT_BEFORE: LiteralString = " AND NOT (alert.opened_at, alert.id) >= (%s::timestamptz, %s::uuid)"
+NEWEST_WITHOUT_INDEX: LiteralString = " ORDER BY (alert.opened_at, alert.id) DESC LIMIT %s"
 # What matchers see beside the labels; see noise.matcher.labels_of.
 PSEUDO_LABELS: Mapping[str, LiteralString] = {
     "service": "coalesce(labels ->> 'service', sender_service)",
@@ -237,13 +265,11 @@ async def _conditions(tx: Tx, wanted: Wanted) -> list[_Condition]:
     conditions = [_Condition(sql, (value,)) for sql, value in given if value is not None]
     if wanted.held is not None:
         conditions.append(_Condition("NOT told AND resolved_at IS NULL" if wanted.held else "(told OR resolved_at IS NOT NULL)", ()))
-    if wanted.before is not None:
-        conditions.append(_Condition("(opened_at, id) < (%s::timestamptz, %s::uuid)", wanted.before))
     return [*conditions, *[await _matching(tx, item, open_only=wanted.open is True) for item in wanted.matchers]]
 
 
 async def _matching(tx: Tx, matcher: Matcher, *, open_only: bool) -> _Condition:
-    """A matcher as a condition. RE2 looks at each different value once: the database's own expressions mean other things."""
+    """A matcher as a condition. Where the database would understand an expression otherwise, RE2 looks at each different value once."""
     pseudo = PSEUDO_LABELS.get(matcher.name)
     if pseudo is None and matcher.operator is Operator.EQUAL and matcher.text:
         return _Condition("labels @> %s::jsonb", (orjson.dumps({matcher.name: matcher.text}).decode(),))
@@ -253,6 +279,8 @@ async def _matching(tx: Tx, matcher: Matcher, *, open_only: bool) -> _Condition:
         return _Condition(seen + " = %s", (*name, matcher.text))
     if matcher.operator is Operator.DIFFERENT:
         return _Condition(seen + " <> %s", (*name, matcher.text))
+    if (expression := translated(matcher.text)) is not None:
+        return _Condition(seen + (" ~ %s" if matcher.operator is Operator.LIKE else " !~ %s"), (*name, expression))
     distinct: LiteralString = "SELECT DISTINCT " + seen + " FROM alert"
     if not open_only:
         distinct += " UNION SELECT DISTINCT " + seen + " FROM resolved_alert"

@@ -1,0 +1,101 @@
+"""Whatever is translated means in Postgres what it means in RE2."""
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from tocsin_detection.noise.matcher import expression
+from tocsin_detection.noise.translation import translated
+
+LETTERS = "abkKsSZ019 _-./:\n\täßſ\u212aé"
+texts = some.text(LETTERS, max_size=8)
+
+literal = some.sampled_from(["a", "b", "k", "S", "Z", "0", "9", " ", "_", "-", "/", ":", "ä", r"\.", r"\-", r"\/", r"\n", r"\t", "\n"])
+atom = literal | some.sampled_from(
+    [".", "[abk]", "[^ab]", "[a-s]", "[A-Z0-9_]", "[^0-9]", r"[\w.-]", r"[\s]", r"[a\]]", "[k-]", r"\d", r"\W", r"\S"]
+)
+quantifier = some.sampled_from(["", "", "", "*", "+", "?", "*?", "+?", "??", "{2}", "{0,3}", "{1,}", "{2,3}?"])
+piece = some.builds(lambda found, often: found + often, atom, quantifier)
+
+
+def joined(parts: some.SearchStrategy[str]) -> some.SearchStrategy[str]:
+    branch = some.lists(parts, max_size=4).map("".join)
+    group = some.builds(
+        lambda opened, branches, often: f"{opened}{'|'.join(branches)}){often}",
+        some.sampled_from(["(", "(?:"]),
+        some.lists(branch, min_size=1, max_size=3),
+        some.sampled_from(["", "*", "+", "?", "*?"]),
+    )
+    return parts | group
+
+
+expressions = some.builds(
+    lambda flag, first, branches, last: flag + first + "|".join(branches) + last,
+    some.sampled_from(["", "", "(?i)"]),
+    some.sampled_from(["", "^"]),
+    some.lists(some.lists(some.recursive(piece, joined, max_leaves=6), max_size=4).map("".join), min_size=1, max_size=3),
+    some.sampled_from(["", "$"]),
+)
+
+
+@pytest.fixture(scope="module")
+def postgres(servers):
+    with psycopg.connect(servers.postgres_url("postgres"), autocommit=True) as connection:
+        yield connection
+
+
+@settings(deadline=None, max_examples=1_500, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(written=expressions, tried=some.lists(texts, min_size=1, max_size=8))
+def test_what_is_translated_means_the_same(postgres, written: str, tried: list[str]) -> None:
+    in_postgres = translated(written)
+    if in_postgres is None:
+        return
+    found = postgres.execute(
+        "SELECT array_agg(given.text ~ %s ORDER BY position) FROM unnest(%s::text[]) WITH ORDINALITY AS given (text, position)",
+        (in_postgres, tried),
+    )
+    assert found.fetchone()[0] == [expression(written).fullmatch(text) is not None for text in tried]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "fill.*",
+        "x.*",
+        "7-1.*-3",
+        "web|db",
+        "^web-[0-9]+$",
+        r"10\.0\.\d{1,3}\.1",
+        "(?i)disk.*full",
+        "",
+        "a|",
+        ".+",
+        "(prod|stage)-.*",
+        "node_[a-z_]+",
+    ],
+)
+def test_what_people_write_is_translated(written: str) -> None:
+    assert translated(written) is not None
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        r"\bfoo",
+        r"\pL+",
+        "[[:alpha:]]+",
+        r"\Qa.b\E",
+        "(?s).*",
+        "a{17}",
+        "(a{2}){2}",
+        "(?P<name>a)",
+        r"\x41",
+        "(?i)ä",
+        "a^b",
+        "a" * 400,
+        r"\x{10FFFF}",
+    ],
+)
+def test_what_may_mean_something_else_is_not(written: str) -> None:
+    assert translated(written) is None
