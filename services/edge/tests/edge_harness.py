@@ -112,6 +112,12 @@ class Behind(
 
     async def ReceiveInbound(self, request: Any, context: Any) -> Any:
         self.hooks.append(request)
+        if b"busy" in request.body:
+            raise Busy()
+        if b"forged" in request.body:
+            return communication_service_pb2.ReceiveInboundResponse(status=403)
+        if b"unreadable" in request.body:
+            return communication_service_pb2.ReceiveInboundResponse(status=400)
         return communication_service_pb2.ReceiveInboundResponse(
             status=200, headers={"Content-Type": "text/xml", "X-Own": "1", "Set-Cookie": "no"}, body=b"<Response/>"
         )

@@ -135,3 +135,25 @@ async def test_keys_do_not_reach_the_log(mails: Mails, caplog: pytest.LogCapture
         await mails.send("right@x")
         await mails.send("secret-key@x")
     assert "secret-key" not in caplog.text and "right@x" not in caplog.text
+
+
+ANSWER = f"Reply+{'a2' * 21}@in.example.test"
+
+
+async def test_an_answer_to_a_page_is_handed_to_communication(mails: Mails) -> None:
+    assert await mails.send(ANSWER, sender="") == {}
+    [asked] = mails.door.behind.hooks
+    assert (asked.kind, asked.method, asked.path, asked.body) == ("email", "POST", "/inbox", MESSAGE)
+    assert asked.headers == {"content-type": "message/rfc822", "x-original-to": ANSWER}
+    assert mails.door.behind.reports == []
+
+
+@pytest.mark.parametrize(("word", "code"), [(b"forged", 550), (b"unreadable", 554), (b"busy", 451), (b"x" * (1024 * 1024), 552)])
+async def test_what_communication_does_not_take_is_told_to_the_sender(mails: Mails, word: bytes, code: int) -> None:
+    told = await mails.send(ANSWER, content=MESSAGE + word + b"\r\n")
+    assert told[0] == code
+
+
+async def test_what_only_looks_like_an_answer_is_an_unknown_address(mails: Mails) -> None:
+    assert (await mails.send("reply+short@in.example.test"))[0] == 550
+    assert mails.door.behind.hooks == []

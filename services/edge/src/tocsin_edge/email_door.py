@@ -1,4 +1,5 @@
-"""Mail as reports, by SMTP: `<key>@<any domain>` is an integration's address. 250 is said only when detection has stored the message."""
+"""Mail by SMTP: `<key>@<any domain>` is an integration's address, `reply+…@` and `bounce+…@` belong to pages. 250 is said only when the
+message is stored."""
 
 import asyncio
 import json
@@ -14,6 +15,7 @@ from tocsin.detection.v1.detection_service_pb2 import SubmitReportRequest, Submi
 
 from tocsin_chassis.grpc.errors import to_status
 from tocsin_chassis.telemetry import tracer
+from tocsin_edge.answers_by_mail import AnswersByMail, is_answer
 from tocsin_edge.http.intake import LIMIT, LONGEST_KEY, SUBMIT
 from tocsin_edge.http.room import Full, Room
 from tocsin_edge.settings import EdgeSettings
@@ -44,6 +46,7 @@ class EmailDoor:
         self.port = 0
         self._upstream = upstream
         self._room = room
+        self._answers = AnswersByMail(upstream, room)
         self._listen = settings.smtp_listen
         self._name = urlsplit(settings.public_url).hostname or "localhost"
         self._certificate = _certificate(settings)
@@ -77,9 +80,12 @@ class EmailDoor:
         return [line for line in offered if not line[4:].startswith("AUTH")]
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
-        """Whether an address belongs to an integration."""
+        """Whether an address belongs to an integration. Whether one of a page is genuine is known when its message is there."""
         if len(envelope.rcpt_tos) >= MOST_RECIPIENTS:
             return TOO_MANY_RECIPIENTS
+        if is_answer(address):
+            envelope.rcpt_tos.append(address)
+            return KNOWN
         for key in _keys(address):
             said = await self._submit("HEAD", key, b"")
             if said != UNKNOWN:
@@ -88,10 +94,10 @@ class EmailDoor:
         return UNKNOWN
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        """Hand the message over, to each integration that it is for. The worst answer is the answer, so that nothing is lost."""
+        """Hand the message over, to each one that it is for. The worst answer is the answer, so that nothing is lost."""
         content = envelope.content if isinstance(envelope.content, bytes) else b""
         with tracer.start_as_current_span("report email", kind=SpanKind.SERVER) as span:
-            said = [await self._submit("POST", key, content) for key in dict.fromkeys(envelope.rcpt_tos)]
+            said = [await self._hand_over(recipient, content) for recipient in dict.fromkeys(envelope.rcpt_tos)]
             worst = max(said, key=lambda answer: {"2": 0, "5": 1, "4": 2}[answer[0]])
             span.set_attribute("smtp.response.code", worst[:3])
         mails.labels(worst[:3]).inc()
@@ -101,6 +107,9 @@ class EmailDoor:
         """Something unforeseen happened to a conversation."""
         log.error("a mail could not be taken", exc_info=error)
         return LATER
+
+    async def _hand_over(self, recipient: str, content: bytes) -> str:
+        return await (self._answers.hand_over(recipient, content) if is_answer(recipient) else self._submit("POST", recipient, content))
 
     async def _submit(self, method: str, key: str, content: bytes) -> str:
         request = SubmitReportRequest(
