@@ -32,6 +32,13 @@ def test_the_operators_environment_stays_outside_but_for_what_is_meant_for_the_p
     assert "TOCSIN_LOG_LEVEL" not in told
 
 
+def test_what_is_said_of_a_channel_reaches_communication_alone(tmp_path: Path) -> None:
+    surroundings = around(tmp_path, {"TOCSIN_SLACK_TOKEN_FILE": "/run/secrets/slack", "TOCSIN_DISCORD_PUBLIC_KEY": ""})
+    assert services.environment("communication", surroundings)["TOCSIN_SLACK_TOKEN_FILE"] == "/run/secrets/slack"
+    assert "TOCSIN_DISCORD_PUBLIC_KEY" not in services.environment("communication", surroundings)
+    assert "TOCSIN_SLACK_TOKEN_FILE" not in services.environment("triage", surroundings)
+
+
 def test_the_demo_keeps_mail_at_home(tmp_path: Path) -> None:
     surroundings = around(tmp_path, {"TOCSIN_SMTP_URL": "smtp://mail"}, demo=True)
     assert (

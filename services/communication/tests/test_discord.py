@@ -20,10 +20,10 @@ from tocsin_communication.channels.http import http_client
 from tocsin_communication.channels.inbound import (
     Acknowledge,
     BadRequest,
-    BadSignature,
     Escalate,
     InboundAnswer,
     InboundRequest,
+    Registered,
     Result,
     Said,
 )
@@ -191,6 +191,8 @@ async def test_each_button_comes_back_as_what_it_means(bot, label, kind, direct)
 async def test_a_slash_command_is_an_answer(bot):
     answer = await bot.driver.parse_inbound(inbound(bot.server.command("ack 4711", AT)))
     assert answer.events == (Said(address=f"user:{ALICE}", text="ack 4711", dedup_id="i1"),)
+    answer = await bot.driver.parse_inbound(inbound(bot.server.command("confirm 7KQ2-abc", AT)))
+    assert answer.events == (Registered(code="7KQ2-abc", address=f"user:{ALICE}", dedup_id="i1"),)
 
 
 async def test_buttons_go_when_there_is_nothing_to_answer(bot):
@@ -205,8 +207,9 @@ async def test_a_ping_is_answered_and_a_bad_signature_is_not(bot):
     ping = bot.server.interaction({"type": 1}, AT)
     assert json.loads((await bot.driver.parse_inbound(inbound(ping))).answer.body) == {"type": 1}
     stale = bot.server.interaction({"type": 1}, AT - 301)
+    assert discord.NotDiscord.status == 401
     for bad in (stale, Callback(ping.headers, ping.body + b" "), Callback({**ping.headers, "x-signature-ed25519": "zz"}, ping.body)):
-        with pytest.raises(BadSignature):
+        with pytest.raises(discord.NotDiscord):
             await bot.driver.parse_inbound(inbound(bad))
 
 

@@ -22,6 +22,7 @@ from tocsin_communication.channels.inbound import (
     Escalate,
     InboundAnswer,
     InboundRequest,
+    Registered,
     Result,
     Said,
 )
@@ -169,7 +170,7 @@ async def test_a_thread_that_was_deleted_does_not_hold_up_a_page(bench):
 
 
 async def test_a_pace_that_is_too_fast_is_throttled_and_not_lost(bench):
-    bench.server.pace = True
+    bench.server.pace, bench.server.clock = True, lambda: 100.0
     await bench.driver.send(summons(), KEY, 5.0)
     receipt = await bench.driver.send(summons(id="second"), "second", 5.0)
     assert receipt.outcome is Outcome.THROTTLED
@@ -203,6 +204,8 @@ async def test_another_secret_and_a_changed_body_are_refused(bench):
 async def test_a_slash_command_is_answered_at_once(bench):
     answer = await bench.driver.parse_inbound(inbound(bench.server.command("U0ALICE", "ack 4711", AT)))
     assert answer.events == (Said(address="U0ALICE", text="ack 4711", dedup_id="1.2.c"),)
+    confirmed = await bench.driver.parse_inbound(inbound(bench.server.command("U0ALICE", "Confirm 7KQ2-abc", AT)))
+    assert confirmed.events == (Registered(code="7KQ2-abc", address="U0ALICE", dedup_id="1.2.c"),)
     assert answer.finish is not None
     said = answer.finish([Result(answer.events[0], True, "Done.")])
     assert json.loads(said.body) == {"response_type": "ephemeral", "text": "Done."}

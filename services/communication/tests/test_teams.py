@@ -24,6 +24,7 @@ from tocsin_communication.channels.inbound import (
     Escalate,
     InboundAnswer,
     InboundRequest,
+    Registered,
     Result,
     Said,
 )
@@ -214,6 +215,16 @@ async def test_who_writes_is_answered_in_a_message(bot):
     answer.finish([Result(answer.events[0], True, "#7 is yours.")])
     await bot.asides.finish()
     assert bot.server.messages[-1].text == "#7 is yours."
+    answer = await bot.driver.parse_inbound(inbound(bot.server.writes("confirm 7KQ2-abc", AT)))
+    assert answer.events == (Registered(code="7KQ2-abc", address=ALICE, dedup_id="f:1"),)
+
+
+async def test_a_burst_into_one_conversation_is_throttled_and_not_lost(bot):
+    bot.server.pace, bot.server.clock = True, lambda: 100.0
+    sent = [await bot.driver.send(summons(id=f"p{number}"), f"p{number}", 5.0) for number in range(9)]
+    assert {receipt.outcome for receipt in sent[:7]} == {Outcome.ACCEPTED}
+    assert {receipt.outcome for receipt in sent[7:]} == {Outcome.THROTTLED}
+    assert len(bot.server.messages) == 7
 
 
 async def test_buttons_go_when_there_is_nothing_to_answer(bot):

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -62,6 +63,7 @@ class FakeSlack(OutsideServer):
         self.messages: list[SlackMessage] = []
         self.response_urls: dict[str, ResponseUrl] = {}
         self.pace = False
+        self.clock: Callable[[], float] = time.monotonic
         self._last: dict[str, float] = {}
         self._number = 0
 
@@ -163,7 +165,7 @@ class FakeSlack(OutsideServer):
         return name if name in self.channels or (name[:1] == "D" and f"U{name[1:]}" in self.members) else ""
 
     def _too_fast(self, channel: str) -> bool:
-        now, before = time.monotonic(), self._last.get(channel, 0.0)
+        now, before = self.clock(), self._last.get(channel, float("-inf"))
         self._last[channel] = now
         return now - before < 1.0
 

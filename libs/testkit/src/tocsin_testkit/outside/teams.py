@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -54,7 +55,7 @@ class TeamsMessage:
 
 
 class FakeTeams(OutsideServer):
-    """One tenant with the bot installed for some people and in one channel. Bursts are throttled without Retry-After."""
+    """One tenant with the bot installed for some people and in one channel. With `pace` bursts are throttled, without Retry-After."""
 
     def __init__(self, people: tuple[str, ...] = (ALICE,)) -> None:
         super().__init__()
@@ -67,7 +68,10 @@ class FakeTeams(OutsideServer):
         self.token_seconds = 3600
         self.signed_in = 0
         self.keys_asked = 0
+        self.pace = False
+        self.clock: Callable[[], float] = time.monotonic
         self._number = 0
+        self._sent: dict[str, list[float]] = {}
 
     @property
     def service_url(self) -> str:
@@ -136,7 +140,7 @@ class FakeTeams(OutsideServer):
 
     def _post(self, conversation: str, request: HttpRequest) -> HttpResponse:
         plan = self.planned()
-        if plan is Plan.THROTTLE:
+        if plan is Plan.THROTTLE or (self.pace and self._too_fast(conversation)):
             return _no(429, "TooManyRequests")
         if plan is Plan.REFUSE_NOW:
             return _no(503, "ServiceUnavailable")
@@ -152,6 +156,14 @@ class FakeTeams(OutsideServer):
         message = TeamsMessage(conversation, str(1_700_000_000_000 + self._number), request.json)
         self.messages.append(message)
         return as_json({"id": message.id}, 201, plan)
+
+    def _too_fast(self, conversation: str) -> bool:
+        """Seven in a second, and eight in two, are allowed."""
+        now = self.clock()
+        sent = [at for at in self._sent.get(conversation, []) if now - at < 2.0]
+        refused = len(sent) >= 8 or sum(now - at < 1.0 for at in sent) >= 7
+        self._sent[conversation] = sent if refused else [*sent, now]
+        return refused
 
     def _put(self, conversation: str, id: str, said: dict[str, Any]) -> HttpResponse:
         message = next((message for message in self.messages if (message.conversation, message.id) == (conversation, id)), None)

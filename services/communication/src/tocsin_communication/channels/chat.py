@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from tocsin_communication.channels.channel import ChannelDriver, Outgoing
-from tocsin_communication.channels.inbound import Acknowledge, BadRequest, Escalate, InboundAnswer, InboundRequest, Result
+from tocsin_communication.channels.inbound import Acknowledge, BadRequest, Escalate, InboundAnswer, InboundRequest, Registered, Result, Said
 from tocsin_communication.incident import Incident, IncidentState
 from tocsin_communication.receipt import Outcome, Receipt
 
@@ -22,6 +22,7 @@ RESENT = "You may have had this message before: what became of the first attempt
 MOST_KEPT = 10_000
 STOP_SECONDS = 2.0
 _MARKDOWN = re.compile(r"([\\`*_~\[\]()<>#|!])")
+_CONFIRM = re.compile(r"(?i:confirm) +([A-Za-z0-9_-]{4,64})")
 Value = TypeVar("Value")
 
 
@@ -75,6 +76,14 @@ def state_line(incident: Incident | None) -> str:
             return f"Taken by {incident.acknowledged_by}."
         case _:
             return f"Resolved: {incident.resolve_reason}" if incident.resolve_reason else "Resolved."
+
+
+def said(address: str, text: str, dedup_id: str) -> Said | Registered:
+    """What somebody wrote to the bot: the code of a contact method that is being confirmed, or an answer in their own words."""
+    code = _CONFIRM.fullmatch(text.strip())
+    if code is not None:
+        return Registered(code=code[1], address=address, dedup_id=dedup_id)
+    return Said(address=address, text=text, dedup_id=dedup_id)
 
 
 def told(results: Sequence[Result]) -> str:

@@ -29,13 +29,14 @@ from tocsin_communication.channels.chat import (
     object_in,
     plain_markdown,
     pressed,
+    said,
     secrets_in,
     state_line,
     text_at,
     told,
 )
 from tocsin_communication.channels.http import Answer, Deadline, Http, Lost, host_of, http_client, wait_of
-from tocsin_communication.channels.inbound import BadSignature, HttpAnswer, InboundAnswer, InboundRequest, Result, Said
+from tocsin_communication.channels.inbound import BadSignature, HttpAnswer, InboundAnswer, InboundRequest, Result
 from tocsin_communication.contact import Channel, url_flaw
 from tocsin_communication.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
@@ -145,7 +146,7 @@ class DiscordBot:
         return Receipt(Outcome.ACCEPTED, "found at Discord", f"{channel}/{found}")
 
     async def parse_inbound(self, request: InboundRequest) -> InboundAnswer:
-        """See ChannelDriver. Discord tries bad signatures too, and leaves an address that takes them."""
+        """See ChannelDriver."""
         verify(self._key, request.headers, request.body, self._clock.now())
         interaction = object_in(request.body)
         match interaction.get("type"):
@@ -154,8 +155,8 @@ class DiscordBot:
             case int(kind) if kind == COMPONENT:
                 return _pressed(interaction)
             case int(kind) if kind == COMMAND:
-                said = Said(address=_person(interaction), text=_words(interaction), dedup_id=text_at(interaction, "id"))
-                return InboundAnswer((said,), finish=_whisper)
+                event = said(_person(interaction), _words(interaction), text_at(interaction, "id"))
+                return InboundAnswer((event,), finish=_whisper)
             case _:
                 return InboundAnswer()
 
@@ -257,18 +258,24 @@ def snowflake(seconds: float) -> int:
     return max(int(seconds * 1000) - EPOCH_MS, 0) << 22
 
 
+class NotDiscord(BadSignature):
+    """Discord tries whether this is refused in the way that it wants, before it takes an address."""
+
+    status = 401
+
+
 def verify(key: Ed25519PublicKey | None, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
-    """Raises BadSignature unless the request is Discord's, and fresh."""
+    """Raises NotDiscord unless the request is Discord's, and fresh."""
     if key is None:
-        raise BadSignature("TOCSIN_DISCORD_PUBLIC_KEY is not set")
+        raise NotDiscord("TOCSIN_DISCORD_PUBLIC_KEY is not set")
     timestamp = headers.get("x-signature-timestamp", "")
     try:
         key.verify(bytes.fromhex(headers.get("x-signature-ed25519", "")), timestamp.encode() + body)
         age = abs(now.timestamp() - int(timestamp))
     except (InvalidSignature, ValueError) as error:
-        raise BadSignature("X-Signature-Ed25519 does not fit") from error
+        raise NotDiscord("X-Signature-Ed25519 does not fit") from error
     if age > STALE_SECONDS:
-        raise BadSignature(f"signed {age:.0f} s ago")
+        raise NotDiscord(f"signed {age:.0f} s ago")
 
 
 def refusal(answer: Answer) -> Receipt | None:
@@ -276,9 +283,9 @@ def refusal(answer: Answer) -> Receipt | None:
     if answer.success:
         return None
     code = answer.json.get("code", 0)
-    said = clip(f"Discord: HTTP {answer.status} {code or ''} {text_at(answer.json, 'message')}".strip(), 200)
+    detail = clip(f"Discord: HTTP {answer.status} {code or ''} {text_at(answer.json, 'message')}".strip(), 200)
     wish = wait_of(answer.json.get("retry_after", "")) or answer.retry_after
-    return Receipt(_outcome(answer.status, code), said, retry_after=wish if answer.status in (429, 503) else None)
+    return Receipt(_outcome(answer.status, code), detail, retry_after=wish if answer.status in (429, 503) else None)
 
 
 def _of_webhook(answer: Answer) -> Receipt | None:

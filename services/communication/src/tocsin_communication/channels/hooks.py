@@ -36,7 +36,7 @@ class Hooks:
             found = await _account(accounts, path).driver.parse_inbound(request)
         except BadSignature as error:
             log.warning("a request to the %s hook is not genuine: %s", kind, error)
-            return _refused(403, "the signature does not fit")
+            return _refused(error.status, "the signature does not fit")
         except BadRequest as error:
             log.warning("a request to the %s hook cannot be understood: %s", kind, error)
             return _refused(400, "this cannot be understood")

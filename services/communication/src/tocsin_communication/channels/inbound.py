@@ -8,7 +8,9 @@ from tocsin_communication.receipt import Outcome
 
 
 class BadSignature(Exception):
-    """The request does not prove that it comes from the provider. Answered with 403; the text goes to the log."""
+    """The request does not prove that it comes from the provider. Answered with `status`; the text goes to the log."""
+
+    status = 403
 
 
 class BadRequest(Exception):

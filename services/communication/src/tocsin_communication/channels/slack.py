@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from tocsin_chassis.settings import setting
 from tocsin_communication.channels import slack_words as words
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, Outgoing, Surroundings
-from tocsin_communication.channels.chat import Asides, Kept, Refused, object_in, pressed, secrets_in, text_at, told
+from tocsin_communication.channels.chat import Asides, Kept, Refused, object_in, pressed, said, secrets_in, text_at, told
 from tocsin_communication.channels.http import Deadline, Http, Lost, host_of, http_client
 from tocsin_communication.channels.inbound import (
     Acknowledge,
@@ -22,6 +22,7 @@ from tocsin_communication.channels.inbound import (
     HttpAnswer,
     InboundAnswer,
     InboundRequest,
+    Registered,
     Result,
     Said,
 )
@@ -105,8 +106,8 @@ class SlackApi:
 
     async def answer_press(self, response_url: str, text: str) -> None:
         """Tell only the one who pressed. Slack says where; the secret of the address is good for this alone."""
-        said = {"response_type": "ephemeral", "replace_original": False, "text": words.escaped(text)}
-        await self._http.ask_json("POST", response_url, said, seconds=ASIDE_SECONDS)
+        content = {"response_type": "ephemeral", "replace_original": False, "text": words.escaped(text)}
+        await self._http.ask_json("POST", response_url, content, seconds=ASIDE_SECONDS)
 
 
 class SlackDriver:
@@ -257,11 +258,11 @@ class SlackDriver:
         """The first request to a new address, or something that was said."""
         if envelope.get("type") == "url_verification":
             return InboundAnswer(answer=HttpAnswer(200, "text/plain", text_at(envelope, "challenge").encode()))
-        said = _said(envelope)
-        if said is None:
+        event = _said(envelope)
+        if event is None:
             return InboundAnswer()
         place = Place(text_at(envelope, "event", "channel"), text_at(envelope, "event", "thread_ts"))
-        return InboundAnswer((said,), finish=partial(self._reply, place))
+        return InboundAnswer((event,), finish=partial(self._reply, place))
 
     def _reply(self, place: Place, results: Sequence[Result]) -> HttpAnswer:
         if told(results):
@@ -284,7 +285,7 @@ def _press(payload: dict[str, Any], action: object) -> Acknowledge | Escalate | 
     return button.event(page_id=page_id, address=user, dedup_id=dedup_id)
 
 
-def _said(envelope: dict[str, Any]) -> Said | None:
+def _said(envelope: dict[str, Any]) -> Said | Registered | None:
     """A person's message to the app; what the app itself or another one says is no answer."""
     event = envelope.get("event")
     if not isinstance(event, dict) or event.get("type") not in ("message", "app_mention"):
@@ -292,18 +293,18 @@ def _said(envelope: dict[str, Any]) -> Said | None:
     if event.get("bot_id") or event.get("subtype") or (event.get("type") == "message" and event.get("channel_type") != "im"):
         return None
     user, text = text_at(event, "user"), re.sub(r"<@[^>]*>", " ", text_at(event, "text")).strip()
-    return Said(address=user, text=text, dedup_id=text_at(envelope, "event_id")) if user and text else None
+    return said(user, text, text_at(envelope, "event_id")) if user and text else None
 
 
 def _command(form: Mapping[str, str]) -> InboundAnswer:
     """A slash command: its words are an answer like a text message."""
-    said = Said(address=form.get("user_id", ""), text=form.get("text", ""), dedup_id=form.get("trigger_id", ""))
+    event = said(form.get("user_id", ""), form.get("text", ""), form.get("trigger_id", ""))
 
     def finish(results: Sequence[Result]) -> HttpAnswer:
         content = {"response_type": "ephemeral", "text": words.escaped(told(results)) or "Nothing was done."}
         return HttpAnswer(200, "application/json", json.dumps(content).encode())
 
-    return InboundAnswer((said,), finish=finish)
+    return InboundAnswer((event,), finish=finish)
 
 
 def address_flaw(address: str) -> str:

@@ -13,9 +13,21 @@ from urllib.parse import quote
 from tocsin_chassis.settings import setting
 from tocsin_communication.channels import teams_words as words
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, OneWay, Outgoing, Surroundings
-from tocsin_communication.channels.chat import Asides, Kept, Refused, UrlsAndBot, host_of_url, is_url, object_in, secrets_in, text_at, told
+from tocsin_communication.channels.chat import (
+    Asides,
+    Kept,
+    Refused,
+    UrlsAndBot,
+    host_of_url,
+    is_url,
+    object_in,
+    said,
+    secrets_in,
+    text_at,
+    told,
+)
 from tocsin_communication.channels.http import Answer, Deadline, Http, Lost, host_of, http_client
-from tocsin_communication.channels.inbound import BadSignature, HttpAnswer, InboundAnswer, InboundEvent, InboundRequest, Result, Said
+from tocsin_communication.channels.inbound import BadSignature, HttpAnswer, InboundAnswer, InboundEvent, InboundRequest, Result
 from tocsin_communication.channels.teams_identity import BotKeys, BotToken, NoToken, verify
 from tocsin_communication.contact import Channel, url_flaw
 from tocsin_communication.receipt import Outcome, Receipt
@@ -259,10 +271,10 @@ def _pressed(activity: dict[str, Any]) -> InboundEvent | None:
     return button.event(page_id=page_id, address=_person(activity), dedup_id=text_at(activity, "id"))
 
 
-def _said(activity: dict[str, Any]) -> Said | None:
+def _said(activity: dict[str, Any]) -> InboundEvent | None:
     text = _MENTION.sub(" ", text_at(activity, "text")).strip()
     person = _person(activity)
-    return Said(address=person, text=text, dedup_id=text_at(activity, "id")) if text and person else None
+    return said(person, text, text_at(activity, "id")) if text and person else None
 
 
 def _person(activity: dict[str, Any]) -> str:
