@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from channel_conformance import KEY, NOW, PUBLIC_URL, SECRET_TOKEN, Arrived, ChannelConformance, How, outgoing
-from twilio_bench import ADDRESS, account, as_request
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twilio_bench import ADDRESS, FORMS, account, as_request
 
 from tocsin_communication.channels import sms
 from tocsin_communication.channels.channel import ChannelDriver, Surroundings
 from tocsin_communication.channels.http import http_client
-from tocsin_communication.channels.inbound import BadSignature, Delivered, OptOut, Result, Said, Undelivered
+from tocsin_communication.channels.inbound import BadRequest, BadSignature, Delivered, NoInbound, OptOut, Result, Said, Undelivered
 from tocsin_communication.channels.sms import SmsDriver
 from tocsin_communication.channels.twilio import Twilio, read_accounts, sign
 from tocsin_communication.contact import Channel
@@ -253,3 +255,25 @@ def test_a_flaw_in_the_file_of_accounts_is_named_without_its_secrets(tmp_path: P
     with pytest.raises(ValueError, match=problem) as raised:
         read_accounts(path)
     assert "t0ps3cret" not in str(raised.value)
+
+
+async def test_whatever_is_signed_is_read_or_refused(bench):
+    requests = []
+
+    @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.sampled_from(["status", "reply", "other"]), st.text(st.characters(codec="ascii", categories=["L", "N"]), max_size=10), FORMS)
+    def made(path, page, fields):
+        url = f"{PUBLIC_URL}/hooks/channels/sms/main/{path}?page={page}"
+        requests.append(as_request((url, bench.server.signed(url, fields)), "sms"))
+
+    made()
+    taken = 0
+    for request in requests:
+        try:
+            answer = await bench.driver.parse_inbound(request)
+        except (BadRequest, NoInbound):
+            continue
+        taken += 1
+        if answer.finish is not None:
+            answer.finish([Result(event, False, "<&") for event in answer.events])
+    assert taken

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from channel_conformance import KEY, NOW, PUBLIC_URL, TAKEN, Arrived, ChannelConformance, How, outgoing
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tocsin_communication.channels import telegram
 from tocsin_communication.channels.channel import ChannelDriver, Off, Surroundings
@@ -223,8 +225,8 @@ async def test_other_updates_say_nothing(bench):
 async def test_telegram_is_told_where_buttons_are_answered(bench, tmp_path: Path):
     (tmp_path / "token").write_text(bench.server.token + "\n")
     bench.server.webhook = {}
-    settings = TelegramSettings(telegram_token_file=tmp_path / "token", telegram_url=bench.server.url)
-    async with open_telegram(settings, AROUND) as [account]:
+    told_by = TelegramSettings(telegram_token_file=tmp_path / "token", telegram_url=bench.server.url)
+    async with open_telegram(told_by, AROUND) as [account]:
 
         async def told() -> bool:
             return bool(bench.server.webhook)
@@ -249,3 +251,29 @@ async def test_without_a_token_it_is_off(tmp_path: Path):
     with pytest.raises(ValueError, match="is no token"):
         async with open_telegram(TelegramSettings(telegram_token_file=tmp_path / "token"), AROUND):
             pass
+
+
+async def test_whatever_has_the_secret_is_read_or_refused(bench):
+    updates = []
+    names = st.sampled_from(
+        ["callback_query", "message", "my_chat_member", "from", "chat", "id", "data", "text", "new_chat_member", "status"]
+    )
+    values = st.recursive(
+        st.none() | st.integers() | st.sampled_from(["a:x:y", "/start c0de", "kicked", "ack", ""]) | st.text(max_size=9),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=5),
+        max_leaves=12,
+    )
+
+    @settings(max_examples=400, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.dictionaries(names, values, max_size=4) | values)
+    def made(update):
+        updates.append(Callback({"x-telegram-bot-api-secret-token": bench.server.webhook["secret_token"]}, json.dumps(update).encode()))
+
+    made()
+    for update in updates:
+        try:
+            answer = await bench.told(update)
+        except BadRequest:
+            continue
+        if answer.finish is not None:
+            answer.finish([Result(event, True, "x" * 9000) for event in answer.events])

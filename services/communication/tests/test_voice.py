@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from channel_conformance import INCIDENT, KEY, NOW, PUBLIC_URL, SECRET_TOKEN, TAKEN, Arrived, ChannelConformance, How, outgoing
-from twilio_bench import ADDRESS, account, as_request
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twilio_bench import ADDRESS, FORMS, account, as_request
 
 from tocsin_communication.channels import voice
 from tocsin_communication.channels.channel import ChannelDriver, Outgoing, Surroundings
 from tocsin_communication.channels.http import http_client
-from tocsin_communication.channels.inbound import Acknowledge, Delivered, Escalate, Result, Seen, Undelivered
+from tocsin_communication.channels.inbound import Acknowledge, BadRequest, Delivered, Escalate, NoInbound, Result, Seen, Undelivered
 from tocsin_communication.channels.twilio import Twilio
 from tocsin_communication.channels.voice import VoiceDriver
 from tocsin_communication.contact import Channel
@@ -218,3 +220,29 @@ async def test_a_long_title_still_fits_into_a_call(bench):
     long = replace(INCIDENT, title="<&\"'" * 500)
     call = await bench.call(outgoing(Channel.VOICE, ADDRESS, incident=long))
     assert len(call.twiml) <= 4000
+
+
+async def test_whatever_is_signed_is_read_or_refused(bench):
+    requests = []
+
+    @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(
+        st.sampled_from(["status", "digits", "answered-by", "other"]),
+        st.text(st.characters(codec="ascii", categories=["L", "N"]), max_size=10),
+        FORMS,
+    )
+    def made(path, page, fields):
+        url = f"{PUBLIC_URL}/hooks/channels/voice/main/{path}?page={page}"
+        requests.append(as_request((url, bench.server.signed(url, fields)), "voice"))
+
+    made()
+    taken = 0
+    for request in requests:
+        try:
+            answer = await bench.driver.parse_inbound(request)
+        except (BadRequest, NoInbound):
+            continue
+        taken += 1
+        if answer.finish is not None:
+            answer.finish([Result(event, False, "<&") for event in answer.events])
+    assert taken

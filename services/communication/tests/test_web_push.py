@@ -12,6 +12,8 @@ import pytest_asyncio
 from channel_conformance import KEY, NOW, PUBLIC_URL, TAKEN, Arrived, ChannelConformance, How, outgoing, request
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tocsin_communication.channels import web_push
 from tocsin_communication.channels.channel import ChannelDriver, Off, Surroundings
@@ -257,8 +259,8 @@ async def test_it_is_set_up_by_a_key_in_either_form(bench, tmp_path: Path):
     raw = padless((4711).to_bytes(32, "big")).encode()
     for content in (pem, raw):
         (tmp_path / "key").write_bytes(content + b"\n")
-        settings = WebPushSettings(web_push_key_file=tmp_path / "key", web_push_allow_private=True)
-        async with open_web_push(settings, AROUND) as [account]:
+        set_up = WebPushSettings(web_push_key_file=tmp_path / "key", web_push_allow_private=True)
+        async with open_web_push(set_up, AROUND) as [account]:
             sent = await account.driver.send(outgoing(Channel.WEB_PUSH, bench.address), KEY, 5.0)
             assert sent.outcome is Outcome.ACCEPTED
     async with open_web_push(WebPushSettings(), AROUND) as [account]:
@@ -281,3 +283,23 @@ async def test_somebody_must_be_there_to_complain_to(tmp_path: Path):
             WebPushSettings(web_push_key_file=tmp_path / "key"), Surroundings(ManualClock(NOW), "http://localhost:8080")
         ):
             pass
+
+
+async def test_whatever_a_browser_says_is_read_or_refused(bench):
+    bodies = []
+    names = st.sampled_from(["code", "subscription", "endpoint", "keys", "p256dh", "auth", "page", "proof"])
+    values = st.recursive(
+        st.none() | st.integers() | st.sampled_from(["https://push.example.test", "BTBZMqHH6r4Tts7J_aSIgg", "=", ""]) | st.text(max_size=9),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=5),
+        max_leaves=12,
+    )
+
+    @settings(max_examples=400, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.sampled_from(["/subscription", "/shown", "/opened"]), values | st.dictionaries(names, values, max_size=4))
+    def made(path, said):
+        bodies.append((path, json.dumps(said).encode()))
+
+    made()
+    for path, body in bodies:
+        with pytest.raises((BadRequest, BadSignature)):
+            await bench.driver.parse_inbound(request(path, body))

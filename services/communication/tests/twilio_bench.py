@@ -1,6 +1,7 @@
 """What the tests of SMS and calls share."""
 
 from channel_conformance import PUBLIC_URL
+from hypothesis import strategies as st
 
 from tocsin_communication.channels.inbound import InboundRequest
 from tocsin_communication.channels.twilio import TwilioAccount
@@ -20,3 +21,8 @@ def as_request(called: tuple[str, Callback], kind: str = "sms") -> InboundReques
     url, callback = called
     path, _, query = url.removeprefix(f"{PUBLIC_URL}/hooks/channels/{kind}").partition("?")
     return InboundRequest(callback.method, url, path, query, callback.headers, callback.body)
+
+
+NAMES = ("MessageSid", "MessageStatus", "ErrorCode", "From", "To", "Body", "OptOutType", "CallSid", "CallStatus", "Digits", "AnsweredBy")
+VALUES = ("delivered", "undelivered", "failed", "busy", "STOP", "YES", "human", "machine_start", "1", "2", "²", "99999999999999999999")
+FORMS = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES) | st.text(max_size=30), max_size=8)
