@@ -8,6 +8,7 @@ from pathlib import Path
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 
+from tocsin_chassis.sealing import Vault
 from tocsin_standalone.keys import Keys, load_or_create
 
 SERVICES = ("detection", "edge")
@@ -25,6 +26,7 @@ def test_every_secret_is_there_and_only_its_owner_may_read_it(tmp_path: Path) ->
     assert made.admin_api_key_file.read_text().strip() == made.admin_api_key
     prefix, _, secret = made.webhook_secret_file.read_text().strip().partition("_")
     assert prefix == "whsec" and len(base64.b64decode(secret)) == 32
+    assert len({Vault.read(file).newest for file in made.sealing_key_files.values()}) == len(SERVICES)
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
 

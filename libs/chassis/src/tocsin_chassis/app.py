@@ -65,6 +65,7 @@ class App:
     _consumers: list[Consumer] = field(default_factory=list)
     _ticks: list[_Tick] = field(default_factory=list)
     _background: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = field(default_factory=list)
+    _seals_again: list[Callable[[], Awaitable[int]]] = field(default_factory=list)
     _checks: list[tuple[str, Callable[[], Awaitable[object]]]] = field(default_factory=list)
     _partitions: list[retention.Daily] = field(default_factory=list)
     _stopping: bool = False
@@ -94,6 +95,15 @@ class App:
         """Run `work` in the background until the service stops; if it fails it is logged and started again."""
         self._background.append((name, work))
         return self
+
+    def seals(self, again: Callable[[], Awaitable[int]]) -> "App":
+        """`again` seals the secrets of this service under the newest key, and says how many rows it touched."""
+        self._seals_again.append(again)
+        return self
+
+    async def seal_again(self) -> int:
+        """Seal all secrets of this service under the newest key; says how many rows it touched."""
+        return sum([await again() for again in self._seals_again])
 
     def needs(self, name: str, check: Callable[[], Awaitable[object]]) -> "App":
         """The service is healthy only while `check` raises nothing."""

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from tocsin_chassis.events.streams import declare_stream
 from tocsin_chassis.postgres import retention
 from tocsin_chassis.postgres.database import postgres
 from tocsin_chassis.postgres.migrations import SchemaBehind, migrate, require_current
+from tocsin_chassis.sealing import BadKeyFile, add_key
 from tocsin_chassis.settings import ServiceSettings, SettingsError, load, table
 from tocsin_kernel.clock import FollowingClock
 
@@ -32,6 +34,8 @@ def run(service: str, settings: type[ServiceSettings], compose: Compose, argumen
     chosen = _parser(service).parse_args(arguments)
     if chosen.command == "settings":
         return _print_settings(settings)
+    if chosen.command == "secrets" and chosen.secrets == "new-key":
+        return _new_key(chosen.file)
     try:
         read = load(settings, os.environ)
     except SettingsError as error:
@@ -40,7 +44,7 @@ def run(service: str, settings: type[ServiceSettings], compose: Compose, argumen
     telemetry.start_logging(service, read.log_level)
     try:
         return uvloop.run(_COMMANDS[chosen.command](service, read, compose, chosen))
-    except (SchemaBehind, LookupError) as error:
+    except (SchemaBehind, LookupError, BadKeyFile) as error:
         print(f"tocsin-{service}: {error}", file=sys.stderr)
         return 1
 
@@ -55,7 +59,27 @@ def _parser(service: str) -> argparse.ArgumentParser:
     dead.add_parser("list", help="list all of them, oldest first")
     retry = dead.add_parser("retry", help="handle them again: all of them, or the one given")
     retry.add_argument("id", type=UUID, nargs="?", help="the fact's id, as in the list; without it all are handled again")
+    sealed = commands.add_parser("secrets", help="secrets that lie sealed in the database").add_subparsers(dest="secrets", required=True)
+    made = sealed.add_parser("new-key", help="put a new key before the others in a key file, and make the file if there is none")
+    made.add_argument("file", type=Path, help="the file that TOCSIN_SECRETS_KEY_FILE names")
+    sealed.add_parser("rewrap", help="seal everything under the newest key; after that older keys can go")
     return parser
+
+
+def _new_key(file: Path) -> int:
+    try:
+        add_key(file)
+    except (BadKeyFile, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{file} has a new key. Restart every process that uses it, then run `secrets rewrap`.")
+    return 0
+
+
+async def _secrets(service: str, settings: ServiceSettings, compose: Compose, _: argparse.Namespace) -> int:
+    async with compose(settings) as app:
+        print(f"{await app.seal_again()} rows were sealed under the newest key")
+    return 0
 
 
 def _print_settings(settings: type[ServiceSettings]) -> int:
@@ -110,4 +134,4 @@ async def _dead(service: str, settings: ServiceSettings, compose: Compose, chose
     return 1 if failed else 0
 
 
-_COMMANDS = {"serve": _serve, "migrate": _migrate, "dead": _dead}
+_COMMANDS = {"serve": _serve, "migrate": _migrate, "dead": _dead, "secrets": _secrets}

@@ -24,6 +24,7 @@ class Keys:
     span_key: str
     span_key_file: Path
     webhook_secret_file: Path
+    sealing_key_files: dict[str, Path]
 
 
 def load_or_create(folder: Path, services: Iterable[str], nats_users: Iterable[str]) -> Keys:
@@ -43,6 +44,7 @@ def load_or_create(folder: Path, services: Iterable[str], nats_users: Iterable[s
         span_key=_text(folder / "span-key", _token),
         span_key_file=folder / "span-key",
         webhook_secret_file=_file(folder / "webhook-secret", _webhook_secret),
+        sealing_key_files={name: _file(folder / f"sealing-{name}.jwks", _sealing_keys) for name in names},
     )
 
 
@@ -86,6 +88,12 @@ def _token() -> str:
 
 def _api_key() -> str:
     return f"tocsin_{secrets.token_hex(4)}.{secrets.token_urlsafe(32)}"
+
+
+def _sealing_keys() -> str:
+    """A JWKS with one key of 256 bits, by which a service seals secrets in its database."""
+    key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
+    return json.dumps({"keys": [{"kty": "oct", "kid": secrets.token_hex(4), "alg": "A256GCM", "k": key}]})
 
 
 def _webhook_secret() -> str:

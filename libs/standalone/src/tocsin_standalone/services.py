@@ -132,6 +132,7 @@ def environment(service: str, around: Surroundings) -> dict[str, str]:
         "TOCSIN_TRUSTED_KEYS_FILE": str(keys.trusted_keys_file),
         "TOCSIN_PUBLIC_URL": around.public_url,
         "TOCSIN_WEBHOOK_SECRET_FILE": str(keys.webhook_secret_file),
+        "TOCSIN_SECRETS_KEY_FILE": str(keys.sealing_key_files[service]),
         "TOCSIN_EMAIL_FROM": EMAIL_FROM,
         **{f"TOCSIN_{other.upper()}_ADDRESS": ports.grpc_of(other) for other in ports.internal},
     }

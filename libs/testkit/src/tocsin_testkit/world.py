@@ -20,6 +20,7 @@ from tocsin_chassis.app import App
 from tocsin_chassis.events.fact import ID, OCCURRED_AT, VERSION
 from tocsin_chassis.events.streams import declare_stream, stream_of
 from tocsin_chassis.grpc.caller import Caller, Identity
+from tocsin_chassis.sealing import add_key
 from tocsin_chassis.settings import Secret, ServiceSettings
 from tocsin_kernel.clock import ManualClock
 from tocsin_kernel.ids import uuid7
@@ -38,6 +39,14 @@ class Keys:
         for service, key in keys.items():
             (folder / f"{service}.jwk").write_text(json.dumps(key.as_dict(private=True)))
         (folder / "trusted.jwks").write_text(json.dumps({"keys": [key.as_dict(private=False) for key in keys.values()]}))
+
+    @property
+    def sealing(self) -> Path:
+        """The keys that seal secrets in databases."""
+        file = self.folder / "sealing.jwks"
+        if not file.exists():
+            add_key(file)
+        return file
 
     def identity(self, service: str) -> Identity:
         return Identity.read(service, self.folder / f"{service}.jwk")
@@ -62,6 +71,8 @@ class World:
             "signing_key_file": self.keys.folder / f"{service}.jwk",
             "trusted_keys_file": self.keys.folder / "trusted.jwks",
         }
+        if "secrets_key_file" in kind.__dataclass_fields__:
+            own["secrets_key_file"] = self.keys.sealing
         return kind(**{**own, **extra})
 
     @asynccontextmanager

@@ -20,6 +20,7 @@ from tocsin_chassis.app import App
 from tocsin_chassis.compose import foundation
 from tocsin_chassis.outgoing import outgoing
 from tocsin_chassis.postgres.retention import Daily
+from tocsin_chassis.sealing import Vault
 from tocsin_detection.alerts import Alerts
 from tocsin_detection.api import DetectionApi
 from tocsin_detection.changes.api import ChangeApi
@@ -66,7 +67,8 @@ async def detection(settings: DetectionSettings, clock: Clock | None = None) -> 
         foundation("detection", settings, clock) as base,
         outgoing([host.partition(":")[0] for host in sns_hosts], settings.outgoing_ca_file) as outside,
     ):
-        integrations = Integrations(base.database, base.clock, base.ids)
+        vault = Vault.read(settings.secrets_key_file) if settings.secrets_key_file else None
+        integrations = Integrations(base.database, vault, base.clock, base.ids)
         repeats = Repeats(base.database)
         rulebook, floods = Rulebook(base.database, base.clock), Floods(base.ids)
         observer = Observer(Court(rulebook, floods), repeats, base.ids)
@@ -117,6 +119,8 @@ async def detection(settings: DetectionSettings, clock: Clock | None = None) -> 
             .ticks("old changes", 3600.0, changes.forget_old)
             .ticks("old deliveries", 3600.0, alerts.forget_deliveries)
             .ticks("last reports of integrations", 2.0, integrations.note_reports)
+            .ticks("secrets that are not sealed", 60.0, integrations.seal_what_is_not)
+            .seals(integrations.seal_all)
         )
         with contextlib.suppress(DomainError):
             await repeats.write_all()

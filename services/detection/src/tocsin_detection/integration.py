@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from tocsin_kernel.errors import NotFound, Unauthenticated
+from tocsin_kernel.errors import Conflict, NotFound, Unauthenticated
 from tocsin_kernel.ids import Ids
 
 # The built-in door of RaiseAlert: it has no key and no row, and no other may have its name.
@@ -24,6 +24,11 @@ class IntegrationKeyUnknown(Unauthenticated):
 class IntegrationNotFound(NotFound):
     reason = "INTEGRATION_NOT_FOUND"
     message = "there is no integration {name}"
+
+
+class SecretsKeyMissing(Conflict):
+    reason = "SECRETS_KEY_MISSING"
+    message = "secrets cannot be kept, because there is no key to seal them with: set TOCSIN_SECRETS_KEY_FILE of detection"
 
 
 class InsufficientData(StrEnum):
@@ -80,14 +85,17 @@ class Integration:
     created_at: datetime
     last_report_at: datetime | None = None
     options: Options = field(default_factory=Options)
-    # The newest first. Both are valid, so that a sender can change over.
+    # How many secrets it has.
+    live_secrets: int = 0
+    # The newest first, where they are needed; elsewhere they stay sealed. Both are valid, so that a sender can change over.
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 def with_secret(integration: Integration, secret: str) -> Integration:
     """The integration with another secret beside the newest; with an empty one it has none. One that it has becomes the newest."""
     others = [known for known in integration.secrets if known != secret]
-    return replace(integration, secrets=(secret, *others)[:LIVE_SECRETS] if secret else ())
+    kept = (secret, *others)[:LIVE_SECRETS] if secret else ()
+    return replace(integration, secrets=kept, live_secrets=len(kept))
 
 
 def new_key(ids: Ids, kind: str) -> str:

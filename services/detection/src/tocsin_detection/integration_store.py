@@ -12,6 +12,16 @@ from tocsin_detection.integration import Mapping as FieldMapping
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """An integration as it lies in the table: its secrets sealed, under one key, or from before they were."""
+
+    integration: Integration
+    secrets_key: str
+    sealed: tuple[bytes, ...]
+    plain: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
     name: str
     kind: str
@@ -21,6 +31,8 @@ class _Row:
     last_report_at: datetime | None
     options: Mapping[str, Any]
     secrets: Sequence[str]
+    secrets_key: str
+    sealed_secrets: Sequence[bytes]
 
     def integration(self) -> Integration:
         return Integration(
@@ -31,24 +43,29 @@ class _Row:
             self.created_at,
             self.last_report_at,
             options_of(self.options),
-            tuple(self.secrets),
+            len(self.sealed_secrets) + len(self.secrets),
         )
 
+    def stored(self) -> Stored:
+        return Stored(self.integration(), self.secrets_key, tuple(map(bytes, self.sealed_secrets)), tuple(self.secrets))
 
-async def integration_by_key(tx: Tx, key_hash: bytes) -> Integration | None:
+
+async def integration_by_key(tx: Tx, key_hash: bytes) -> Stored | None:
     row = await tx.maybe(
         _Row,
-        """SELECT name, kind, service, description, created_at, last_report_at, options, secrets
+        """SELECT name, kind, service, description, created_at, last_report_at, options, secrets, secrets_key, sealed_secrets
            FROM integration WHERE key_hash = %s""",
         (key_hash,),
     )
-    return row.integration() if row else None
+    return row.stored() if row else None
 
 
 async def integrations(tx: Tx) -> list[Integration]:
     """All, by name."""
     rows = await tx.many(
-        _Row, "SELECT name, kind, service, description, created_at, last_report_at, options, secrets FROM integration ORDER BY name"
+        _Row,
+        """SELECT name, kind, service, description, created_at, last_report_at, options, secrets, secrets_key, sealed_secrets
+           FROM integration ORDER BY name""",
     )
     return [row.integration() for row in rows]
 
@@ -59,15 +76,27 @@ async def lock_integrations(tx: Tx) -> list[Integration]:
     return await integrations(tx)
 
 
-async def lock_integration(tx: Tx, name: str) -> Integration | None:
+async def lock_integration(tx: Tx, name: str) -> Stored | None:
     """One integration; nobody else changes it until the transaction ends."""
     row = await tx.maybe(
         _Row,
-        """SELECT name, kind, service, description, created_at, last_report_at, options, secrets
+        """SELECT name, kind, service, description, created_at, last_report_at, options, secrets, secrets_key, sealed_secrets
            FROM integration WHERE name = %s FOR UPDATE""",
         (name,),
     )
-    return row.integration() if row else None
+    return row.stored() if row else None
+
+
+async def lock_sealed_otherwise(tx: Tx, key: str) -> list[Stored]:
+    """The integrations whose secrets are not sealed under this key, by name; nobody else changes them until the transaction ends."""
+    rows = await tx.many(
+        _Row,
+        """SELECT name, kind, service, description, created_at, last_report_at, options, secrets, secrets_key, sealed_secrets
+           FROM integration WHERE cardinality(secrets) > 0 OR (cardinality(sealed_secrets) > 0 AND secrets_key <> %s)
+           ORDER BY name FOR UPDATE""",
+        (key,),
+    )
+    return [row.stored() for row in rows]
 
 
 async def save_integration(tx: Tx, integration: Integration) -> None:
@@ -96,9 +125,11 @@ async def replace_key(tx: Tx, name: str, key_hash: bytes) -> None:
     await tx.execute("UPDATE integration SET key_hash = %s WHERE name = %s", (key_hash, name))
 
 
-async def replace_secrets(tx: Tx, name: str, secrets: Sequence[str]) -> None:
+async def replace_secrets(tx: Tx, name: str, key: str, sealed: Sequence[bytes]) -> None:
     """Give an integration these secrets and no others."""
-    await tx.execute("UPDATE integration SET secrets = %s WHERE name = %s", (list(secrets), name))
+    await tx.execute(
+        "UPDATE integration SET secrets = '{}', secrets_key = %s, sealed_secrets = %s::bytea[] WHERE name = %s", (key, list(sealed), name)
+    )
 
 
 async def note_reports(tx: Tx, heard: Mapping[str, datetime]) -> None:

@@ -21,7 +21,7 @@ def integration_message(integration: Integration) -> pb.Integration:
     output_only = pb.Integration(
         created_at=timestamp(integration.created_at),
         last_report_at=timestamp(integration.last_report_at),
-        secrets=len(integration.secrets),
+        secrets=integration.live_secrets,
     )
     shown.MergeFrom(output_only)
     return shown

@@ -1,7 +1,7 @@
 """The doors: who may report, in which format, and what is kept of them in files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tocsin.configuration.v1.change_pb2 import Change
@@ -9,9 +9,18 @@ from tocsin.detection.v1.integration_pb2 import Integration as IntegrationMessag
 
 from tocsin_chassis.configuration import changes
 from tocsin_chassis.postgres.database import Database, Tx
+from tocsin_chassis.sealing import Place, Sealed, SealUnreadable, Vault
 from tocsin_detection import integration_store as store
 from tocsin_detection.intake.signature import problem_of_secret
-from tocsin_detection.integration import Integration, IntegrationKeyUnknown, IntegrationNotFound, key_hash, new_key, with_secret
+from tocsin_detection.integration import (
+    Integration,
+    IntegrationKeyUnknown,
+    IntegrationNotFound,
+    SecretsKeyMissing,
+    key_hash,
+    new_key,
+    with_secret,
+)
 from tocsin_detection.integration_wire import configured, integration_of
 from tocsin_detection.wanted import wanted
 from tocsin_kernel.clock import Clock
@@ -31,8 +40,10 @@ class _Remembered:
 class Integrations:
     """Looks up keys, makes them, and applies configuration. Remembers keys for seconds, because every report brings one."""
 
-    def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
+    def __init__(self, database: Database, vault: Vault | None, clock: Clock, ids: Ids) -> None:
+        """Without a `vault` no secret can be kept or read."""
         self._database = database
+        self._vault = vault
         self._clock = clock
         self._ids = ids
         self._by_key: dict[bytes, _Remembered] = {}
@@ -56,7 +67,7 @@ class Integrations:
         self._by_key.pop(hashed, None)
         if found is None:
             return None
-        remembered = _Remembered(found, self._clock.now() + REMEMBERED)
+        remembered = _Remembered(self._opened(found), self._clock.now() + REMEMBERED)
         # What was read before somebody changed a key here must not outlive the change.
         if generation == self._generation:
             self._by_key[hashed] = remembered
@@ -85,26 +96,63 @@ class Integrations:
     async def rotate_key(self, name: str) -> tuple[Integration, str]:
         """Make another key; the old one stops at once. Raises IntegrationNotFound."""
         async with self._database.transaction() as tx:
-            integration = await store.lock_integration(tx, name)
-            if integration is None:
+            stored = await store.lock_integration(tx, name)
+            if stored is None:
                 raise IntegrationNotFound(name=name)
+            integration = stored.integration
             key = new_key(self._ids, integration.kind)
             await store.replace_key(tx, name, key_hash(key))
             tx.after_commit(self._forget)
         return integration, key
 
     async def set_secret(self, name: str, secret: str) -> Integration:
-        """Give it another secret; the newest before stays valid too. An empty one removes both. Raises IntegrationNotFound, Invalid."""
+        """Give it another secret; the newest before stays valid too. An empty one removes both, also those that cannot be read.
+
+        Raises IntegrationNotFound, Invalid, SecretsKeyMissing, SealUnreadable.
+        """
         async with self._database.transaction() as tx:
-            integration = await store.lock_integration(tx, name)
-            if integration is None:
+            stored = await store.lock_integration(tx, name)
+            if stored is None:
                 raise IntegrationNotFound(name=name)
-            if secret and (problem := problem_of_secret(integration.kind, secret)):
+            if secret and (problem := problem_of_secret(stored.integration.kind, secret)):
                 raise Invalid(field="secret", detail=problem)
-            changed = with_secret(integration, secret)
-            await store.replace_secrets(tx, name, changed.secrets)
-            tx.after_commit(self._forget)
+            changed = with_secret(self._opened(stored), secret) if secret else with_secret(stored.integration, "")
+            await self._seal(tx, changed)
         return changed
+
+    async def seal_all(self) -> int:
+        """Seal under the newest key what is not; says of how many integrations. Raises SealUnreadable."""
+        if self._vault is None:
+            return 0
+        async with self._database.transaction() as tx:
+            others = await store.lock_sealed_otherwise(tx, self._vault.newest)
+            for stored in others:
+                await self._seal(tx, self._opened(stored))
+        return len(others)
+
+    async def seal_what_is_not(self) -> None:
+        """Seal what lies there as it is: it is from before secrets were sealed, or another version still writes it."""
+        if self._vault is None:
+            return
+        async with self._database.transaction() as tx:
+            for stored in await store.lock_sealed_otherwise(tx, self._vault.newest):
+                if stored.plain:
+                    await self._seal(tx, self._opened(stored))
+
+    async def _seal(self, tx: Tx, integration: Integration) -> None:
+        if integration.secrets and self._vault is None:
+            raise SecretsKeyMissing()
+        sealed = [self._vault.seal(secret, _place(integration.name)) for secret in integration.secrets] if self._vault else []
+        await store.replace_secrets(tx, integration.name, sealed[0].key if sealed else "", [each.content for each in sealed])
+        tx.after_commit(self._forget)
+
+    def _opened(self, stored: store.Stored) -> Integration:
+        """Raises SealUnreadable: whoever cannot verify lets nobody in."""
+        if stored.sealed and self._vault is None:
+            raise SealUnreadable(where="integration", detail="TOCSIN_SECRETS_KEY_FILE is not set")
+        place = _place(stored.integration.name)
+        opened = [self._vault.open(Sealed(stored.secrets_key, content), place) for content in stored.sealed] if self._vault else []
+        return replace(stored.integration, secrets=(*stored.plain, *opened))
 
     async def apply(self, tx: Tx, given: Sequence[IntegrationMessage], *, dry_run: bool, prune: bool) -> list[Change]:
         """Make the stored integrations like the given ones; says what changed, or with `dry_run` only what would. Raises Invalid."""
@@ -130,3 +178,7 @@ class Integrations:
     def _forget(self) -> None:
         self._generation += 1
         self._by_key.clear()
+
+
+def _place(name: str) -> Place:
+    return Place("integration", "secrets", name)

@@ -29,6 +29,11 @@ class DetectionSettings(ServiceSettings):
         "host:port of what stands in for Amazon SNS, separated by commas; the addresses may be private, and Amazon's are trusted anyway",
         default="",
     )
+    secrets_key_file: Path | None = setting(
+        "TOCSIN_SECRETS_KEY_FILE",
+        "JWKS of the keys that seal integrations' secrets in the database, the newest first; without it no secret can be kept",
+        default=None,
+    )
     outgoing_ca_file: Path | None = setting(
         "TOCSIN_OUTGOING_CA_FILE",
         "PEM of certificate authorities that are trusted beside the public ones when detection asks others",
