@@ -24,8 +24,10 @@ from tocsin.review.v1.review_service_pb2_grpc import ReviewServiceStub
 from tocsin.triage.v1.events_pb2 import AlertAttached, IncidentAcknowledged, IncidentOpened, IncidentReopened, IncidentResolved
 from tocsin.triage.v1.incident_pb2 import AttachedAlert, Incident, Severity
 
+from tocsin_chassis.compose import foundation
 from tocsin_chassis.grpc.caller import Caller
 from tocsin_review.app import review
+from tocsin_review.reviews import Reviews
 from tocsin_review.settings import ReviewSettings
 
 MINUTE = timedelta(minutes=1)
@@ -296,3 +298,19 @@ async def test_figures_over_a_range(world, reader):
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await reader.GetFigures(empty)
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_the_platforms_checks_of_itself_are_in_no_figure_have_no_review_and_are_forgotten(world, reader):
+    check, shop = Story(world, "tocsin-watchdog"), Story(world)
+    for story in (check, shop):
+        await story.tell(AlertOpened(alert=story.alert), *story.of_triage(), PageSent(page=story.page))
+        await told(world, reader, story, "IncidentResolved", "PageSent")
+    await told(world, reader, shop, "ReviewOpened")
+    assert "ReviewOpened" not in {entry.fact for entry in await entries(reader, check.id)}
+    world.clock.forward(MINUTE)
+    assert (await reader.GetFigures(pb.GetFiguresRequest())).total.incidents == 1
+    world.clock.forward(timedelta(hours=3))
+    async with foundation("review", world.settings("review", ReviewSettings), world.clock) as base:
+        await Reviews(base.database, base.clock, base.ids).forget_checks()
+    assert await entries(reader, check.id) == []
+    assert await entries(reader, shop.id)

@@ -289,6 +289,32 @@ async def test_lists_are_paged_newest_first(alice):
         assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
+async def test_the_platforms_checks_of_itself_are_numbered_apart_listed_only_by_name_and_forgotten(world, app, alice):
+    await apply(alice, Configuration(services=[Service(name="tocsin-watchdog", escalation_policy="tocsin-watchdog")]))
+    check = an_alert("Round 1", service="tocsin-watchdog")
+    await fire(world, check)
+    await fire(world, an_alert())
+    await fire(world, an_alert("Round 2", service="tocsin-watchdog"))
+    told = {fact.incident.title: fact.incident for fact in await world.facts(IncidentOpened, 3)}
+    first, second = told["Round 1 here"], told["Round 2 here"]
+    assert first.number < second.number < 0 < told["DiskFull here"].number
+    assert [incident.title for incident in await incidents(alice)] == ["DiskFull here"]
+    assert [incident.id for incident in await incidents(alice, service="tocsin-watchdog")] == [second.id, first.id]
+    page = await alice.ListIncidents(pb.ListIncidentsRequest(service="tocsin-watchdog", page_size=1))
+    rest = await alice.ListIncidents(pb.ListIncidentsRequest(service="tocsin-watchdog", page_size=1, page_token=page.next_page_token))
+    assert [incident.id for incident in rest.incidents] == [first.id]
+    await end(world, check)
+    await world.facts(IncidentResolved)
+    world.clock.forward(timedelta(hours=2))
+    await Placements(app.database, world.clock, RandomIds()).forget_checks()
+    assert [incident.id for incident in await incidents(alice, service="tocsin-watchdog")] == [second.id]
+
+
+async def test_what_belongs_to_the_platform_is_not_pruned(alice):
+    await apply(alice, Configuration(services=[Service(name="tocsin-watchdog", escalation_policy="tocsin-watchdog")]))
+    assert [change.name for change in await apply(alice, Configuration(), prune=True)] == ["shop"]
+
+
 async def test_configuration_round_trips_and_says_what_changes(alice):
     shop = Service(name="shop", escalation_policy="other", team="sales", depends_on=["bank"], group_by=["job"])
     wanted = Configuration(

@@ -8,12 +8,19 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from tocsin.configuration.v1.change_pb2 import Change, FieldChange
 
+# The platform's own resources, such as those of its watchdog: configuration in files neither holds nor prunes them.
+PLATFORM_PREFIX = "tocsin-"
+
 
 def changes(kind: str, stored: Mapping[str, Message], given: Mapping[str, Message], prune: bool) -> list[Change]:
-    """What becomes of each resource of a kind, by name. What is stored and not given stays and is not listed, unless `prune` deletes it."""
+    """What becomes of each resource of a kind, by name. What is stored and not given stays and is not listed, unless `prune` deletes it.
+
+    The platform's own resources are never pruned.
+    """
     listed = [_change(kind, name, stored.get(name), given[name]) for name in sorted(given)]
     if prune:
-        listed += [Change(kind=kind, name=name, action=Change.ACTION_DELETED) for name in sorted(stored.keys() - given.keys())]
+        absent = sorted(name for name in stored.keys() - given.keys() if not name.startswith(PLATFORM_PREFIX))
+        listed += [Change(kind=kind, name=name, action=Change.ACTION_DELETED) for name in absent]
     return listed
 
 

@@ -35,7 +35,7 @@ class GuardedNetwork(AsyncNetworkBackend):
     """Resolves a name, checks every address, and connects to a checked one: there is no second look-up that could answer differently."""
 
     def __init__(self, private_hosts: Iterable[str] = (), *, allow_private: bool = False) -> None:
-        """`private_hosts` are the names, without port, whose addresses may be private; with `allow_private` those of all may."""
+        """`private_hosts` are the names, with or without port, whose addresses may be private; with `allow_private` those of all may."""
         self._private_hosts = frozenset(private_hosts)
         self._allow_private = allow_private
         self._backend = AnyIOBackend()
@@ -51,7 +51,7 @@ class GuardedNetwork(AsyncNetworkBackend):
         """Raises PrivateAddress, ConnectError, ConnectTimeout."""
         addresses = await self._resolve(host, port)
         refused = [address for address in addresses if not is_public(address)]
-        if refused and not self._allow_private and host not in self._private_hosts:
+        if refused and not self._allow_private and not self._private_hosts & {host, f"{host}:{port}"}:
             raise PrivateAddress(f"{host} has the private address {refused[0]}")
         problem: Exception = ConnectError(f"{host} has no address")
         for address in addresses:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tocsin_standalone import account, platform
+from tocsin_standalone import account, platform, watchdog
 from tocsin_standalone.canary import jetstream_answers
 from tocsin_standalone.errors import StandaloneError
 from tocsin_standalone.home import Home, free_bytes, holder, read_object
@@ -39,7 +39,7 @@ def examine(home: Path) -> list[Finding]:
         supervisor = holder(place)
         findings = [_disk(place), _supervisor(place, supervisor)]
         if supervisor is not None:
-            findings += [*_processes(place), *_answers(place), _connection(place)]
+            findings += [*_processes(place), *_answers(place), *_watchdog(place), _connection(place)]
     except PermissionError as error:
         return [Finding("home", False, f"{error.filename} may not be read", "run this as the user who started the platform")]
     return findings
@@ -60,8 +60,8 @@ def _disk(home: Home) -> Finding:
 
 
 def _processes(home: Home) -> Iterator[Finding]:
-    demo = ("demo",) if (home.run / "demo.pid").exists() else ()
-    for name in (*PROCESSES, *demo):
+    asides = [name for name in ("watchdog", "demo") if (home.run / f"{name}.pid").exists()]
+    for name in (*PROCESSES, *asides):
         process = recorded(home.run / f"{name}.pid")
         if process is not None:
             yield Finding(f"process {name}", True, f"runs as process {process.pid}")
@@ -81,6 +81,23 @@ def _answers(home: Home) -> Iterator[Finding]:
     for service, port in {**ports["internal"], "edge": ports["grpc"]}.items():
         yield _answer(service, platform.serves(f"{LOOPBACK}:{port}"), f"gRPC at {LOOPBACK}:{port}", home, service)
     yield _answer("console", platform.ready(ports["http"]), f"http://{LOOPBACK}:{ports['http']}", home, "edge")
+
+
+def _watchdog(home: Home) -> Iterator[Finding]:
+    """What the watchdog says of the platform, and of what it knows itself."""
+    port = read_object(home.instance).get("ports", {}).get("watchdog", 0)
+    if not (home.run / "watchdog.pid").exists() or not port:
+        return
+    health = watchdog.health(port)
+    if health is None:
+        yield Finding("watchdog", False, f"does not answer at {LOOPBACK}:{port}", f"see {home.logs / 'watchdog.log'}")
+    elif health["platform"] != "up":
+        yield Finding("watchdog", False, f"says that the platform is {health['platform']}: {health['why']}", "mend what else is wrong here")
+    elif health["snapshot_problem"] or not health["can_reach"]:
+        problem = health["snapshot_problem"] or "nobody on call has a contact method that it can use by itself: e-mail, webhook or SMS"
+        yield Finding("watchdog", False, f"could page nobody: {problem}", "give somebody on call such a contact method")
+    else:
+        yield Finding("watchdog", True, f"could page {health['can_reach']} people; last round {health['last_round_came_through_at']}")
 
 
 def _postgres(home: Home, port: int) -> Finding:

@@ -25,6 +25,7 @@ class Keys:
     span_key_file: Path
     webhook_secret_file: Path
     sealing_key_files: dict[str, Path]
+    watchdog_secret_file: Path
 
 
 def load_or_create(folder: Path, services: Iterable[str], nats_users: Iterable[str]) -> Keys:
@@ -45,6 +46,7 @@ def load_or_create(folder: Path, services: Iterable[str], nats_users: Iterable[s
         span_key_file=folder / "span-key",
         webhook_secret_file=_file(folder / "webhook-secret", _webhook_secret),
         sealing_key_files={name: _file(folder / f"sealing-{name}.jwks", _sealing_keys) for name in names},
+        watchdog_secret_file=_file(folder / "watchdog-secret", _token),
     )
 
 

@@ -21,6 +21,8 @@ SETTINGS = (
     "TOCSIN_SMTP_CA_FILE",
     "TOCSIN_EMAIL_FROM",
     "TOCSIN_WEBHOOK_ALLOW_PRIVATE",
+    "TOCSIN_WEBHOOK_UPDATES",
+    "TOCSIN_TWILIO_ACCOUNTS_FILE",
     "TOCSIN_LOG_LEVEL",
     "TOCSIN_PUBLIC_URL",
 )
@@ -42,6 +44,7 @@ class Ports:
     mailbox: int = 0
     smtp: int = 0
     email: int = 0
+    watchdog: int = 0
 
     @property
     def console(self) -> str:
@@ -74,6 +77,7 @@ def choose_ports(first: int, demo: bool) -> Ports:
         mailbox=first + 2 if demo else 0,
         smtp=free_port(taken) if demo else 0,
         email=first + 3 if is_free(first + 3) else free_port(taken),
+        watchdog=free_port(taken),
     )
 
 
@@ -133,6 +137,7 @@ def environment(service: str, around: Surroundings) -> dict[str, str]:
         "TOCSIN_PUBLIC_URL": around.public_url,
         "TOCSIN_WEBHOOK_SECRET_FILE": str(keys.webhook_secret_file),
         "TOCSIN_SECRETS_KEY_FILE": str(keys.sealing_key_files[service]),
+        "TOCSIN_WEBHOOK_PRIVATE_HOSTS": _private_hosts(around),
         "TOCSIN_EMAIL_FROM": EMAIL_FROM,
         **{f"TOCSIN_{other.upper()}_ADDRESS": ports.grpc_of(other) for other in ports.internal},
     }
@@ -161,3 +166,9 @@ def _edge(around: Surroundings) -> dict[str, str]:
         "TOCSIN_BOOTSTRAP_API_KEY_FILE": str(around.keys.admin_api_key_file),
         "TOCSIN_SPAN_KEY_FILE": str(around.keys.span_key_file) if around.keeps_spans else "",
     }
+
+
+def _private_hosts(around: Surroundings) -> str:
+    """The watchdog takes its page on this machine; the operator may name more."""
+    named = around.operator.get("TOCSIN_WEBHOOK_PRIVATE_HOSTS", "")
+    return ",".join(filter(None, (f"{LOOPBACK}:{around.ports.watchdog}", named)))

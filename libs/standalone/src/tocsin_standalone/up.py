@@ -13,7 +13,7 @@ from types import FrameType
 
 from tocsin_client.connection import Connection
 from tocsin_client.errors import TocsinError
-from tocsin_standalone import keys, platform, roles, schema, services
+from tocsin_standalone import keys, platform, roles, schema, services, watchdog
 from tocsin_standalone.canary import Canary
 from tocsin_standalone.demo.program import demo_program
 from tocsin_standalone.errors import Interrupted, StandaloneError
@@ -129,6 +129,8 @@ def _start_services(supervisor: Supervisor, around: Surroundings, demo: bool, st
     )
     kept = platform.integration_keys(_connection(around), around.home.secrets / "integrations.json")
     platform.connection_file(around.home.connection, _connection(around), kept, around.ports.console, around.email_listen)
+    if watchdog.installed() and around.operator.get("TOCSIN_WATCHDOG", "on") != "off":
+        supervisor.keep(Child(watchdog.prepare(_connection(around), around)))
     if demo:
         supervisor.keep(Child(demo_program(around)))
 

@@ -19,6 +19,7 @@ from tocsin_review.reviews import Reviews
 from tocsin_review.settings import ReviewSettings
 
 REDRAFT_SECONDS = 1.0
+HOUR_SECONDS = 3600.0
 # Nobody waits for a line of the timeline, so that many are written at once.
 GATHER_SECONDS = 0.1
 
@@ -32,6 +33,7 @@ async def review(settings: ReviewSettings, clock: Clock | None = None) -> AsyncI
             base.app.serves(ReviewApi(reviews), add_ReviewServiceServicer_to_server, DESCRIPTOR.services_by_name["ReviewService"])
             .consumes(AllFacts(reviews).handlers, Patience(tuple(NARRATORS), GATHER_SECONDS))
             .ticks("drafting again", REDRAFT_SECONDS, reviews.redraft)
+            .ticks("forgetting of the platform's checks", HOUR_SECONDS, reviews.forget_checks)
         )
 
 

@@ -59,7 +59,7 @@ class AllFacts:
             if isinstance(message, ReplyReceived) and (at := instant(message.at)) is not None:
                 await store.note_answer(tx, message.page_id, message.incident_id, message.responder, at)
         for fact, _ in told:
-            if isinstance(fact.message, IncidentResolved):
+            if isinstance(fact.message, IncidentResolved) and fact.message.incident.service != store.CHECKS:
                 await self._open_review(tx, fact)
 
     async def _learn_of_alerts(self, tx: Tx, messages: Sequence[Any]) -> None:

@@ -21,6 +21,7 @@ from tocsin_review.wire import entry_of, figures_message, page_story, subject_of
 USUAL_RANGE = timedelta(days=30)
 MOST_DRAFTS = 20
 MOST_ENTRIES = 5000
+CHECKS_KEPT = timedelta(hours=2)
 
 
 class ReviewNotFound(NotFound):
@@ -54,6 +55,11 @@ class Reviews:
         if past is not None:
             told = ReviewOpened(review_id=review.id, incident_id=incident_id, figures=figures_message(past.figures))
             tx.emit(told, aggregate=incident_id, version=1)
+
+    async def forget_checks(self) -> None:
+        """Forget the platform's checks of itself, but for those of the last hours."""
+        async with self._database.transaction() as tx:
+            await store.forget_checks(tx, self._clock.now() - CHECKS_KEPT)
 
     async def redraft(self) -> None:
         """Draft again what late facts have made outdated."""

@@ -9,6 +9,9 @@ from typing import TypeVar
 from tocsin_chassis.postgres.database import Tx
 from tocsin_review.figures import Instants
 
+# The service whose incidents are the platform's checks of itself: on their timelines for a while, in no figure and no review.
+CHECKS = "tocsin-watchdog"
+
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
@@ -347,7 +350,25 @@ async def means(tx: Tx, since: datetime, until: datetime | None) -> list[Means]:
         Means,
         """SELECT service, severity, count(*) AS incidents, count(acknowledged_at) AS acknowledged, count(resolved_at) AS resolved,
                avg(acknowledged_at - opened_at) AS time_to_acknowledge, avg(resolved_at - opened_at) AS time_to_resolve
-           FROM incident WHERE opened_at >= %(since)s AND (%(until)s::timestamptz IS NULL OR opened_at < %(until)s::timestamptz)
+           FROM incident WHERE service <> %(checks)s
+             AND opened_at >= %(since)s AND (%(until)s::timestamptz IS NULL OR opened_at < %(until)s::timestamptz)
            GROUP BY GROUPING SETS ((), (service), (severity)) ORDER BY service COLLATE "C", severity""",
-        {"since": since, "until": until},
+        {"since": since, "until": until, "checks": CHECKS},
+    )
+
+
+# The platform's checks of itself
+
+
+async def forget_checks(tx: Tx, before: datetime) -> None:
+    """Forget everything about the platform's checks of itself that opened before this instant."""
+    await tx.execute(
+        """WITH old AS (SELECT id FROM incident WHERE service = %s AND opened_at < %s),
+                alerts AS (DELETE FROM gathered_alert USING old WHERE incident_id = old.id RETURNING alert_id),
+                starts AS (DELETE FROM alert_start USING alerts WHERE alert_start.alert_id = alerts.alert_id),
+                lines AS (DELETE FROM timeline USING old WHERE incident_id = old.id),
+                lines_of_alerts AS (DELETE FROM timeline USING alerts WHERE timeline.alert_id = alerts.alert_id),
+                pages AS (DELETE FROM page USING old WHERE incident_id = old.id)
+           DELETE FROM incident USING old WHERE incident.id = old.id""",
+        (CHECKS, before),
     )

@@ -32,6 +32,7 @@ async def triage(settings: TriageSettings, clock: Clock | None = None) -> AsyncI
             base.app.serves(api, add_TriageServiceServicer_to_server, DESCRIPTOR.services_by_name["TriageService"])
             .consumes({**AlertFacts(placements).handlers, **ResponseFacts(incidents).handlers})
             .ticks("forgetting of early alerts", HOUR_SECONDS, placements.forget_early)
+            .ticks("forgetting of the platform's checks", HOUR_SECONDS, placements.forget_checks)
         )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from tocsin_triage.incident import Severity
 
 UNROUTED = "unrouted"
+# The platform's check of itself: its incidents are numbered apart, stand in no list that does not name it, and are forgotten.
+WATCHDOG = "tocsin-watchdog"
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class Incidents:
         decision = opened(
             Incident(
                 id=self._ids.new(),
-                number=await store.next_number(tx),
+                number=await store.next_number(tx, service.name),
                 title=said.title,
                 summary=said.summary,
                 state=State.OPEN,
@@ -143,6 +143,7 @@ def page_start(token: str) -> int | None:
     if not token:
         return None
     (number,) = paging.decode(token, 1)
-    if not (number.isascii() and number.isdigit() and len(number) < 19):
+    digits = number.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
         raise paging.refused()
     return int(number)

@@ -18,6 +18,7 @@ from tocsin_triage.wire import alert_of, tell
 
 # The streams forget facts sooner: an opening that has not come by then never will.
 EARLY_KEPT = timedelta(days=8)
+CHECKS_KEPT = timedelta(hours=1)
 RACES = 5
 
 
@@ -53,6 +54,11 @@ class Placements:
         async with self._database.transaction() as tx:
             await store.forget_early(tx, self._clock.now() - EARLY_KEPT)
 
+    async def forget_checks(self) -> None:
+        """Forget the platform's checks of itself, but for those of the last hour."""
+        async with self._database.transaction() as tx:
+            await store.forget_checks(tx, self._clock.now() - CHECKS_KEPT)
+
     async def _place(self, tx: Tx, alert: Alert) -> None:
         found = place(alert, await self._catalogue(tx))
         attached = AttachedAlert(alert.id, alert.title, True, self._clock.now(), found.reason, alert.source_url, alert.version)
@@ -79,7 +85,7 @@ class Placements:
         decision = opened(
             Incident(
                 id=self._ids.new(),
-                number=await store.next_number(tx),
+                number=await store.next_number(tx, service.name),
                 title=alert.title,
                 summary=alert.description,
                 state=State.OPEN,

@@ -8,7 +8,7 @@ from typing import LiteralString
 from psycopg.types.json import Jsonb
 
 from tocsin_chassis.postgres.database import Tx
-from tocsin_triage.catalogue import Route, Service
+from tocsin_triage.catalogue import WATCHDOG, Route, Service
 from tocsin_triage.incident import AttachedAlert, Incident, Severity, State
 
 
@@ -143,7 +143,7 @@ async def list_incidents(tx: Tx, wanted: Wanted) -> list[Incident]:
                placement_reason, severity_by_person, version
            FROM incident
            WHERE (%(any_state)s OR state = ANY(%(states)s))
-             AND (%(service)s = '' OR service = %(service)s)
+             AND (service = %(service)s OR %(service)s = '' AND number > 0)
              AND (%(below)s::bigint IS NULL OR number < %(below)s::bigint)
            ORDER BY number DESC LIMIT %(limit)s""",
         {
@@ -157,9 +157,10 @@ async def list_incidents(tx: Tx, wanted: Wanted) -> list[Incident]:
     return [row.to_domain() for row in rows]
 
 
-async def next_number(tx: Tx) -> int:
-    """The number of the next incident. One that is not used leaves a gap."""
-    number = await tx.value(int, "SELECT nextval('incident_number')")
+async def next_number(tx: Tx, service: str) -> int:
+    """The number of the next incident. One that is not used leaves a gap. The platform's checks of itself have numbers below zero."""
+    sequence = "check_number" if service == WATCHDOG else "incident_number"
+    number = await tx.value(int, "SELECT nextval(%s::regclass)", (sequence,))
     assert number is not None
     return number
 
@@ -212,6 +213,16 @@ async def update_incident(tx: Tx, incident: Incident) -> None:
             incident.version,
             incident.id,
         ),
+    )
+
+
+async def forget_checks(tx: Tx, before: datetime) -> int:
+    """Forget the platform's checks of itself that ended before this instant."""
+    return await tx.execute(
+        """WITH ended AS (SELECT id FROM incident WHERE service = %s AND number < 0 AND resolved_at < %s),
+                forgotten AS (DELETE FROM attached_alert USING ended WHERE incident_id = ended.id)
+           DELETE FROM incident USING ended WHERE incident.id = ended.id""",
+        (WATCHDOG, before),
     )
 
 

@@ -13,6 +13,9 @@ from tocsin_client.configuration.reading import API_VERSION
 from tocsin_client.configuration.resources import Configurations
 from tocsin_client.connection import Connection
 
+# The platform's own resources, such as those of its watchdog, belong to one installation and are in no file.
+PLATFORM_PREFIX = "tocsin-"
+
 
 def export(connection: Connection) -> dict[str, str]:
     """What is stored, as the text of YAML files by file name. A kind without resources has no file."""
@@ -23,7 +26,8 @@ def export(connection: Connection) -> dict[str, str]:
 def render(configurations: Configurations) -> dict[str, str]:
     texts = {}
     for kind in kinds().values():
-        resources = sorted(configurations.of_kind(kind), key=lambda resource: resource.name)
+        own = [resource for resource in configurations.of_kind(kind) if not resource.name.startswith(PLATFORM_PREFIX)]
+        resources = sorted(own, key=lambda resource: resource.name)
         if resources:
             texts[file_name(kind)] = dump(document(kind, resource.name, resource.message) for resource in resources)
     return texts

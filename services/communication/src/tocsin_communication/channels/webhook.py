@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +31,11 @@ class WebhookSettings:
     )
     webhook_allow_private: bool = setting(
         "TOCSIN_WEBHOOK_ALLOW_PRIVATE", "true lets webhooks go to private and loopback addresses", default=False
+    )
+    webhook_private_hosts: str = setting(
+        "TOCSIN_WEBHOOK_PRIVATE_HOSTS",
+        "the hosts (host or host:port, with commas between) that are private and may be reached all the same",
+        default="",
     )
     webhook_updates: bool = setting(
         "TOCSIN_WEBHOOK_UPDATES",
@@ -108,9 +113,11 @@ class WebhookChannel(OneWay):
 
 
 @asynccontextmanager
-async def webhook_channel(secret: WebhookSecret, allow_private: bool, clock: Clock, updates: bool = False) -> AsyncIterator[WebhookChannel]:
+async def webhook_channel(
+    secret: WebhookSecret, allow_private: bool, clock: Clock, updates: bool = False, private_hosts: Iterable[str] = ()
+) -> AsyncIterator[WebhookChannel]:
     """The channel and its connections; closed at the end."""
-    async with http_client(allow_private=allow_private) as http:
+    async with http_client(private_hosts, allow_private=allow_private) as http:
         yield WebhookChannel(http, secret, clock, updates)
 
 
@@ -181,7 +188,8 @@ async def open_webhook(settings: WebhookSettings, around: Surroundings) -> Async
         yield (Account("webhook", Off("webhooks are off: TOCSIN_WEBHOOK_SECRET_FILE is not set")),)
         return
     secret = WebhookSecret(settings.webhook_secret_file.read_text())
-    async with webhook_channel(secret, settings.webhook_allow_private, around.clock, settings.webhook_updates) as channel:
+    allowed = [name.strip() for name in settings.webhook_private_hosts.split(",") if name.strip()]
+    async with webhook_channel(secret, settings.webhook_allow_private, around.clock, settings.webhook_updates, allowed) as channel:
         yield (Account("webhook", channel),)
 
 

@@ -1,0 +1,1 @@
+"""Pages by itself when the platform does not."""
