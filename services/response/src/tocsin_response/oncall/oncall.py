@@ -1,7 +1,7 @@
 """Who is on call: questions about now, ahead and back, and the overrides that change the answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Protocol
@@ -179,6 +179,14 @@ async def people(tx: Tx, schedules: Sequence[str], at: datetime, turn: Turn = Tu
     return {name: tuple(_on_duty(current.kept.get(name), at, turn)) for name in schedules}
 
 
+def on_duty(current: Rota, schedule: str, at: datetime, turn: Turn, layer: str = "") -> tuple[OnDuty, ...]:
+    """The same for one schedule, or for one layer of it alone, by what is in memory."""
+    kept = current.kept.get(schedule)
+    if kept is not None and layer:
+        kept = Kept(_of_layer(kept.plan, layer), kept.plain)
+    return tuple(_on_duty(kept, at, turn))
+
+
 async def duties_at(tx: Tx, schedules: Sequence[Named], at: datetime) -> dict[str, Duty]:
     """The first duty of each schedule, by its name. Ask `people` for all."""
     current = await rota(tx, at)
@@ -242,6 +250,13 @@ def names_of(current: Rota, schedule: str) -> list[str]:
     if schedule and schedule not in current.kept:
         raise ScheduleNotFound(schedule=schedule)
     return [schedule] if schedule else list(current.kept)
+
+
+def _of_layer(plan: Plan, layer: str) -> Plan:
+    """As if the schedule had this layer only; what goes over others does not count."""
+    layers = tuple(each for each in plan.schedule.layers if each.name == layer)
+    overrides = tuple(each for each in plan.overrides if each.layer in ("", layer))
+    return Plan(replace(plan.schedule, layers=layers, overrides=(), temporaries=()), overrides, plan.temporaries)
 
 
 def _on_duty(kept: Kept | None, at: datetime, turn: Turn) -> list[OnDuty]:
