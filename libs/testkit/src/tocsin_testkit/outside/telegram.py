@@ -183,7 +183,12 @@ class FakeTelegram(OutsideServer):
         """Somebody's own program claims that a button with this data was pressed."""
         query = str(4382 + len(self._open) + len(self.answered))
         self._open.add(query)
-        shown = {"message_id": message.number, "date": 1700000000, "chat": {"id": message.chat, "type": "private"}, "text": message.text}
+        shown = {
+            "message_id": message.number,
+            "date": 1700000000,
+            "chat": {"id": message.chat, "type": _kind(message.chat)},
+            "text": message.text,
+        }
         pressed = {"id": query, "from": {"id": user, "is_bot": False, "username": "ana"}, "message": shown, "chat_instance": "-8"}
         return self.update(callback_query=pressed | {"data": data})
 
@@ -205,5 +210,14 @@ class FakeTelegram(OutsideServer):
         return Callback(headers, json.dumps({"update_id": next(self._updates), **content}).encode())
 
 
+def _kind(chat: int) -> str:
+    return "private" if chat > 0 else "supergroup"
+
+
 def _as_result(message: ChatMessage) -> dict[str, object]:
-    return {"message_id": message.number, "date": 1700000000, "chat": {"id": message.chat}, "text": message.text}
+    return {
+        "message_id": message.number,
+        "date": 1700000000,
+        "chat": {"id": message.chat, "type": _kind(message.chat)},
+        "text": message.text,
+    }
