@@ -27,6 +27,9 @@ const KINDS: Record<Page_Kind, string> = {
   [Page_Kind.RESOLVED]: "told that it is resolved",
   [Page_Kind.DIRECT]: "asked directly",
   [Page_Kind.TAKEN]: "told that somebody else has it",
+  [Page_Kind.BUNDLE]: "told of several at once",
+  [Page_Kind.TEST]: "tested",
+  [Page_Kind.CONFIRMATION]: "asked to confirm an address",
 };
 
 export function PagesPanel({ incidentId }: { incidentId: string }) {
