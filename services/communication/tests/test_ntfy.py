@@ -148,10 +148,12 @@ async def test_a_topic_of_unified_push_that_nobody_hears_is_a_dead_address(bench
     assert receipt.outcome is Outcome.PERMANENT_TARGET
 
 
-async def test_a_long_body_stays_a_message(bench):
+@pytest.mark.parametrize("sign", ["Ä🔥", '"\\', "\x00\n"])
+async def test_a_long_body_stays_a_message(bench, sign):
     made = outgoing(Channel.NTFY, TOPIC)
-    await bench.driver.send(replace(made, page=replace(made.page, body="Ä🔥" * 3000)), KEY, 5.0)
-    assert bench.server.messages[0]["message"].startswith("Ä🔥")
+    long = replace(made, page=replace(made.page, subject=sign * 75, body=sign * 3000))
+    assert (await bench.driver.send(long, KEY, 5.0)).outcome is Outcome.ACCEPTED
+    assert bench.server.messages[0]["message"].startswith(sign)
 
 
 async def test_what_only_tells_does_not_ring(bench):

@@ -59,6 +59,8 @@ class FakeNtfy(OutsideServer):
             return refused.response
 
     def _published(self, request: HttpRequest) -> HttpResponse:
+        if len(request.raw) > 2 * LONGEST_MESSAGE:
+            raise Refused(41303, "JSON body too large")
         asked = request.json
         if not isinstance(asked, dict):
             raise Refused(40024, "invalid request: request body must be message as JSON")

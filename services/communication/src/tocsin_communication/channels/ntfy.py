@@ -22,8 +22,9 @@ from tocsin_communication.page import Kind
 from tocsin_communication.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 
-# More than 4096 bytes become an attachment.
+# More than 4096 bytes become an attachment, and all of the JSON has at most twice as much.
 LONGEST_MESSAGE = 3800
+LONGEST_TITLE = 600
 RESENT = "You may have had this message before."
 SKEW = timedelta(minutes=1)
 REFILL = timedelta(seconds=5)
@@ -143,8 +144,8 @@ def _message(outgoing: Outgoing, sequence: str) -> dict[str, object]:
     message: dict[str, object] = {
         "topic": _topic(page.address),
         "sequence_id": sequence,
-        "title": page.subject,
-        "message": _cut(told),
+        "title": _cut(page.subject, LONGEST_TITLE),
+        "message": _cut(told, LONGEST_MESSAGE),
         "tags": [tag],
         "priority": _priority(outgoing),
         "actions": _actions(outgoing),
@@ -179,9 +180,12 @@ def _state(incident: Incident | None) -> tuple[str, str]:
     return "", "rotating_light"
 
 
-def _cut(text: str) -> str:
-    content = text.encode()
-    return text if len(content) <= LONGEST_MESSAGE else content[:LONGEST_MESSAGE].decode(errors="ignore") + "…"
+def _cut(text: str, longest: int) -> str:
+    """As much of it as fits when it is written as JSON."""
+    cut = text
+    while len(json.dumps(cut, ensure_ascii=False).encode()) > longest:
+        cut = cut[: len(cut) * 4 // 5]
+    return cut if cut == text else f"{cut}…"
 
 
 def _sequence(key: str) -> str:
