@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tocsin_communication.channels import discord
 from tocsin_communication.channels.channel import ChannelDriver, Outgoing, Surroundings
-from tocsin_communication.channels.chat import RESENT, UrlsAndBot
+from tocsin_communication.channels.chat import RESENT, Buttons, UrlsAndBot
 from tocsin_communication.channels.discord import DiscordApi, DiscordBot, DiscordWebhooks
 from tocsin_communication.channels.http import http_client
 from tocsin_communication.channels.inbound import (
@@ -54,7 +54,9 @@ class DiscordBench:
 
     def at(self, url: str) -> UrlsAndBot:
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(self.server.public_key))
-        return UrlsAndBot(DiscordWebhooks(self.http), DiscordBot(DiscordApi(self.http, url, TOKEN), key, ManualClock(NOW)))
+        return UrlsAndBot(
+            DiscordWebhooks(self.http), DiscordBot(DiscordApi(self.http, url, TOKEN), Buttons([TOKEN]), key, ManualClock(NOW))
+        )
 
     def next(self, how: How) -> None:
         self.server.plan.append(Plan(how.value))
@@ -186,6 +188,14 @@ async def test_each_button_comes_back_as_what_it_means(bot, label, kind, direct)
     assert answer.finish is not None
     said = json.loads(answer.finish([Result(event, True, "Yours.")]).body)
     assert (said["type"], said["data"]["content"], said["data"]["flags"]) == (4, "Yours.", 64)
+
+
+async def test_without_a_public_key_buttons_open_links(bot):
+    linking = DiscordBot(DiscordApi(bot.http, bot.server.api_url, TOKEN), Buttons(()), None, ManualClock(NOW))
+    await linking.send(summons(), KEY, 5.0)
+    [message] = bot.server.messages
+    assert not message.buttons
+    assert SECRET_TOKEN in json.dumps(message.said["components"])
 
 
 async def test_a_slash_command_is_an_answer(bot):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tocsin_communication.channels import mattermost
 from tocsin_communication.channels.channel import ChannelDriver, Outgoing, Surroundings
-from tocsin_communication.channels.chat import RESENT, UrlsAndBot
+from tocsin_communication.channels.chat import RESENT, Buttons, UrlsAndBot
 from tocsin_communication.channels.http import http_client
 from tocsin_communication.channels.inbound import (
     Acknowledge,
@@ -52,7 +52,9 @@ class MattermostBench:
         self.driver = self.at(server.url)
 
     def at(self, url: str) -> UrlsAndBot:
-        return UrlsAndBot(MattermostWebhooks(self.http), MattermostBot(MattermostApi(self.http, url, TOKEN), b"secret", HERE))
+        return UrlsAndBot(
+            MattermostWebhooks(self.http), MattermostBot(MattermostApi(self.http, url, TOKEN), Buttons(["the-next-one", TOKEN]), HERE)
+        )
 
     def next(self, how: How) -> None:
         self.server.plan.append(Plan(how.value))
@@ -188,7 +190,8 @@ async def test_each_button_comes_back_as_what_it_means(bot, action, kind):
 async def test_a_button_that_we_did_not_make_is_refused(bot):
     await bot.driver.send(summons(), KEY, 5.0)
     press = json.loads(bot.server.press(bot.server.posts[0], "ack", "alice").body)
-    for context in ({}, {**press["context"], "page": "ack:another-page"}, {**press["context"], "sig": "ü"}):
+    value = press["context"]["page"]
+    for context in ({}, {"page": f"ack:another-page:{value[-32:]}"}, {"page": f"esc{value[3:]}"}, {"page": f"{value[:-1]}ü"}):
         with pytest.raises(BadSignature):
             await bot.driver.parse_inbound(inbound(Callback({}, json.dumps({**press, "context": context}).encode())))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from channel_conformance import INCIDENT, KEY, NOW, TAKEN, Arrived, ChannelConformance, How, outgoing, request
+from channel_conformance import INCIDENT, KEY, NOW, SECRET_TOKEN, TAKEN, Arrived, ChannelConformance, How, outgoing, request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -260,6 +260,23 @@ async def test_without_settings_it_is_off_and_says_why():
         receipt = await account.driver.send(summons(), KEY, 1.0)
     assert receipt.outcome is Outcome.PERMANENT_CONFIG
     assert "TOCSIN_SLACK_TOKEN_FILE" in receipt.detail
+
+
+async def test_without_a_signing_secret_buttons_open_links(bench):
+    linking = SlackDriver(SlackApi(bench.http, bench.server.url + "/api", TOKEN), (), ManualClock(NOW), bench.asides)
+    await linking.send(summons(), KEY, 5.0)
+    [message] = bench.server.messages
+    assert SECRET_TOKEN in message.buttons["ack"]["url"]
+    assert "value" not in message.buttons["ack"]
+    with pytest.raises(BadSignature):
+        await linking.parse_inbound(inbound(bench.server.command("U0ALICE", "ack", AT)))
+
+
+async def test_a_button_that_somebody_made_themselves_does_nothing(bench):
+    await bench.driver.send(summons(), KEY, 5.0)
+    [message] = bench.server.messages
+    message.buttons["ack"]["value"] = message.buttons["ack"]["value"].replace(KEY, "0199f0a0-0000-7000-8000-0000000000ff")
+    assert (await bench.driver.parse_inbound(inbound(bench.server.press(message, "ack", "U0BOB", AT)))).events == ()
 
 
 async def test_with_settings_it_reaches_the_workspace(bench, tmp_path):

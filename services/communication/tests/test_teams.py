@@ -15,7 +15,7 @@ from joserfc.jwk import RSAKey
 
 from tocsin_communication.channels import teams
 from tocsin_communication.channels.channel import ChannelDriver, Outgoing, Surroundings
-from tocsin_communication.channels.chat import RESENT, Asides, UrlsAndBot
+from tocsin_communication.channels.chat import RESENT, Asides, Buttons, UrlsAndBot
 from tocsin_communication.channels.http import http_client
 from tocsin_communication.channels.inbound import (
     Acknowledge,
@@ -62,7 +62,9 @@ class TeamsBench:
         bot = Bot(APP_ID, TENANT, service_url)
         token = BotToken(self.http, login_url or self.server.login_url, APP_ID, secret, self.clock)
         keys = BotKeys(self.http, self.server.openid_url, self.clock)
-        return UrlsAndBot(TeamsWorkflows(self.http), TeamsBot(BotConnector(self.http, bot, token), keys, bot, self.clock, self.asides))
+        return UrlsAndBot(
+            TeamsWorkflows(self.http), TeamsBot(BotConnector(self.http, bot, token), keys, bot, Buttons([secret]), self.clock, self.asides)
+        )
 
     def next(self, how: How) -> None:
         self.server.plan.append(Plan(how.value))
@@ -198,6 +200,14 @@ async def test_each_button_comes_back_as_what_it_means(bot, way, verb, kind):
     [event] = answer.events
     assert isinstance(event, kind)
     assert (event.page_id, event.address, event.dedup_id) == (KEY, ALICE, "f:1")
+
+
+async def test_a_button_that_somebody_made_themselves_does_nothing(bot):
+    await bot.driver.send(summons(), KEY, 5.0)
+    [message] = bot.server.messages
+    message.buttons["ack"]["data"]["tocsin"] = message.buttons["ack"]["data"]["tocsin"].replace("ack", "esc")
+    answer = await bot.driver.parse_inbound(inbound(bot.server.invoke(message, "ack", AT)))
+    assert (answer.events, answer.answer.status) == ((), 501)
 
 
 async def test_who_presses_is_answered_in_the_answer(bot):

@@ -1,11 +1,14 @@
 """What the chats share: which answers a page offers, how its state is said, and how text of others is kept from doing anything."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -21,6 +24,7 @@ log = logging.getLogger(__name__)
 RESENT = "You may have had this message before: what became of the first attempt is not known."
 MOST_KEPT = 10_000
 STOP_SECONDS = 2.0
+PROOF_LENGTH = 32
 _MARKDOWN = re.compile(r"([\\`*_~\[\]()<>#|!])")
 _CONFIRM = re.compile(r"(?i:confirm) +([A-Za-z0-9_-]{4,64})")
 Value = TypeVar("Value")
@@ -37,10 +41,6 @@ class Button(StrEnum):
         """What it says."""
         return self.name.capitalize()
 
-    def value_for(self, page_id: str) -> str:
-        """What the provider gives back when it is pressed."""
-        return f"{self.value}:{page_id}"
-
     def event(self, *, page_id: str, address: str, dedup_id: str) -> Acknowledge | Escalate:
         """What pressing it means."""
         if self is Button.ACKNOWLEDGE:
@@ -48,21 +48,46 @@ class Button(StrEnum):
         return Escalate(page_id=page_id, address=address, dedup_id=dedup_id)
 
 
-def pressed(value: str) -> tuple[Button, str] | None:
-    """The button and the page's id in what a provider gives back; None if it is nothing of ours."""
-    name, _, page_id = value.partition(":")
-    try:
-        return (Button(name), page_id) if page_id else None
-    except ValueError:
-        return None
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A button in a message, and what the provider gives back when it is pressed; or the link behind it where nothing comes back."""
+
+    button: Button
+    value: str
+    url: str = ""
 
 
-def buttons(outgoing: Outgoing) -> tuple[Button, ...]:
-    """The answers that make sense now. An incident is resolved in the console, where it can be seen."""
-    if outgoing.incident is not None and outgoing.incident.state is not IncidentState.OPEN:
-        return ()
-    ways = {Button.ACKNOWLEDGE: outgoing.acknowledge_url, Button.ESCALATE: outgoing.escalate_url}
-    return tuple(button for button, url in ways.items() if url)
+class Buttons:
+    """Makes buttons and knows them again. A proof is in each, because programs of people's own can claim to have pressed anything."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        """`secrets` are what the channel and we alone know; the first one signs, all are good. Without any, buttons open links."""
+        self._keys = [hashlib.sha256(b"tocsin buttons " + secret.encode()).digest() for secret in secrets]
+
+    def offered(self, outgoing: Outgoing) -> tuple[Offered, ...]:
+        """The answers that make sense now. An incident is resolved in the console, where it can be seen."""
+        if outgoing.incident is not None and outgoing.incident.state is not IncidentState.OPEN:
+            return ()
+        ways = {Button.ACKNOWLEDGE: outgoing.acknowledge_url, Button.ESCALATE: outgoing.escalate_url}
+        return tuple(self._offer(button, outgoing.page.id, url) for button, url in ways.items() if url)
+
+    def _offer(self, button: Button, page_id: str, url: str) -> Offered:
+        if not self._keys:
+            return Offered(button, "", url)
+        claimed = f"{button.value}:{page_id}"
+        return Offered(button, f"{claimed}:{_proof(self._keys[0], claimed)}")
+
+    def read(self, value: str) -> tuple[Button, str] | None:
+        """The button and the page's id in what a provider gives back; None if it is nothing of ours."""
+        claimed, _, proof = value.rpartition(":")
+        name, _, page_id = claimed.partition(":")
+        if name not in list(Button) or not any(hmac.compare_digest(_proof(key, claimed).encode(), proof.encode()) for key in self._keys):
+            return None
+        return Button(name), page_id
+
+
+def _proof(key: bytes, claimed: str) -> str:
+    return hmac.new(key, claimed.encode(), hashlib.sha256).hexdigest()[:PROOF_LENGTH]
 
 
 def state_line(incident: Incident | None) -> str:

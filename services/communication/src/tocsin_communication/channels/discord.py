@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,16 +19,16 @@ from tocsin_communication.channels.channel import Account, Accounts, ChannelKind
 from tocsin_communication.channels.chat import (
     RESENT,
     Button,
+    Buttons,
     Kept,
+    Offered,
     Refused,
     UrlsAndBot,
-    buttons,
     clip,
     host_of_url,
     is_url,
     object_in,
     plain_markdown,
-    pressed,
     said,
     secrets_in,
     state_line,
@@ -68,7 +68,9 @@ class DiscordSettings:
         "TOCSIN_DISCORD_TOKEN_FILE", "file with the token of the Discord bot; empty: only webhooks of Discord can be paged", default=None
     )
     discord_public_key: str = setting(
-        "TOCSIN_DISCORD_PUBLIC_KEY", "the public key of the Discord application, in hex; empty: its buttons are refused", default=""
+        "TOCSIN_DISCORD_PUBLIC_KEY",
+        "the public key of the Discord application, in hex; empty: its pages have links, not buttons",
+        default="",
     )
     discord_api_url: str = setting("TOCSIN_DISCORD_API_URL", "where Discord's API is", default="https://discord.com/api/v10")
 
@@ -99,8 +101,9 @@ class DiscordApi:
 class DiscordBot:
     """Pages as messages of a bot, to a person or into a channel."""
 
-    def __init__(self, api: DiscordApi, public_key: Ed25519PublicKey | None, clock: Clock) -> None:
+    def __init__(self, api: DiscordApi, buttons: Buttons, public_key: Ed25519PublicKey | None, clock: Clock) -> None:
         self._api = api
+        self._buttons = buttons
         self._key = public_key
         self._clock = clock
         self._channels: Kept[str] = Kept()
@@ -112,7 +115,8 @@ class DiscordBot:
         page = outgoing.page
         try:
             channel = await self._channel(page.address, deadline)
-            content = {**message(outgoing, idempotency_key), "nonce": nonce(idempotency_key), "enforce_nonce": True}
+            content = message(outgoing, idempotency_key, self._buttons.offered(outgoing))
+            content |= {"nonce": nonce(idempotency_key), "enforce_nonce": True}
             if root := self._roots.get(channel, page.incident_id):
                 content["message_reference"] = {"message_id": root, "fail_if_not_exists": False}
             answer = await self._api.ask("POST", f"/channels/{channel}/messages", deadline, content)
@@ -128,7 +132,7 @@ class DiscordBot:
         channel, _, message_id = provider_id.partition("/")
         path = f"/channels/{quote(channel, safe='')}/messages/{quote(message_id, safe='')}"
         try:
-            await self._api.ask("PATCH", path, Deadline(seconds), message(outgoing, outgoing.page.id))
+            await self._api.ask("PATCH", path, Deadline(seconds), message(outgoing, outgoing.page.id, self._buttons.offered(outgoing)))
         except Refused as refused:
             return refused.receipt
         return Receipt(Outcome.ACCEPTED, "edited", provider_id)
@@ -153,12 +157,20 @@ class DiscordBot:
             case int(kind) if kind == PING:
                 return InboundAnswer(answer=PONG)
             case int(kind) if kind == COMPONENT:
-                return _pressed(interaction)
+                return self._pressed(interaction)
             case int(kind) if kind == COMMAND:
                 event = said(_person(interaction), _words(interaction), text_at(interaction, "id"))
                 return InboundAnswer((event,), finish=_whisper)
             case _:
                 return InboundAnswer()
+
+    def _pressed(self, interaction: dict[str, Any]) -> InboundAnswer:
+        found = self._buttons.read(text_at(interaction, "data", "custom_id"))
+        if found is None:
+            return InboundAnswer()
+        button, page_id = found
+        event = button.event(page_id=page_id, address=_person(interaction), dedup_id=text_at(interaction, "id"))
+        return InboundAnswer((event,), finish=_whisper)
 
     async def _find(self, channel: str, page_id: str, since: datetime, deadline: Deadline) -> str:
         """The message that carries a page; empty if there is none. Raises Refused."""
@@ -215,16 +227,22 @@ class DiscordWebhooks(OneWay):
         return _of_webhook(answer) or Receipt(Outcome.ACCEPTED, "edited", provider_id)
 
 
-def message(outgoing: Outgoing, key: str) -> dict[str, object]:
+def message(outgoing: Outgoing, key: str, offered: Iterable[Offered]) -> dict[str, object]:
     """The page as a message of the bot."""
     row: list[dict[str, object]] = [
-        {"type": 2, "style": STYLES[button], "label": button.label, "custom_id": button.value_for(outgoing.page.id)}
-        for button in buttons(outgoing)
+        _link(each.button.label, each.url)
+        if each.url
+        else {"type": 2, "style": STYLES[each.button], "label": each.button.label, "custom_id": each.value}
+        for each in offered
     ]
     if outgoing.incident_url:
-        row.append({"type": 2, "style": LINK_STYLE, "label": "Open", "url": outgoing.incident_url})
+        row.append(_link("Open", outgoing.incident_url))
     components = [{"type": 1, "components": row}] if row else []
     return {**_words_of(outgoing, key, ()), "components": components}
+
+
+def _link(label: str, url: str) -> dict[str, object]:
+    return {"type": 2, "style": LINK_STYLE, "label": label, "url": url}
 
 
 def webhook_message(outgoing: Outgoing, key: str) -> dict[str, object]:
@@ -310,15 +328,6 @@ def _outcome(status: int, code: object) -> Outcome:
             return Outcome.PERMANENT_TARGET if code in DEAD else Outcome.PERMANENT_CONFIG
 
 
-def _pressed(interaction: dict[str, Any]) -> InboundAnswer:
-    found = pressed(text_at(interaction, "data", "custom_id"))
-    if found is None:
-        return InboundAnswer()
-    button, page_id = found
-    event = button.event(page_id=page_id, address=_person(interaction), dedup_id=text_at(interaction, "id"))
-    return InboundAnswer((event,), finish=_whisper)
-
-
 def _whisper(results: Sequence[Result]) -> HttpAnswer:
     """Told to the one who pressed."""
     data = {"content": plain_markdown(told(results)) or "Nothing was done.", "flags": ONLY_TO_THEM, "allowed_mentions": {"parse": []}}
@@ -380,8 +389,9 @@ async def open_discord(settings: DiscordSettings, around: Surroundings) -> Async
 def _bot(settings: DiscordSettings, http: Http, clock: Clock) -> DiscordBot | Off:
     if settings.discord_token_file is None:
         return Off("the Discord bot is off: TOCSIN_DISCORD_TOKEN_FILE is not set")
-    [token, *_] = secrets_in(settings.discord_token_file) or ("",)
-    return DiscordBot(DiscordApi(http, settings.discord_api_url, token), public_key(settings.discord_public_key), clock)
+    tokens = secrets_in(settings.discord_token_file) or ("",)
+    key = public_key(settings.discord_public_key)
+    return DiscordBot(DiscordApi(http, settings.discord_api_url, tokens[0]), Buttons(tokens if key else ()), key, clock)
 
 
 def public_key(text: str) -> Ed25519PublicKey | None:

@@ -1,7 +1,5 @@
 """Mattermost: a bot with buttons, one thread an incident, edited when it goes on; or an incoming webhook, which tells nothing back."""
 
-import hashlib
-import hmac
 import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -16,16 +14,16 @@ from tocsin_communication.channels.channel import Account, Accounts, ChannelKind
 from tocsin_communication.channels.chat import (
     RESENT,
     Button,
+    Buttons,
     Kept,
+    Offered,
     Refused,
     UrlsAndBot,
-    buttons,
     clip,
     host_of_url,
     is_url,
     object_in,
     plain_markdown,
-    pressed,
     secrets_in,
     state_line,
     text_at,
@@ -88,10 +86,10 @@ class MattermostApi:
 class MattermostBot:
     """Pages as posts of a bot, to a person or into a channel."""
 
-    def __init__(self, api: MattermostApi, button_secret: bytes, hook: str) -> None:
-        """`hook` is where Mattermost tells us of presses. It signs nothing, but keeps what a button carries to itself: that is signed."""
+    def __init__(self, api: MattermostApi, buttons: Buttons, hook: str) -> None:
+        """`hook` is where Mattermost tells us of presses. It signs nothing; but what a button carries is signed by us."""
         self._api = api
-        self._secret = button_secret
+        self._buttons = buttons
         self._hook = hook
         self._me = ""
         self._channels: Kept[str] = Kept()
@@ -131,12 +129,9 @@ class MattermostBot:
     async def parse_inbound(self, request: InboundRequest) -> InboundAnswer:
         """See ChannelDriver."""
         press = object_in(request.body) if request.method == "POST" and request.body else {}
-        value, given = text_at(press, "context", "page"), text_at(press, "context", "sig")
-        if not value or not hmac.compare_digest(self._sign(value).encode(), given.encode()):
-            raise BadSignature("the button is none of ours")
-        found = pressed(value)
+        found = self._buttons.read(text_at(press, "context", "page"))
         if found is None:
-            return InboundAnswer()
+            raise BadSignature("the button is none of ours")
         button, page_id = found
         dedup_id = text_at(press, "trigger_id") or "/".join((text_at(press, "post_id"), text_at(press, "user_id"), button.value))
         event = button.event(page_id=page_id, address=f"@{text_at(press, 'user_name').lower()}", dedup_id=dedup_id)
@@ -200,18 +195,14 @@ class MattermostBot:
         return text_at(await self._api.ask("POST", "/channels/direct", deadline, [self._me, user]), "id")
 
     def _content(self, outgoing: Outgoing, key: str) -> dict[str, object]:
-        actions = [self._button(button, outgoing.page.id) for button in buttons(outgoing)]
+        actions = [self._button(each) for each in self._buttons.offered(outgoing)]
         attachment = {**_attachment(outgoing), "actions": actions}
         props = {"attachments": [attachment], "tocsin_page": key}
         return {"message": plain_markdown(clip(outgoing.page.subject, LONGEST_SUBJECT)), "props": props}
 
-    def _button(self, button: Button, page_id: str) -> dict[str, object]:
-        value = button.value_for(page_id)
-        integration = {"url": self._hook, "context": {"page": value, "sig": self._sign(value)}}
+    def _button(self, offered: Offered) -> dict[str, object]:
+        button, integration = offered.button, {"url": self._hook, "context": {"page": offered.value}}
         return {"id": button.value, "type": "button", "name": button.label, "style": STYLES[button], "integration": integration}
-
-    def _sign(self, value: str) -> str:
-        return hmac.new(self._secret, value.encode(), hashlib.sha256).hexdigest()
 
 
 class MattermostWebhooks(OneWay):
@@ -304,9 +295,10 @@ async def open_mattermost(settings: MattermostSettings, around: Surroundings) ->
 def _bot(settings: MattermostSettings, http: Http, around: Surroundings) -> MattermostBot | Off:
     if not settings.mattermost_url or settings.mattermost_token_file is None:
         return Off("the Mattermost bot is off: TOCSIN_MATTERMOST_URL and TOCSIN_MATTERMOST_TOKEN_FILE are not both set")
-    [token, *_] = secrets_in(settings.mattermost_token_file) or ("",)
-    secret = hashlib.sha256(b"tocsin buttons in mattermost " + token.encode()).digest()
-    return MattermostBot(MattermostApi(http, settings.mattermost_url, token), secret, around.hook(Channel.MATTERMOST, "actions"))
+    tokens = secrets_in(settings.mattermost_token_file) or ("",)
+    return MattermostBot(
+        MattermostApi(http, settings.mattermost_url, tokens[0]), Buttons(tokens), around.hook(Channel.MATTERMOST, "actions")
+    )
 
 
 KIND = ChannelKind(Channel.MATTERMOST, "Mattermost", address_flaw, open_mattermost, host_of_url)

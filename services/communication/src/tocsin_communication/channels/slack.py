@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from tocsin_chassis.settings import setting
 from tocsin_communication.channels import slack_words as words
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, Outgoing, Surroundings
-from tocsin_communication.channels.chat import Asides, Kept, Refused, object_in, pressed, said, secrets_in, text_at, told
+from tocsin_communication.channels.chat import Asides, Buttons, Kept, Refused, object_in, said, secrets_in, text_at, told
 from tocsin_communication.channels.http import Deadline, Http, Lost, host_of, http_client
 from tocsin_communication.channels.inbound import (
     Acknowledge,
@@ -53,7 +53,7 @@ class SlackSettings:
     )
     slack_signing_secret_file: Path | None = setting(
         "TOCSIN_SLACK_SIGNING_SECRET_FILE",
-        "file with the signing secret of the Slack app, one a line while it is exchanged; empty: buttons are refused",
+        "file with the signing secret of the Slack app, one a line while it is exchanged; empty: pages have links instead of buttons",
         default=None,
     )
     slack_api_url: str = setting("TOCSIN_SLACK_API_URL", "where Slack's methods are", default="https://slack.com/api")
@@ -116,6 +116,7 @@ class SlackDriver:
     def __init__(self, api: SlackApi, signing_secrets: tuple[str, ...], clock: Clock, asides: Asides) -> None:
         self._api = api
         self._secrets = signing_secrets
+        self._buttons = Buttons(signing_secrets)
         self._clock = clock
         self._asides = asides
         self._conversations: Kept[str] = Kept()
@@ -140,7 +141,7 @@ class SlackDriver:
         place = Place.read(provider_id)
         if place is None:
             return Receipt(Outcome.PERMANENT_TARGET, "there is no such message at Slack")
-        arguments = {"channel": place.channel, "ts": place.ts, **words.message(outgoing, outgoing.page.id)}
+        arguments = {"channel": place.channel, "ts": place.ts, **words.message(outgoing, outgoing.page.id, self._buttons.offered(outgoing))}
         try:
             await self._api.call("chat.update", arguments, seconds)
         except Refused as refused:
@@ -175,7 +176,7 @@ class SlackDriver:
 
     async def _post(self, outgoing: Outgoing, key: str, root: Place | None, deadline: Deadline) -> dict[str, Any]:
         """Post it, in the thread if there is one; a thread that is gone does not hold it up. Raises Refused."""
-        arguments = {"channel": outgoing.page.address, **words.message(outgoing, key)}
+        arguments = {"channel": outgoing.page.address, **words.message(outgoing, key, self._buttons.offered(outgoing))}
         if root is None:
             return await self._api.call("chat.postMessage", arguments, deadline.left)
         # Who is asked again must see it in the conversation too, not only in the thread.
@@ -244,10 +245,20 @@ class SlackDriver:
         actions = payload.get("actions")
         if payload.get("type") != "block_actions" or not isinstance(actions, list):
             return InboundAnswer()
-        events = tuple(event for action in actions if (event := _press(payload, action)) is not None)
+        events = tuple(event for action in actions if (event := self._press(payload, action)) is not None)
         if not events:
             return InboundAnswer()
         return InboundAnswer(events, finish=partial(self._whisper, text_at(payload, "response_url")))
+
+    def _press(self, payload: dict[str, Any], action: object) -> Acknowledge | Escalate | None:
+        found = self._buttons.read(text_at(action, "value"))
+        if found is None:
+            return None
+        button, page_id = found
+        user = text_at(payload, "user", "id")
+        container = (text_at(payload, "container", "channel_id"), text_at(payload, "container", "message_ts"))
+        dedup_id = "/".join((*container, user, text_at(action, "action_id"), text_at(action, "action_ts")))
+        return button.event(page_id=page_id, address=user, dedup_id=dedup_id)
 
     def _whisper(self, response_url: str, results: Sequence[Result]) -> HttpAnswer:
         if response_url and told(results):
@@ -272,17 +283,6 @@ class SlackDriver:
     async def _say(self, place: Place, text: str) -> None:
         arguments = {"channel": place.channel, "text": words.escaped(text), **({"thread_ts": place.ts} if place.ts else {})}
         await self._api.call("chat.postMessage", arguments, ASIDE_SECONDS)
-
-
-def _press(payload: dict[str, Any], action: object) -> Acknowledge | Escalate | None:
-    found = pressed(text_at(action, "value"))
-    if found is None:
-        return None
-    button, page_id = found
-    user = text_at(payload, "user", "id")
-    container = (text_at(payload, "container", "channel_id"), text_at(payload, "container", "message_ts"))
-    dedup_id = "/".join((*container, user, text_at(action, "action_id"), text_at(action, "action_ts")))
-    return button.event(page_id=page_id, address=user, dedup_id=dedup_id)
 
 
 def _said(envelope: dict[str, Any]) -> Said | Registered | None:

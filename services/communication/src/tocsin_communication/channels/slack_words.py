@@ -2,10 +2,10 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tocsin_communication.channels.channel import Outgoing
-from tocsin_communication.channels.chat import RESENT, Button, buttons, clip, state_line
+from tocsin_communication.channels.chat import RESENT, Button, Offered, clip, state_line
 from tocsin_communication.channels.http import Answer, wait_of
 from tocsin_communication.channels.inbound import BadSignature
 from tocsin_communication.receipt import Outcome, Receipt
@@ -68,12 +68,12 @@ def refusal(answer: Answer) -> Receipt | None:
     return Receipt(outcome_of(code), f"Slack: {code}{needed}", retry_after=wait_of(answer.headers.get("retry-after", "")))
 
 
-def message(outgoing: Outgoing, key: str) -> dict[str, object]:
+def message(outgoing: Outgoing, key: str, offered: Iterable[Offered]) -> dict[str, object]:
     """The page as text for the lock screen, blocks for the window, and metadata to find it by."""
     page = outgoing.page
     return {
         "text": escaped(clip(page.subject, LONGEST_TEXT)),
-        "blocks": _blocks(outgoing),
+        "blocks": _blocks(outgoing, offered),
         "metadata": {
             "event_type": EVENT_TYPE,
             "event_payload": {"page_id": key, "incident_id": page.incident_id, "attempt": page.attempts},
@@ -114,7 +114,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return "v0=" + hmac.new(secret.encode(), f"v0:{timestamp}:".encode() + body, hashlib.sha256).hexdigest()
 
 
-def _blocks(outgoing: Outgoing) -> list[dict[str, object]]:
+def _blocks(outgoing: Outgoing, offered: Iterable[Offered]) -> list[dict[str, object]]:
     """Everything that came from outside is plain text, which Slack does not interpret."""
     page = outgoing.page
     blocks: list[dict[str, object]] = [
@@ -125,7 +125,7 @@ def _blocks(outgoing: Outgoing) -> list[dict[str, object]]:
     elements: list[dict[str, object]] = [_plain(clip(remark, LONGEST_SECTION)) for remark in remarks if remark]
     if elements:
         blocks.append({"type": "context", "elements": elements})
-    actions = [_button(button, page.id) for button in buttons(outgoing)]
+    actions = [_button(each) for each in offered]
     if outgoing.incident_url:
         actions.append({"type": "button", "action_id": "open", "text": _plain("Open"), "url": outgoing.incident_url})
     if actions:
@@ -133,12 +133,13 @@ def _blocks(outgoing: Outgoing) -> list[dict[str, object]]:
     return blocks
 
 
-def _button(button: Button, page_id: str) -> dict[str, object]:
+def _button(offered: Offered) -> dict[str, object]:
+    button = offered.button
     return {
         "type": "button",
         "action_id": button.value,
         "text": _plain(button.label),
-        "value": button.value_for(page_id),
+        **({"url": offered.url} if offered.url else {"value": offered.value}),
         "style": "primary" if button is Button.ACKNOWLEDGE else "danger",
     }
 

@@ -15,6 +15,7 @@ from tocsin_communication.channels import teams_words as words
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, OneWay, Outgoing, Surroundings
 from tocsin_communication.channels.chat import (
     Asides,
+    Buttons,
     Kept,
     Refused,
     UrlsAndBot,
@@ -134,10 +135,11 @@ class BotConnector:
 class TeamsBot:
     """Pages as messages of a bot, to a person or into a channel."""
 
-    def __init__(self, connector: BotConnector, keys: BotKeys, bot: Bot, clock: Clock, asides: Asides) -> None:
+    def __init__(self, connector: BotConnector, keys: BotKeys, bot: Bot, buttons: Buttons, clock: Clock, asides: Asides) -> None:
         self._connector = connector
         self._keys = keys
         self._bot = bot
+        self._buttons = buttons
         self._clock = clock
         self._asides = asides
         self._conversations: Kept[str] = Kept()
@@ -146,7 +148,7 @@ class TeamsBot:
     async def send(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt:
         """See ChannelDriver. The connector knows no idempotency key and cannot be searched."""
         deadline = Deadline(seconds)
-        activity = words.activity(outgoing, idempotency_key)
+        activity = words.activity(outgoing, idempotency_key, self._buttons.offered(outgoing))
         try:
             conversation = await self._conversation(outgoing.page.address, deadline)
             thread, activity_id = await self._post(outgoing, conversation, activity, deadline)
@@ -162,7 +164,8 @@ class TeamsBot:
         if not conversation:
             return Receipt(Outcome.PERMANENT_TARGET, "there is no such message at Teams")
         try:
-            await self._connector.put(conversation, activity_id, words.activity(outgoing, outgoing.page.id), Deadline(seconds))
+            activity = words.activity(outgoing, outgoing.page.id, self._buttons.offered(outgoing))
+            await self._connector.put(conversation, activity_id, activity, Deadline(seconds))
         except Refused as refused:
             return refused.receipt
         return Receipt(Outcome.ACCEPTED, "edited", provider_id)
@@ -220,7 +223,7 @@ class TeamsBot:
 
     def _invoked(self, activity: dict[str, Any]) -> InboundAnswer:
         """A button of a card; Teams shows the text that it is answered with."""
-        event = _pressed(activity)
+        event = self._pressed(activity)
         if activity.get("name") != "adaptiveCard/action" or event is None:
             return InboundAnswer(answer=NOT_IMPLEMENTED)
 
@@ -232,10 +235,17 @@ class TeamsBot:
 
     def _written(self, activity: dict[str, Any]) -> InboundAnswer:
         """A button of an old client, or words. The answer is a message of its own."""
-        event: InboundEvent | None = _pressed(activity) or _said(activity)
+        event: InboundEvent | None = self._pressed(activity) or _said(activity)
         if event is None:
             return InboundAnswer()
         return InboundAnswer((event,), finish=partial(self._reply, text_at(activity, "conversation", "id")))
+
+    def _pressed(self, activity: dict[str, Any]) -> InboundEvent | None:
+        found = self._buttons.read(words.value_in(activity.get("value")))
+        if found is None:
+            return None
+        button, page_id = found
+        return button.event(page_id=page_id, address=_person(activity), dedup_id=text_at(activity, "id"))
 
     def _reply(self, conversation: str, results: Sequence[Result]) -> HttpAnswer:
         if conversation and told(results):
@@ -261,14 +271,6 @@ class TeamsWorkflows(OneWay):
         except Lost as lost:
             return lost.receipt
         return words.refusal_of_workflow(answer) or Receipt(Outcome.ACCEPTED, "the workflow has it", f"workflow {idempotency_key}")
-
-
-def _pressed(activity: dict[str, Any]) -> InboundEvent | None:
-    found = words.pressed_in(activity.get("value"))
-    if found is None:
-        return None
-    button, page_id = found
-    return button.event(page_id=page_id, address=_person(activity), dedup_id=text_at(activity, "id"))
 
 
 def _said(activity: dict[str, Any]) -> InboundEvent | None:
@@ -306,11 +308,11 @@ async def open_teams(settings: TeamsSettings, around: Surroundings) -> AsyncIter
 def _bot(settings: TeamsSettings, http: Http, clock: Clock, asides: Asides) -> TeamsBot | Off:
     if not settings.teams_app_id or not settings.teams_tenant_id or settings.teams_app_secret_file is None:
         return Off("the Teams bot is off: TOCSIN_TEAMS_APP_ID, TOCSIN_TEAMS_TENANT_ID and TOCSIN_TEAMS_APP_SECRET_FILE are not all set")
-    [secret, *_] = secrets_in(settings.teams_app_secret_file) or ("",)
+    secrets = secrets_in(settings.teams_app_secret_file) or ("",)
     bot = Bot(settings.teams_app_id, settings.teams_tenant_id, settings.teams_service_url.rstrip("/"))
     login = f"{settings.teams_login_url.rstrip('/')}/{bot.tenant_id}/oauth2/v2.0/token"
-    connector = BotConnector(http, bot, BotToken(http, login, bot.app_id, secret, clock))
-    return TeamsBot(connector, BotKeys(http, settings.teams_openid_url, clock), bot, clock, asides)
+    connector = BotConnector(http, bot, BotToken(http, login, bot.app_id, secrets[0], clock))
+    return TeamsBot(connector, BotKeys(http, settings.teams_openid_url, clock), bot, Buttons(secrets), clock, asides)
 
 
 KIND = ChannelKind(Channel.TEAMS, "Microsoft Teams", address_flaw, open_teams, host_of_url)

@@ -1,9 +1,10 @@
 """What Teams is told and what it means by its answers: Adaptive Cards of a page, error codes."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from tocsin_communication.channels.channel import Outgoing
-from tocsin_communication.channels.chat import RESENT, Button, buttons, clip, pressed, state_line, text_at
+from tocsin_communication.channels.chat import RESENT, Offered, clip, state_line, text_at
 from tocsin_communication.channels.http import Answer
 from tocsin_communication.receipt import Outcome, Receipt
 
@@ -45,9 +46,9 @@ def refusal_of_workflow(answer: Answer) -> Receipt | None:
     )
 
 
-def activity(outgoing: Outgoing, key: str) -> dict[str, object]:
+def activity(outgoing: Outgoing, key: str, offered: Iterable[Offered]) -> dict[str, object]:
     """The page as a message of the bot, with buttons that come back to us."""
-    attachment = {"contentType": CARD, "content": card(outgoing, _presses(outgoing))}
+    attachment = {"contentType": CARD, "content": card(outgoing, _presses(outgoing, offered))}
     return {
         "type": "message",
         "summary": clip(outgoing.page.subject, LONGEST_SUMMARY),
@@ -83,20 +84,16 @@ def card(outgoing: Outgoing, actions: list[dict[str, object]], footer: str = "")
     }
 
 
-def pressed_in(value: object) -> tuple[Button, str] | None:
-    """The button that was pressed, from what comes back by either way that Teams has."""
-    if not isinstance(value, dict):
-        return None
-    action = value.get("action")
-    data = action.get("data") if isinstance(action, dict) else value
-    return pressed(text_at(data, "tocsin"))
+def value_in(value: object) -> str:
+    """What the button that was pressed carries, by either way that Teams has; empty if it is none of ours."""
+    return text_at(value, "action", "data", "tocsin") or text_at(value, "tocsin")
 
 
-def _presses(outgoing: Outgoing) -> list[dict[str, object]]:
+def _presses(outgoing: Outgoing, offered: Iterable[Offered]) -> list[dict[str, object]]:
     """Old clients do not know Execute, and fall back to Submit."""
     actions: list[dict[str, object]] = []
-    for button in buttons(outgoing):
-        data = {"tocsin": button.value_for(outgoing.page.id)}
+    for each in offered:
+        button, data = each.button, {"tocsin": each.value}
         fallback = {"type": "Action.Submit", "title": button.label, "data": data}
         made = {"type": "Action.Execute", "id": button.value, "verb": button.value, "title": button.label, "data": data}
         actions.append({**made, "fallback": fallback})
