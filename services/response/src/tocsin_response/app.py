@@ -4,6 +4,8 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tocsin.response.v1 import oncall_service_pb2
+from tocsin.response.v1.oncall_service_pb2_grpc import add_OncallServiceServicer_to_server
 from tocsin.response.v1.response_service_pb2 import DESCRIPTOR
 from tocsin.response.v1.response_service_pb2_grpc import add_ResponseServiceServicer_to_server
 from tocsin.triage.v1.events_pb2 import IncidentAcknowledged, IncidentOpened, IncidentReopened, IncidentResolved, SeverityChanged
@@ -17,11 +19,17 @@ from tocsin_response.api import ResponseApi
 from tocsin_response.configuration.configurations import Configurations
 from tocsin_response.escalation.escalations import Escalations
 from tocsin_response.gap.reports import GapReports
+from tocsin_response.oncall.api import OncallApi
+from tocsin_response.oncall.feeds import Feeds
 from tocsin_response.oncall.oncall import Oncall
+from tocsin_response.oncall.outlook import Outlook
+from tocsin_response.oncall.requests import Requests
+from tocsin_response.oncall.watch import DutyWatch
 from tocsin_response.settings import ResponseSettings
 
 STEP_SECONDS = 0.25
 REPORT_SECONDS = 0.5
+DUTY_SECONDS = 1.0
 
 
 @asynccontextmanager
@@ -35,8 +43,19 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
         escalations = Escalations(base.database, base.clock, base.ids)
         configurations = Configurations(base.database, base.clock)
         api = ResponseApi(base.database, oncall, escalations, configurations)
+        watch = DutyWatch(base.database, base.clock, base.ids)
+        duties = OncallApi(
+            base.database,
+            base.clock,
+            oncall,
+            Outlook(base.database, base.clock),
+            Requests(base.database, base.clock, base.ids),
+            Feeds(base.database, base.clock, base.ids),
+            watch,
+        )
         yield (
             base.app.serves(api, add_ResponseServiceServicer_to_server, DESCRIPTOR.services_by_name["ResponseService"])
+            .serves(duties, add_OncallServiceServicer_to_server, oncall_service_pb2.DESCRIPTOR.services_by_name["OncallService"])
             .consumes(
                 {
                     IncidentOpened: escalations.on_opening,
@@ -47,6 +66,7 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
                 }
             )
             .ticks("escalation steps", STEP_SECONDS, escalations.step_on)
+            .ticks("duty watch", DUTY_SECONDS, watch.look)
             .ticks("gap reports", REPORT_SECONDS, GapReports(base.database, base.clock, alerts).send_due)
         )
 

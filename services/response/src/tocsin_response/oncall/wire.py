@@ -7,8 +7,9 @@ from tocsin.response.v1 import oncall_pb2 as oncall_pb
 from tocsin.response.v1 import response_service_pb2 as pb
 
 from tocsin_kernel.errors import Invalid
-from tocsin_oncall.schedule import Kind, Override
+from tocsin_oncall.schedule import Kind, Override, Temporary
 from tocsin_response.oncall.oncall import NamedDuty, OverrideWish
+from tocsin_response.oncall.swap import Swap
 
 KINDS = {
     oncall_pb.Override.KIND_COVER_ALL: Kind.COVER_ALL,
@@ -70,6 +71,42 @@ def override_to_proto(override: Override) -> oncall_pb.Override:
         kind=MESSAGE_KINDS[override.kind],
         instead_of=override.instead_of,
         layer=override.layer,
+    )
+
+
+def temporary_to_proto(temporary: Temporary) -> oncall_pb.Temporary:
+    return oncall_pb.Temporary(
+        id=temporary.id,
+        schedule=temporary.schedule,
+        starts_at=timestamp(temporary.starts_at),
+        ends_at=timestamp(temporary.ends_at),
+        shifts=[
+            oncall_pb.TemporaryShift(responders=each.people, starts_at=timestamp(each.start), ends_at=timestamp(each.end))
+            for each in temporary.shifts
+        ],
+        created_by=temporary.created_by,
+        created_at=timestamp(temporary.created_at),
+        reason=temporary.reason,
+    )
+
+
+def swap_to_proto(swap: Swap, now: datetime) -> oncall_pb.Swap:
+    given = swap.in_return or (None, None)
+    state = oncall_pb.Swap.STATE_EXPIRED if swap.has_expired(now) else oncall_pb.Swap.State.Value(f"STATE_{swap.state.name}")
+    return oncall_pb.Swap(
+        id=swap.id,
+        schedule=swap.schedule,
+        responder=swap.responder,
+        asked=swap.asked,
+        starts_at=timestamp(swap.range[0]),
+        ends_at=timestamp(swap.range[1]),
+        return_starts_at=timestamp(given[0]),
+        return_ends_at=timestamp(given[1]),
+        state=state,
+        taken_by=swap.taken_by,
+        created_by=swap.created_by,
+        created_at=timestamp(swap.created_at),
+        reason=swap.reason,
     )
 
 
