@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, TypeVar
 
@@ -57,6 +57,7 @@ class Tx:
         self._facts: list[outbox.OutboxRow] = []
         self._after_commit: list[Callable[[], None]] = []
         self._after_rollback: list[Callable[[], None]] = []
+        self._read: dict[str, Any] = {}
 
     async def one(self, row: type[Row], sql: LiteralString, params: Params = ()) -> Row:
         """Exactly one row as `row`, whose fields are the columns. Raises LookupError if there is none."""
@@ -108,6 +109,13 @@ class Tx:
     async def execute_set(self, sql: LiteralString, rows: Sequence[Sequence[object]]) -> int:
         """Run one statement for all rows at once: each %s is a column of them, as an array for unnest(). Returns how many it touched."""
         return await self.execute(sql, [list(column) for column in zip(*rows, strict=True)]) if rows else 0
+
+    async def read_once(self, what: str, read: Callable[[], Awaitable[Row]]) -> Row:
+        """What `read` answers, asked once in this transaction; for what all that is done in it may see as it was at one moment."""
+        if what not in self._read:
+            self._read[what] = await read()
+        found: Row = self._read[what]
+        return found
 
     def emit(self, fact: Message, *, aggregate: str, version: int) -> None:
         """Tell a fact once this transaction is committed. `aggregate` is the id in its subject, `version` that of the aggregate."""

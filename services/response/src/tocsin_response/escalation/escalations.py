@@ -22,12 +22,13 @@ from tocsin_kernel.clock import Clock
 from tocsin_kernel.decision import Decision
 from tocsin_kernel.ids import Ids
 from tocsin_response.escalation import policy, store, wire
+from tocsin_response.escalation.policies import policies
 from tocsin_response.escalation.policy import PLATFORM, Escalation, Exhausted, GapFound, Kind, Policy, Roster, State, Summoned, Target
 from tocsin_response.escalation.roster import People, roster
 from tocsin_response.escalation.store import Claimed, Summons
 from tocsin_response.gap import store as gaps
 from tocsin_response.oncall import store as oncall
-from tocsin_response.oncall.oncall import duties_at
+from tocsin_response.oncall.rota import Rota, rota
 
 BATCH = 50
 LONGEST_TITLE = 1024
@@ -80,6 +81,8 @@ class Escalations:
         heard = fact.message.incident
         name_incident(heard.id)
         copy = await store.remember_incident(tx, heard.id, fact.version, heard.SerializeToString())
+        if copy.fresh:
+            return None, heard
         incident = Incident.FromString(copy.incident)
         latest = await store.load_latest(tx, heard.id)
         if latest is not None and not wire.is_open(incident):
@@ -88,7 +91,8 @@ class Escalations:
 
     async def _start(self, tx: Tx, fact: Fact[Opening], latest: Escalation | None, incident: Incident) -> None:
         now = self._clock.now()
-        chosen = await _policy(tx, incident.escalation_policy)
+        current = await _current(tx, now)
+        chosen = await _policy(tx, current, incident.escalation_policy)
         about_gap = latest.about_gap if latest is not None else await _about_gap(tx, fact.message)
         fresh = Escalation(
             id=self._ids.new(),
@@ -104,7 +108,7 @@ class Escalations:
             opened_version=fact.version,
             about_gap=about_gap,
         )
-        candidates = await _roster(tx, policy.targets_of(fresh), now)
+        candidates = await _roster(tx, current, policy.targets_of(fresh), now)
         decision = policy.start(fresh, incident.escalation_policy, candidates, now)
         await store.insert_escalation(tx, decision.state, traceparent())
         await self._tell(tx, decision, incident)
@@ -116,7 +120,7 @@ class Escalations:
         with tracer.start_as_current_span("escalation step timed out", context=Context(), links=links):
             name_incident(due.escalation.incident_id)
             now = self._clock.now()
-            candidates = await _roster(tx, policy.targets_of(due.escalation), now)
+            candidates = await _roster(tx, await _current(tx, now), policy.targets_of(due.escalation), now)
             await self._save(tx, policy.time_out(due.escalation, candidates, now), Incident.FromString(due.incident))
 
     async def _save(self, tx: Tx, decision: Decision[Escalation], incident: Incident) -> None:
@@ -173,30 +177,36 @@ def _version_after(latest: Escalation | None) -> int:
     return latest.version + (2 if latest.state is State.RUNNING else 1)
 
 
-async def _policy(tx: Tx, name: str) -> Policy:
-    definition = await store.load_policy(tx, name) if name else None
-    return wire.policy_of(definition) if definition is not None else policy.PLATFORM_POLICY
+async def _policy(tx: Tx, current: Rota, name: str) -> Policy:
+    return (await policies(tx, current.revision)).get(name) or policy.PLATFORM_POLICY
 
 
 async def _about_gap(tx: Tx, opening: Opening) -> bool:
     """Whether the incident was opened by an alert about a coverage gap: it must not lead to another one."""
     if not isinstance(opening, IncidentOpened) or not opening.HasField("alert"):
         return False
+    if not await tx.read_once("gaps", lambda: gaps.any_report(tx)):
+        return False
     return await gaps.is_about_gap(tx, opening.alert.alert_id, opening.alert.title)
 
 
-async def _roster(tx: Tx, targets: Iterable[Target], now: datetime) -> Roster:
+async def _current(tx: Tx, now: datetime) -> Rota:
+    """All schedules, teams and people: asked for once where many incidents open together."""
+    return await tx.read_once("rota", lambda: rota(tx, now))
+
+
+async def _roster(tx: Tx, current: Rota, targets: Iterable[Target], now: datetime) -> Roster:
     """Whom these targets stand for now."""
     wanted = tuple(targets)
-    scheduled, teamed = _names(wanted, Kind.SCHEDULE), _names(wanted, Kind.TEAM)
-    duties = await duties_at(tx, await oncall.load_schedules(tx, scheduled), now) if scheduled else {}
-    teams = await oncall.load_members(tx, teamed) if teamed else {}
-    fallback = await oncall.load_fallback(tx) if PLATFORM in wanted else ()
-    named = {*_names(wanted, Kind.RESPONDER), *fallback, *(duty.responder for duty in duties.values())}
-    members = {member for team in teams.values() for member in team}
-    # Without a fallback the platform's target stands for everybody.
-    names = await oncall.display_names(tx, named | members if fallback else None)
-    return roster(wanted, People(names, teams, duties, fallback))
+    duties = {
+        name: duty
+        for name in _names(wanted, Kind.SCHEDULE)
+        if (kept := current.kept.get(name)) is not None
+        for duty in kept.duties_at(now)[:1]
+    }
+    teams = {name: current.known.teams[name] for name in _names(wanted, Kind.TEAM) if name in current.known.teams}
+    fallback = await tx.read_once("fallback", lambda: oncall.load_fallback(tx)) if PLATFORM in wanted else ()
+    return roster(wanted, People(current.people, teams, duties, fallback))
 
 
 def _names(targets: Iterable[Target], kind: Kind) -> list[str]:

@@ -1,25 +1,27 @@
 """Whom each target stands for at one moment, and why."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from tocsin_oncall.render import Duty
 from tocsin_response.escalation.policy import Candidate, Kind, Roster, Target
-from tocsin_response.oncall.schedule import Duty
+from tocsin_response.oncall.store import Person
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """What is known at that moment: display names by responder, members by team, duties by schedule, the platform's fallback."""
+    """What is known at that moment: people by responder, members by team, duties by schedule, the platform's fallback."""
 
-    responders: Mapping[str, str]
-    teams: Mapping[str, tuple[str, ...]]
+    responders: Mapping[str, Person]
+    teams: Mapping[str, Sequence[str]]
     duties: Mapping[str, Duty]
     fallback: tuple[str, ...]
 
     def called(self, responder: str) -> str:
         """The name that people read."""
-        return self.responders.get(responder) or responder
+        person = self.responders.get(responder)
+        return person.display_name if person is not None and person.display_name else responder
 
 
 def roster(targets: Iterable[Target], people: People) -> Roster:

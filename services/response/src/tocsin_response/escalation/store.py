@@ -14,10 +14,11 @@ from tocsin_response.escalation.policy import Escalation, State
 
 @dataclass(frozen=True, slots=True)
 class IncidentCopy:
-    """The newest that was heard of an incident: its protobuf bytes, and its version."""
+    """The newest that was heard of an incident: its protobuf bytes, and its version; `fresh` if nothing was heard of it before."""
 
     version: int
     incident: bytes
+    fresh: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,12 @@ class Claimed:
     escalation: Escalation
     incident: bytes
     traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class _PolicyRow:
+    name: str
+    definition: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +96,15 @@ async def remember_incident(tx: Tx, incident_id: str, version: int, incident: by
         """INSERT INTO incident_copy AS known (id, version, incident) VALUES (%s, %s, %s)
            ON CONFLICT (id) DO UPDATE SET version = greatest(known.version, excluded.version),
                incident = CASE WHEN excluded.version > known.version THEN excluded.incident ELSE known.incident END
-           RETURNING version, incident""",
+           RETURNING version, incident, known.xmax = 0 AS fresh""",
         (incident_id, version, incident),
     )
 
 
-async def load_policy(tx: Tx, name: str) -> dict[str, Any] | None:
-    """The definition of the policy with this name."""
-    return await tx.value(dict[str, Any], "SELECT definition FROM escalation_policy WHERE name = %s", (name,))
+async def load_policies(tx: Tx) -> dict[str, dict[str, Any]]:
+    """The definitions of all policies, by name."""
+    rows = await tx.many(_PolicyRow, "SELECT name, definition FROM escalation_policy")
+    return {row.name: row.definition for row in rows}
 
 
 async def load_latest(tx: Tx, incident_id: str) -> Escalation | None:
