@@ -27,13 +27,22 @@ async def insert_report(tx: Tx, report: GapReport, escalation_id: str, now: date
     )
 
 
+async def insert_warning(tx: Tx, report: GapReport, now: datetime) -> None:
+    """Keep a gap that was seen ahead to be sent at once. The same gap is reported once."""
+    await tx.execute(
+        """INSERT INTO gap_report (id, gap, title, description, created_at, due_at) VALUES (%s, %s, %s, %s, %s, %s)
+           ON CONFLICT (gap) WHERE escalation_id IS NULL DO NOTHING""",
+        (report.id, report.gap, report.title, report.description, now, now),
+    )
+
+
 async def claim_reports(tx: Tx, now: datetime, again_at: datetime, limit: int) -> list[GapReport]:
     """The reports that are to be sent now, oldest first; they come again at `again_at` unless they are accepted."""
     return await tx.many(
         GapReport,
         """UPDATE gap_report SET due_at = %s, attempts = attempts + 1 WHERE id IN (
                SELECT id FROM gap_report WHERE alert_id IS NULL AND due_at <= %s ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
-           ) RETURNING id::text, incident_id::text, gap, title, description, attempts""",
+           ) RETURNING id::text, coalesce(incident_id::text, '') AS incident_id, gap, title, description, attempts""",
         (again_at, now, limit),
     )
 
