@@ -114,8 +114,12 @@ class Platform:
 class Mailbox:
     def __init__(self):
         self.messages = []
+        self.refuses = 0
 
     async def handle_DATA(self, server, session, envelope):
+        if self.refuses:
+            self.refuses -= 1
+            return "451 later"
         self.messages.append((envelope.rcpt_tos, envelope.content.decode()))
         return "250 OK"
 
@@ -221,6 +225,15 @@ def test_a_platform_that_is_gone_is_paged_from_the_kept_snapshot(settings, platf
     with watching(settings, platform):
         eventually(lambda: mailbox.messages)
     assert "was not taken" in mailbox.messages[0][1]
+
+
+def test_a_page_that_nobody_took_is_tried_again(settings, platform, mailbox):
+    with watching(settings, platform) as watchdog:
+        eventually(lambda: watchdog.health()["can_reach"] == 1)
+        mailbox.refuses = 2
+        platform.pages = False
+        eventually(lambda: mailbox.messages)
+    assert mailbox.refuses == 0
 
 
 def test_a_pause_keeps_it_quiet(settings, platform, mailbox):

@@ -93,9 +93,13 @@ def _watchdog(home: Home) -> Iterator[Finding]:
         yield Finding("watchdog", False, f"does not answer at {LOOPBACK}:{port}", f"see {home.logs / 'watchdog.log'}")
     elif health["platform"] != "up":
         yield Finding("watchdog", False, f"says that the platform is {health['platform']}: {health['why']}", "mend what else is wrong here")
-    elif health["snapshot_problem"] or not health["can_reach"]:
-        problem = health["snapshot_problem"] or "nobody on call has a contact method that it can use by itself: e-mail, webhook or SMS"
-        yield Finding("watchdog", False, f"could page nobody: {problem}", "give somebody on call such a contact method")
+    elif health["snapshot_problem"]:
+        yield Finding("watchdog", False, health["snapshot_problem"], f"see {home.logs / 'watchdog.log'}")
+    elif not health["can_reach"]:
+        # Nothing is broken; a platform that was just installed knows nobody.
+        yield Finding(
+            "watchdog", True, "watches, and could page nobody: nobody on call has an e-mail address, a webhook or a phone for SMS"
+        )
     else:
         yield Finding("watchdog", True, f"could page {health['can_reach']} people; last round {health['last_round_came_through_at']}")
 

@@ -23,6 +23,7 @@ log = logging.getLogger("tocsin_watchdog")
 REFRESH_SECONDS = 300.0
 PROBE_SECONDS = 10.0
 PAUSE = "pause"
+SENT = ": sent"
 
 
 class Watchdog:
@@ -54,7 +55,8 @@ class Watchdog:
         try:
             while not self._stop.is_set():
                 if time.monotonic() >= next_refresh and self._refresh():
-                    next_refresh = time.monotonic() + REFRESH_SECONDS
+                    # Soon again while nobody can be reached: people enter themselves after the start.
+                    next_refresh = time.monotonic() + (REFRESH_SECONDS if self._reachable() else self._settings.interval / 2)
                 if time.monotonic() >= next_round:
                     next_round = time.monotonic() + self._settings.interval
                     self._fly()
@@ -87,7 +89,7 @@ class Watchdog:
             "paused_until": _text(platform.paused_until) if platform.paused_until > time.time() else None,
             "snapshot_taken_at": known.taken_at.isoformat() if known else None,
             "snapshot_problem": self._snapshot_problem or None,
-            "can_reach": len([name for name in self._whom() if any(map(self._pager.can, known.contacts_of(name)))]) if known else 0,
+            "can_reach": len(self._reachable()),
         }
 
     def _fly(self) -> None:
@@ -143,10 +145,18 @@ class Watchdog:
             return watch
         subject, text = _words(said, watch, what, where)
         whom = list(self.state.told_people) if said is Say.UP_AGAIN else self._whom()
-        for line in self._page_people(subject, self._with_caveats(text), whom):
+        lines = self._page_people(subject, self._with_caveats(text), whom)
+        for line in lines:
             log.warning("%s: %s", subject, line)
+        if said is not Say.UP_AGAIN and not any(line.endswith(SENT) for line in lines):
+            return watch  # nobody was told: it is tried again at the next look
         self.state.told_people = [] if said is Say.UP_AGAIN else list(dict.fromkeys([*self.state.told_people, *whom]))
         return after_saying(watch, said, time.time())
+
+    def _reachable(self) -> list[str]:
+        """Whom of those on call it could page by itself."""
+        known = self._known()
+        return [name for name in self._whom() if any(map(self._pager.can, known.contacts_of(name)))] if known else []
 
     def _whom(self) -> list[str]:
         known = self._known()
