@@ -16,6 +16,7 @@ from tocsin_communication.channels import discord
 from tocsin_communication.channels.channel import ChannelDriver, Outgoing, Surroundings
 from tocsin_communication.channels.chat import RESENT, Buttons, UrlsAndBot
 from tocsin_communication.channels.discord import DiscordApi, DiscordBot, DiscordWebhooks
+from tocsin_communication.channels.discord_words import NotDiscord
 from tocsin_communication.channels.http import http_client
 from tocsin_communication.channels.inbound import (
     Acknowledge,
@@ -217,9 +218,9 @@ async def test_a_ping_is_answered_and_a_bad_signature_is_not(bot):
     ping = bot.server.interaction({"type": 1}, AT)
     assert json.loads((await bot.driver.parse_inbound(inbound(ping))).answer.body) == {"type": 1}
     stale = bot.server.interaction({"type": 1}, AT - 301)
-    assert discord.NotDiscord.status == 401
+    assert NotDiscord.status == 401
     for bad in (stale, Callback(ping.headers, ping.body + b" "), Callback({**ping.headers, "x-signature-ed25519": "zz"}, ping.body)):
-        with pytest.raises(discord.NotDiscord):
+        with pytest.raises(NotDiscord):
             await bot.driver.parse_inbound(inbound(bad))
 
 

@@ -1,9 +1,8 @@
 """Discord: a bot with buttons, edited when the incident goes on; or a channel's webhook, which is edited too and tells nothing back."""
 
-import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,32 +10,27 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tocsin_chassis.settings import setting
+from tocsin_communication.channels import discord_words as words
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, OneWay, Outgoing, Surroundings
 from tocsin_communication.channels.chat import (
-    RESENT,
-    Button,
     Buttons,
     Kept,
-    Offered,
     Refused,
     UrlsAndBot,
-    clip,
     host_of_url,
     is_url,
     object_in,
     plain_markdown,
     said,
     secrets_in,
-    state_line,
     text_at,
     told,
 )
-from tocsin_communication.channels.http import Answer, Deadline, Http, Lost, host_of, http_client, wait_of
-from tocsin_communication.channels.inbound import BadSignature, HttpAnswer, InboundAnswer, InboundRequest, Result
+from tocsin_communication.channels.http import Answer, Deadline, Http, Lost, host_of, http_client
+from tocsin_communication.channels.inbound import HttpAnswer, InboundAnswer, InboundRequest, Result
 from tocsin_communication.contact import Channel, url_flaw
 from tocsin_communication.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
@@ -46,18 +40,9 @@ _WEBHOOK_PATH = re.compile(r"/api(/v[0-9]+)?/webhooks/[0-9]{5,20}/[A-Za-z0-9_-]{
 PING, COMMAND, COMPONENT = 1, 2, 3
 PONG = HttpAnswer(200, "application/json", b'{"type": 1}')
 ONLY_TO_THEM = 64
-STYLES = {Button.ACKNOWLEDGE: 3, Button.ESCALATE: 4}
-LINK_STYLE = 5
-STALE_SECONDS = 300
-LONGEST_CONTENT = 1000
-LONGEST_DESCRIPTION = 1900
-LONGEST_NONCE = 25
 PAGE_OF_MESSAGES = 100
 MOST_PAGES = 5
 EARLIER_SECONDS = 60.0
-EPOCH_MS = 1_420_070_400_000
-# A form that is not filled in well is our fault, but a person who cannot be written to is one of these.
-DEAD = frozenset({10003, 10008, 10013, 10015, 50001, 50007, 50013, 50033, 50278})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +78,7 @@ class DiscordApi:
                 answer = await self._http.ask_json(method, self._url + path, content, seconds=deadline.left, headers=headers)
         except Lost as lost:
             raise Refused(lost.receipt) from lost
-        if (receipt := refusal(answer)) is not None:
+        if (receipt := words.refusal(answer)) is not None:
             raise Refused(receipt)
         return answer
 
@@ -115,8 +100,8 @@ class DiscordBot:
         page = outgoing.page
         try:
             channel = await self._channel(page.address, deadline)
-            content = message(outgoing, idempotency_key, self._buttons.offered(outgoing))
-            content |= {"nonce": nonce(idempotency_key), "enforce_nonce": True}
+            content = words.message(outgoing, idempotency_key, self._buttons.offered(outgoing))
+            content |= {"nonce": words.nonce(idempotency_key), "enforce_nonce": True}
             if root := self._roots.get(channel, page.incident_id):
                 content["message_reference"] = {"message_id": root, "fail_if_not_exists": False}
             answer = await self._api.ask("POST", f"/channels/{channel}/messages", deadline, content)
@@ -131,8 +116,9 @@ class DiscordBot:
         """See ChannelDriver."""
         channel, _, message_id = provider_id.partition("/")
         path = f"/channels/{quote(channel, safe='')}/messages/{quote(message_id, safe='')}"
+        content = words.message(outgoing, outgoing.page.id, self._buttons.offered(outgoing))
         try:
-            await self._api.ask("PATCH", path, Deadline(seconds), message(outgoing, outgoing.page.id, self._buttons.offered(outgoing)))
+            await self._api.ask("PATCH", path, Deadline(seconds), content)
         except Refused as refused:
             return refused.receipt
         return Receipt(Outcome.ACCEPTED, "edited", provider_id)
@@ -151,7 +137,7 @@ class DiscordBot:
 
     async def parse_inbound(self, request: InboundRequest) -> InboundAnswer:
         """See ChannelDriver."""
-        verify(self._key, request.headers, request.body, self._clock.now())
+        words.verify(self._key, request.headers, request.body, self._clock.now())
         interaction = object_in(request.body)
         match interaction.get("type"):
             case int(kind) if kind == PING:
@@ -174,12 +160,12 @@ class DiscordBot:
 
     async def _find(self, channel: str, page_id: str, since: datetime, deadline: Deadline) -> str:
         """The message that carries a page; empty if there is none. Raises Refused."""
-        after = snowflake(since.timestamp() - EARLIER_SECONDS)
+        after = words.snowflake(since.timestamp() - EARLIER_SECONDS)
         for _ in range(MOST_PAGES):
             query = urlencode({"after": after, "limit": PAGE_OF_MESSAGES})
             listed = _list((await self._api.ask("GET", f"/channels/{channel}/messages?{query}", deadline)).body)
             for each in listed:
-                if _footer_in(each) == footer(page_id):
+                if words.footer_in(each) == words.footer(page_id):
                     return text_at(each, "id")
             if len(listed) < PAGE_OF_MESSAGES:
                 return ""
@@ -212,120 +198,19 @@ class DiscordWebhooks(OneWay):
         """See ChannelDriver."""
         url = _with(outgoing.page.address, "", wait="true")
         try:
-            answer = await self._http.ask_json("POST", url, webhook_message(outgoing, idempotency_key), seconds=seconds)
+            answer = await self._http.ask_json("POST", url, words.webhook_message(outgoing, idempotency_key), seconds=seconds)
         except Lost as lost:
             return lost.receipt
-        return _of_webhook(answer) or Receipt(Outcome.ACCEPTED, "Discord has it", f"webhook/{text_at(answer.json, 'id')}")
+        return words.refusal_of_webhook(answer) or Receipt(Outcome.ACCEPTED, "Discord has it", f"webhook/{text_at(answer.json, 'id')}")
 
     async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
         """See ChannelDriver."""
         url = _with(outgoing.page.address, f"/messages/{quote(provider_id.partition('/')[2], safe='')}")
         try:
-            answer = await self._http.ask_json("PATCH", url, webhook_message(outgoing, outgoing.page.id), seconds=seconds)
+            answer = await self._http.ask_json("PATCH", url, words.webhook_message(outgoing, outgoing.page.id), seconds=seconds)
         except Lost as lost:
             return lost.receipt
-        return _of_webhook(answer) or Receipt(Outcome.ACCEPTED, "edited", provider_id)
-
-
-def message(outgoing: Outgoing, key: str, offered: Iterable[Offered]) -> dict[str, object]:
-    """The page as a message of the bot."""
-    row: list[dict[str, object]] = [
-        _link(each.button.label, each.url)
-        if each.url
-        else {"type": 2, "style": STYLES[each.button], "label": each.button.label, "custom_id": each.value}
-        for each in offered
-    ]
-    if outgoing.incident_url:
-        row.append(_link("Open", outgoing.incident_url))
-    components = [{"type": 1, "components": row}] if row else []
-    return {**_words_of(outgoing, key, ()), "components": components}
-
-
-def _link(label: str, url: str) -> dict[str, object]:
-    return {"type": 2, "style": LINK_STYLE, "label": label, "url": url}
-
-
-def webhook_message(outgoing: Outgoing, key: str) -> dict[str, object]:
-    """The page for a webhook, which has links instead of buttons."""
-    links = (("Acknowledge", outgoing.acknowledge_url), ("Escalate", outgoing.escalate_url), ("Open", outgoing.incident_url))
-    return _words_of(outgoing, key, tuple(f"{title}: {url}" for title, url in links if url))
-
-
-def _words_of(outgoing: Outgoing, key: str, links: Sequence[str]) -> dict[str, object]:
-    """Nobody is called by text of others, and nothing in it is a link."""
-    page = outgoing.page
-    remarks = [state_line(outgoing.incident), RESENT if page.resent_after_unknown else ""]
-    parts = [plain_markdown(clip(page.body, LONGEST_DESCRIPTION // 2)), *links, *(plain_markdown(remark) for remark in remarks if remark)]
-    embed = {"description": "\n".join(part for part in parts if part), "footer": {"text": footer(key)}}
-    content = plain_markdown(clip(page.subject, LONGEST_CONTENT))
-    return {"content": content, "embeds": [embed], "allowed_mentions": {"parse": []}}
-
-
-def footer(page_id: str) -> str:
-    """What a page is found by."""
-    return f"Tocsin page {page_id}"
-
-
-def nonce(key: str) -> str:
-    """The key in as many characters as Discord takes."""
-    return hashlib.sha256(key.encode()).hexdigest()[:LONGEST_NONCE]
-
-
-def snowflake(seconds: float) -> int:
-    """The smallest id that Discord gives at that time."""
-    return max(int(seconds * 1000) - EPOCH_MS, 0) << 22
-
-
-class NotDiscord(BadSignature):
-    """Discord tries whether this is refused in the way that it wants, before it takes an address."""
-
-    status = 401
-
-
-def verify(key: Ed25519PublicKey | None, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
-    """Raises NotDiscord unless the request is Discord's, and fresh."""
-    if key is None:
-        raise NotDiscord("TOCSIN_DISCORD_PUBLIC_KEY is not set")
-    timestamp = headers.get("x-signature-timestamp", "")
-    try:
-        key.verify(bytes.fromhex(headers.get("x-signature-ed25519", "")), timestamp.encode() + body)
-        age = abs(now.timestamp() - int(timestamp))
-    except (InvalidSignature, ValueError) as error:
-        raise NotDiscord("X-Signature-Ed25519 does not fit") from error
-    if age > STALE_SECONDS:
-        raise NotDiscord(f"signed {age:.0f} s ago")
-
-
-def refusal(answer: Answer) -> Receipt | None:
-    """Why Discord did not do it; None if it did."""
-    if answer.success:
-        return None
-    code = answer.json.get("code", 0)
-    detail = clip(f"Discord: HTTP {answer.status} {code or ''} {text_at(answer.json, 'message')}".strip(), 200)
-    wish = wait_of(answer.json.get("retry_after", "")) or answer.retry_after
-    return Receipt(_outcome(answer.status, code), detail, retry_after=wish if answer.status in (429, 503) else None)
-
-
-def _of_webhook(answer: Answer) -> Receipt | None:
-    """A webhook's address holds its key: one that is refused is dead, and must not be tried again."""
-    refused = refusal(answer)
-    if refused is not None and answer.status in (401, 403):
-        return Receipt(Outcome.PERMANENT_TARGET, refused.detail)
-    return refused
-
-
-def _outcome(status: int, code: object) -> Outcome:
-    match status:
-        case 429:
-            return Outcome.THROTTLED
-        case 503:
-            return Outcome.TRANSIENT
-        case 404 | 410:
-            return Outcome.PERMANENT_TARGET
-        case _ if status >= 500 or status == 408:
-            return Outcome.UNKNOWN
-        case _:
-            return Outcome.PERMANENT_TARGET if code in DEAD else Outcome.PERMANENT_CONFIG
+        return words.refusal_of_webhook(answer) or Receipt(Outcome.ACCEPTED, "edited", provider_id)
 
 
 def _whisper(results: Sequence[Result]) -> HttpAnswer:
@@ -345,11 +230,6 @@ def _words(interaction: dict[str, Any]) -> str:
     data = interaction.get("data")
     options = data.get("options") if isinstance(data, dict) else None
     return " ".join(text_at(option, "value") for option in options if isinstance(option, dict)) if isinstance(options, list) else ""
-
-
-def _footer_in(listed: dict[str, Any]) -> str:
-    embeds = listed.get("embeds")
-    return text_at(embeds[0], "footer", "text") if isinstance(embeds, list) and embeds else ""
 
 
 def _list(body: bytes) -> list[dict[str, Any]]:
