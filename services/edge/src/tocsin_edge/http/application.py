@@ -6,8 +6,9 @@ from collections.abc import Callable
 import prometheus_client
 
 from tocsin_chassis.telemetry import trace_id
-from tocsin_edge.http import asgi, channel_hooks, reply_links, span_receiver
+from tocsin_edge.http import asgi, calendar_feed, channel_hooks, reply_links, span_receiver
 from tocsin_edge.http.asgi import Application, Receive, Scope, Send
+from tocsin_edge.http.calendar_feed import CalendarFeed
 from tocsin_edge.http.channel_hooks import ChannelHooks
 from tocsin_edge.http.console import Console
 from tocsin_edge.http.doors_of_senders import is_of_an_api, nothing_there
@@ -29,6 +30,7 @@ class Http:
         reports: Intake,
         links: ReplyLinks,
         hooks: ChannelHooks,
+        calendars: CalendarFeed,
         spans: SpanReceiver,
         console: Console,
         ready: Callable[[], bool],
@@ -37,6 +39,7 @@ class Http:
         self._reports = reports
         self._links = links
         self._hooks = hooks
+        self._calendars = calendars
         self._spans = spans
         self._console = console
         self._ready = ready
@@ -62,6 +65,8 @@ class Http:
             await self._links.answer(scope, send)
         elif path.startswith(channel_hooks.PREFIX):
             await self._hooks.receive(scope, receive, send)
+        elif path.startswith(calendar_feed.PREFIX):
+            await self._calendars.answer(scope, send)
         elif path == span_receiver.PATH and method == "POST":
             await self._spans.receive(scope, receive, send)
         elif is_of_an_api(path):
