@@ -406,6 +406,20 @@ def test_a_secret_is_read_from_a_file_and_never_from_the_command_line(
     assert "empty" in tocsin.error
 
 
+def test_a_key_that_senders_have_already_is_imported_from_a_file(
+    tocsin: Terminal, installation: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation.answer("ImportIntegrationKey", detection.ImportIntegrationKeyResponse(integration=Integration(name="own")))
+    file = tmp_path / "key"
+    file.write_text("eb243592-faa2-4ba2-a551-1afdf565c889\n")
+    assert "eb243592" not in tocsin("integration", "import-key", "own", "--file", str(file), "--yes")
+    [request] = installation.requests("ImportIntegrationKey")
+    assert (request.name, request.key) == ("own", "eb243592-faa2-4ba2-a551-1afdf565c889")
+    file.write_text("")
+    tocsin("integration", "import-key", "own", "--file", str(file), "--yes", status=2)
+    assert "the key is empty" in tocsin.error
+
+
 def test_an_incident_is_declared_and_taken_by_its_number(tocsin: Terminal, installation: Any) -> None:
     installation.answer("DeclareIncident", triage.DeclareIncidentResponse(incident=incident()))
     assert "#12" in tocsin("incident", "declare", "Checkout is down", "--severity", "SEV1")

@@ -139,6 +139,17 @@ def head(kind: str = "Service", name: str = "a") -> str:
         ),
         (head("EscalationPolicy") + "  fallback:\n  - {team: a, schedule: b}", "6: EscalationPolicy a: fallback[0]: give exactly one of"),
         (head("Integration") + "  created_at: 2026-11-23T00:00:00Z", "5: Integration a: created_at: is not a field"),
+        (head("Integration") + "  secrets: 1", "5: Integration a: secrets: is counted by the server; `tocsin integration secret"),
+        (head("Integration") + "  key: abc", "5: Integration a: key: does not belong into a file that others read; write key_from: {env"),
+        (
+            head("Integration") + "  key_from: {env: TOCSIN_NOWHERE}",
+            "5: Integration a: key_from: the environment variable TOCSIN_NOWHERE is",
+        ),
+        (head("Integration") + "  key_from: {file: nowhere}", "5: Integration a: key_from: "),
+        (head("Integration") + "  key_from: {file: a, env: b}", "5: Integration a: key_from: give exactly one of env, file"),
+        (head("Integration") + "  key_from: {pipe: a}", "5: Integration a: key_from: give exactly one of env, file"),
+        (head("Integration") + "  key_from: abc", "5: Integration a: key_from: must be a mapping"),
+        (head("Team") + "  key_from: {env: a}", "5: Team a: key_from: is not a field"),
         (head("Fallback", "b"), "3: metadata.name: there is only one Fallback; name it 'platform'"),
         (head() + "---\n" + head(), "6: metadata.name: Service 'a' stands already at"),
     ],
@@ -147,6 +158,18 @@ def test_a_mistake_is_named_with_line_field_and_remedy(tmp_path: Path, text: str
     found = problems(tmp_path, text)
     assert found[0].startswith(problem), found[0]
     assert len(found) == 1 or "apiVersion" not in text, found
+
+
+def test_a_key_is_taken_from_the_environment_or_from_a_file_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_GENIE_KEY", "from-the-environment")
+    (tmp_path / "genie.key").write_text("from-a-file\n")
+    (tmp_path / "a.yaml").write_text(
+        head("Integration", "a") + "  kind: opsgenie\n  key_from: {env: SHOP_GENIE_KEY}\n---\n"
+        + head("Integration", "b") + "  kind: opsgenie\n  key_from: {file: genie.key}\n"
+    )  # fmt: skip
+    found = configuration.load(tmp_path)
+    assert [each.message.key for each in found.resources] == ["from-the-environment", "from-a-file"]
+    assert "from-" not in str(render(found)), "an export holds no key"
 
 
 def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ class Doors:
     def __init__(self, world: World, app: App, amazon: AmazonSns) -> None:
         self.world = world
         self.amazon = amazon
+        self.app = app
         self.edge = world.stub(DetectionServiceStub, app, Caller("edge", service="edge"))
         self.admin = world.stub(DetectionServiceStub, app, Caller("ada", Role.ROLE_ADMIN))
         self.alice = world.stub(DetectionServiceStub, app, Caller("alice", Role.ROLE_RESPONDER))
@@ -107,6 +108,86 @@ async def test_what_is_applied_is_exported_and_applying_that_changes_nothing(doo
     exported = await doors.exported()
     assert exported == everything()
     assert {change.action for change in await doors.apply(*exported)} == {Change.ACTION_UNCHANGED}
+
+
+KEYS = {
+    "pagerduty": "0123456789abcdef0123456789ABCDEF",
+    "opsgenie": "eb243592-faa2-4ba2-a551-1afdf565c889",
+    "email": "shop-alerts-0f3c9a1b7d",
+    "alertmanager": "a-password-that-is-long",
+    "webhook": "tk_0f3c9a1b7d5e2f4a6b8c",
+}
+
+
+@pytest.mark.parametrize(("kind", "key"), KEYS.items())
+async def test_a_key_that_senders_have_already_opens_its_integration_and_the_one_before_does_not(doors: Doors, kind: str, key: str) -> None:
+    old = await doors.door(kind)
+    request = pb.ImportIntegrationKeyRequest(name=kind, key=key)
+    for _ in range(2):
+        assert (await doors.admin.ImportIntegrationKey(request)).integration.name == kind
+    await doors.knock(kind, key, {})
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await doors.knock(kind, old, {})
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_a_configuration_takes_keys_over_tells_it_and_never_gives_them_back(doors: Doors) -> None:
+    wanted = Integration(name="moved", kind="opsgenie", key=KEYS["opsgenie"])
+    assert [change.action for change in await doors.apply(wanted, dry_run=True)] == [Change.ACTION_CREATED]
+    await doors.apply(wanted)
+    await doors.knock("opsgenie", KEYS["opsgenie"], {"message": "disk full"})
+    assert [change.action for change in await doors.apply(wanted)] == [Change.ACTION_UNCHANGED]
+    [changed] = await doors.apply(Integration(name="moved", kind="opsgenie", key="another-key-that-is-long-enough"))
+    assert (changed.action, [field.path for field in changed.fields]) == (Change.ACTION_UPDATED, ["key"])
+    assert "another-key" not in str(changed)
+    assert await doors.exported() == [Integration(name="moved", kind="opsgenie")]
+    assert not (await doors.admin.ListIntegrations(pb.ListIntegrationsRequest())).integrations[0].key
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("pagerduty", "eb243592-faa2-4ba2-a551-1afdf565c889"),
+        ("opsgenie", "short"),
+        ("email", "Upper-Case-0123456789"),
+        ("webhook", "a/b?c=" + "d" * 30),
+    ],
+)
+async def test_a_key_that_is_not_safe_or_cannot_be_shown_is_refused_with_what_it_must_be(doors: Doors, kind: str, key: str) -> None:
+    await doors.door(kind)
+    for call in (
+        doors.admin.ImportIntegrationKey(pb.ImportIntegrationKeyRequest(name=kind, key=key)),
+        doors.apply(Integration(name=kind, kind=kind, key=key)),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "must be" in (refused.value.details() or "") and key not in (refused.value.details() or "")
+
+
+async def test_a_key_opens_one_integration(doors: Doors) -> None:
+    key = KEYS["opsgenie"]
+    await doors.apply(Integration(name="one", kind="opsgenie", key=key), Integration(name="two", kind="opsgenie"))
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await doors.admin.ImportIntegrationKey(pb.ImportIntegrationKeyRequest(name="two", key=key))
+    assert refused.value.code() is grpc.StatusCode.ALREADY_EXISTS
+    for given in (
+        [Integration(name="two", kind="opsgenie", key=key)],
+        [Integration(name=name, kind="opsgenie", key=key + "x") for name in "ab"],
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await doors.apply(*given)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_who_may_apply_configurations_need_not_be_able_to_make_keys(world: World, doors: Doors) -> None:
+    manager = world.stub(DetectionServiceStub, doors.app, Caller("max", Role.ROLE_MANAGER))
+    plain = Configuration(integrations=[Integration(name="moved", kind="opsgenie")])
+    await manager.ApplyConfiguration(pb.ApplyConfigurationRequest(configuration=plain))
+    plain.integrations[0].key = KEYS["opsgenie"]
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await manager.ApplyConfiguration(pb.ApplyConfigurationRequest(configuration=plain))
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_a_change_of_an_option_is_told_by_its_path_and_tried_without_doing_it(doors: Doors) -> None:

@@ -80,6 +80,7 @@ COMMANDS = (
     Command("change list", "change:list_", "List what was changed on purpose, newest first"),
     Command("integration list", "integration:list_", "List the doors through which senders report"),
     Command("integration rotate", "integration:rotate", "Give an integration a new key; the old one stops at once"),
+    Command("integration import-key", "integration:import_key", "Let a key that its senders have already open an integration"),
     Command("integration secret", "integration:secret", "Give an integration a secret by which its sender signs"),
     Command("integration preview", "integration:preview", "Show what a sender's sample would become"),
 )

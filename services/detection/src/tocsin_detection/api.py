@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC
 
+from tocsin.access.v1.access_pb2 import Access, Role
 from tocsin.detection.v1 import detection_service_pb2 as pb
 from tocsin.detection.v1.alert_pb2 import Alert as AlertMessage
 from tocsin.detection.v1.detection_service_pb2_grpc import DetectionServiceServicer
 
 from tocsin_chassis import paging
+from tocsin_chassis.grpc.authorization import require
 from tocsin_chassis.grpc.caller import caller
 from tocsin_chassis.grpc.wrapping import Context
 from tocsin_chassis.postgres.database import Database, Tx
@@ -133,6 +135,11 @@ class DetectionApi(DetectionServiceServicer):
         integration, key = await self._integrations.rotate_key(storable(request.name))
         return pb.RotateIntegrationKeyResponse(integration=integration_message(integration), key=key)
 
+    async def ImportIntegrationKey(self, request: pb.ImportIntegrationKeyRequest, context: Context) -> pb.ImportIntegrationKeyResponse:
+        async with self._database.transaction() as tx:
+            integration = await self._integrations.import_key(tx, storable(request.name), request.key)
+        return pb.ImportIntegrationKeyResponse(integration=integration_message(integration))
+
     async def SetIntegrationSecret(self, request: pb.SetIntegrationSecretRequest, context: Context) -> pb.SetIntegrationSecretResponse:
         integration = await self._integrations.set_secret(storable(request.name), request.secret)
         return pb.SetIntegrationSecretResponse(integration=integration_message(integration))
@@ -147,6 +154,9 @@ class DetectionApi(DetectionServiceServicer):
         )
 
     async def ApplyConfiguration(self, request: pb.ApplyConfigurationRequest, context: Context) -> pb.ApplyConfigurationResponse:
+        if any(integration.key for integration in request.configuration.integrations):
+            # Whoever may apply configurations need not know keys: making one is for administrators.
+            require(caller(), "ApplyConfiguration with keys", Access(role=Role.ROLE_ADMIN))
         planned = await self._configurations.apply(request.configuration, dry_run=request.dry_run, prune=request.prune)
         return pb.ApplyConfigurationResponse(changes=planned)
 

@@ -1,11 +1,12 @@
 """An integration: one door through which one kind of sender reports. Its key is known only by its hash."""
 
 import hashlib
+import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from tocsin_kernel.errors import Conflict, NotFound, Unauthenticated
+from tocsin_kernel.errors import AlreadyExists, Conflict, NotFound, Unauthenticated
 from tocsin_kernel.ids import Ids
 
 # The built-in door of RaiseAlert: it has no key and no row, and no other may have its name.
@@ -14,6 +15,12 @@ KEY_PREFIX = "tk_"
 # PagerDuty's clients refuse all but 32 letters and digits; mail programs write an address, in which the key is, in small letters.
 HEXADECIMAL = frozenset({"pagerduty", "email"})
 LIVE_SECRETS = 2
+# What a key that somebody else made must be like: too long to be tried, and such that senders can show it. Mail puts it into an address.
+IMPORTED_KEYS = {
+    "pagerduty": (re.compile(r"[0-9A-Za-z]{32}"), "32 letters and digits, as PagerDuty's routing keys are"),
+    "email": (re.compile(r"[a-z0-9][a-z0-9._-]{18,62}[a-z0-9]"), "20 to 64 small letters, digits, dots, dashes and underscores"),
+}
+OTHER_KEYS = (re.compile(r"[A-Za-z0-9._~+=:@!-]{20,200}"), "20 to 200 letters, digits and . _ ~ + = : @ ! -")
 
 
 class IntegrationKeyUnknown(Unauthenticated):
@@ -24,6 +31,11 @@ class IntegrationKeyUnknown(Unauthenticated):
 class IntegrationNotFound(NotFound):
     reason = "INTEGRATION_NOT_FOUND"
     message = "there is no integration {name}"
+
+
+class KeyInUse(AlreadyExists):
+    reason = "KEY_IN_USE"
+    message = "this key opens the integration {name} already; a key opens one"
 
 
 class SecretsKeyMissing(Conflict):
@@ -102,6 +114,12 @@ def new_key(ids: Ids, kind: str) -> str:
     """A key nobody can guess: 256 bits of chance, or 128 where it has to be short."""
     secret = ids.secret()
     return hashlib.blake2b(secret.encode(), digest_size=16).hexdigest() if kind in HEXADECIMAL else KEY_PREFIX + secret
+
+
+def problem_of_key(kind: str, key: str) -> str:
+    """Why a key that senders have already cannot open an integration of this kind; empty if it can."""
+    rule, said = IMPORTED_KEYS.get(kind, OTHER_KEYS)
+    return "" if rule.fullmatch(key) else f"it must be {said}"
 
 
 def key_hash(key: str) -> bytes:

@@ -50,6 +50,12 @@ class _Row:
         return Stored(self.integration(), self.secrets_key, tuple(map(bytes, self.sealed_secrets)), tuple(self.secrets))
 
 
+@dataclass(frozen=True, slots=True)
+class _KeyRow:
+    name: str
+    key_hash: bytes
+
+
 async def integration_by_key(tx: Tx, key_hash: bytes) -> Stored | None:
     row = await tx.maybe(
         _Row,
@@ -118,6 +124,12 @@ async def save_integration(tx: Tx, integration: Integration) -> None:
 
 async def delete_integration(tx: Tx, name: str) -> None:
     await tx.execute("DELETE FROM integration WHERE name = %s", (name,))
+
+
+async def key_hashes(tx: Tx) -> dict[str, bytes]:
+    """The hashes of the keys that open integrations, by name."""
+    rows = await tx.many(_KeyRow, "SELECT name, key_hash FROM integration WHERE key_hash IS NOT NULL")
+    return {row.name: bytes(row.key_hash) for row in rows}
 
 
 async def replace_key(tx: Tx, name: str, key_hash: bytes) -> None:

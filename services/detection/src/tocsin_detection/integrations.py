@@ -1,10 +1,10 @@
 """The doors: who may report, in which format, and what is kept of them in files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from tocsin.configuration.v1.change_pb2 import Change
+from tocsin.configuration.v1.change_pb2 import Change, FieldChange
 from tocsin.detection.v1.integration_pb2 import Integration as IntegrationMessage
 
 from tocsin_chassis.configuration import changes
@@ -16,13 +16,15 @@ from tocsin_detection.integration import (
     Integration,
     IntegrationKeyUnknown,
     IntegrationNotFound,
+    KeyInUse,
     SecretsKeyMissing,
     key_hash,
     new_key,
+    problem_of_key,
     with_secret,
 )
 from tocsin_detection.integration_wire import configured, integration_of
-from tocsin_detection.wanted import wanted
+from tocsin_detection.wanted import wanted, wanted_keys
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import Invalid
 from tocsin_kernel.ids import Ids
@@ -105,6 +107,21 @@ class Integrations:
             tx.after_commit(self._forget)
         return integration, key
 
+    async def import_key(self, tx: Tx, name: str, key: str) -> Integration:
+        """Let a key open it that its senders have already; the old one stops at once. Raises IntegrationNotFound, KeyInUse, Invalid."""
+        integration = next((each for each in await store.lock_integrations(tx) if each.name == name), None)
+        if integration is None:
+            raise IntegrationNotFound(name=name)
+        if problem := problem_of_key(integration.kind, key):
+            raise Invalid(field="key", detail=problem)
+        hashed = key_hash(key)
+        other = next((each for each, theirs in (await store.key_hashes(tx)).items() if theirs == hashed and each != name), None)
+        if other is not None:
+            raise KeyInUse(name=other)
+        await store.replace_key(tx, name, hashed)
+        tx.after_commit(self._forget)
+        return integration
+
     async def set_secret(self, name: str, secret: str) -> Integration:
         """Give it another secret; the newest before stays valid too. An empty one removes both, also those that cannot be read.
 
@@ -158,9 +175,12 @@ class Integrations:
         """Make the stored integrations like the given ones; says what changed, or with `dry_run` only what would. Raises Invalid."""
         found = wanted(given)
         stored = {integration.name: configured(integration) for integration in await store.lock_integrations(tx)}
-        planned = changes("Integration", stored, found, prune)
+        keys = wanted_keys(given, await store.key_hashes(tx))
+        planned = [_with_key(change, keys) for change in changes("Integration", stored, found, prune)]
         if not dry_run:
             await self._carry_out(tx, planned, found)
+            for name, hashed in keys.items():
+                await store.replace_key(tx, name, hashed)
         return planned
 
     async def exported(self, tx: Tx) -> list[IntegrationMessage]:
@@ -178,6 +198,18 @@ class Integrations:
     def _forget(self) -> None:
         self._generation += 1
         self._by_key.clear()
+
+
+def _with_key(change: Change, keys: Mapping[str, bytes]) -> Change:
+    """The change, and that it gets another key. Keys themselves are shown nowhere."""
+    if change.name not in keys:
+        return change
+    told = Change(kind=change.kind, name=change.name, action=change.action, fields=change.fields)
+    if told.action == Change.ACTION_UNCHANGED:
+        told.action = Change.ACTION_UPDATED
+    if told.action == Change.ACTION_UPDATED:
+        told.fields.append(FieldChange(path="key", before="", after='"(another one)"'))
+    return told
 
 
 def _place(name: str) -> Place:

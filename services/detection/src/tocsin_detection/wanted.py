@@ -1,14 +1,14 @@
 """What a configuration says of integrations: refused, with the field's name, where it could not work."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from tocsin.detection.v1.integration_pb2 import Integration as IntegrationMessage
 
 from tocsin_detection.intake.mapping import problems_of
 from tocsin_detection.intake.signature import SIGNING_KINDS
-from tocsin_detection.integration import BUILT_IN
+from tocsin_detection.integration import BUILT_IN, key_hash, problem_of_key
 from tocsin_detection.integration_wire import configured, integration_of, mapping_of
 from tocsin_detection.signal import storable
 from tocsin_kernel.errors import Invalid
@@ -27,6 +27,20 @@ def wanted(given: Sequence[IntegrationMessage]) -> dict[str, IntegrationMessage]
             raise Invalid(field=f"configuration.integrations[{index}].{field}", detail=detail)
         found[message.name] = _as_exported(message)
     return found
+
+
+def wanted_keys(given: Sequence[IntegrationMessage], opened: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The hashes of the keys that integrations get, by name; `opened` holds those of today. Raises Invalid if a key opens another one."""
+    keys: dict[str, bytes] = {}
+    owners = {hashed: name for name, hashed in opened.items()}
+    for index, message in enumerate(given):
+        hashed = key_hash(message.key)
+        if message.key and owners.setdefault(hashed, message.name) != message.name:
+            detail = f"it opens {owners[hashed]!r} already; a key opens one integration"
+            raise Invalid(field=f"configuration.integrations[{index}].key", detail=detail)
+        if message.key and opened.get(message.name) != hashed:
+            keys[message.name] = hashed
+    return keys
 
 
 def _as_exported(message: IntegrationMessage) -> IntegrationMessage:
@@ -59,6 +73,8 @@ def _problems(message: IntegrationMessage) -> Iterator[tuple[str, str]]:
         yield "accepts_batches", "only kind 'cloudevents' knows batches"
     if message.insufficient_data and message.kind != "sns":
         yield "insufficient_data", "only kind 'sns' reads alarms of CloudWatch"
+    if message.key and (problem := problem_of_key(message.kind, message.key)):
+        yield "key", problem
     if message.requires_signature and message.kind not in SIGNING_KINDS:
         yield "requires_signature", f"only {_listed(SIGNING_KINDS)} sign with a secret"
 

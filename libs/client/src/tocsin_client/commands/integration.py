@@ -79,6 +79,18 @@ def secret(name: NAME, /, *, file: Given = None, remove: bool = False, yes: YES 
     options.screen.result(changed, lambda made: facts({"integration": made.name, "live secrets": SECRETS[min(made.secrets, 2)]}))
 
 
+def import_key(name: NAME, /, *, file: Given = None, yes: YES = False, options: Options = DEFAULTS) -> None:
+    """Let a key that its senders have already open an integration, so that nothing changes at them but the address. The old one stops.
+
+    It is read from a file, from standard input, or asked for; never given in the command line, which others on the machine can read.
+    """
+    given = read_secret(file, "key")
+    agree(f"Let this key open {name!r}? Senders that use the one of today are refused from then on.", yes)
+    with options.open() as tocsin:
+        changed = tocsin.detection.ImportIntegrationKey(detection.ImportIntegrationKeyRequest(name=name, key=given)).integration
+    options.screen.result(changed, lambda made: facts({"integration": made.name, "key": "the one given"}))
+
+
 def preview(
     file: Sample,
     /,
@@ -141,19 +153,19 @@ def drawn_alert(alert: "alerts.Alert") -> "RenderableType":
     )
 
 
-def read_secret(file: Path | None) -> str:
+def read_secret(file: Path | None, what: str = "secret") -> str:
     """The secret in a file, without its last line break, or as somebody types it. UsageError if it is empty or no text."""
     if file is None:
         from getpass import getpass
 
         if not sys.stdin.isatty():
-            raise UsageError('--file: give the file that holds the secret, or "-" for standard input; there is no terminal to ask on')
-        given = getpass("Secret: ")
+            raise UsageError(f'--file: give the file that holds the {what}, or "-" for standard input; there is no terminal to ask on')
+        given = getpass(f"{what.capitalize()}: ")
     else:
         try:
             given = content(file, "--file").decode().rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise UsageError(f"--file: {file} holds no text in UTF-8") from error
     if not given:
-        raise UsageError("--file: the secret is empty; --remove removes the secrets")
+        raise UsageError(f"--file: the {what} is empty" + ("; --remove removes the secrets" if what == "secret" else ""))
     return given

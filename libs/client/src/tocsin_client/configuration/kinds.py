@@ -20,11 +20,18 @@ CONTRACTS: Mapping[str, Any] = {
     "detection": detection_service_pb2,
 }
 # Fields whose own name is not that of the kind they name.
-NAMED_OTHERWISE = {"members": "Responder", "depends_on": "Service"}
+NAMED_OTHERWISE = {"members": "Responder", "managers": "Responder", "depends_on": "Service"}
 # Messages whose fields are expressions: whatever they are called, they name nothing.
 EXPRESSIONS = frozenset({"tocsin.detection.v1.Mapping"})
 # The name of the one resource of a kind of which there is only one.
 ONLY_ONE = "platform"
+# Fields that a file may not set, and what to write or do instead. Instants are the server's records too: no configuration field is one.
+NOT_IN_FILES = {
+    "tocsin.detection.v1.Integration.secrets": "is counted by the server; `tocsin integration secret NAME` gives it one",
+    "tocsin.detection.v1.Integration.key": "does not belong into a file that others read; write key_from: {env: NAME} or {file: PATH}",
+}
+# Where the text of a field is taken from: the field of a spec that says it, and the field that gets the text.
+TAKEN_FROM = {"Integration": ("key_from", "key")}
 DURATION = "google.protobuf.Duration"
 TIMESTAMP = "google.protobuf.Timestamp"
 
@@ -66,8 +73,8 @@ def kinds_of(service: str) -> list[Kind]:
 
 
 def writable(descriptor: Descriptor) -> list[FieldDescriptor]:
-    """The fields that a file may set. Instants are the server's records: no configuration field is one."""
-    return [field for field in descriptor.fields if not is_message(field, TIMESTAMP)]
+    """The fields that a file may set."""
+    return [field for field in descriptor.fields if not is_message(field, TIMESTAMP) and field.full_name not in NOT_IN_FILES]
 
 
 def is_message(field: FieldDescriptor, name: str) -> bool:

@@ -1,5 +1,6 @@
 """Files to configuration. The text of a scalar is taken as it stands, so that 09:00 and 2026-11-23 need no quotes."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,18 @@ import yaml
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from tocsin_client.configuration.kinds import DURATION, ONLY_ONE, Kind, is_map, is_message, kinds, short_names, writable
+from tocsin_client.configuration.kinds import (
+    DURATION,
+    NOT_IN_FILES,
+    ONLY_ONE,
+    TAKEN_FROM,
+    Kind,
+    is_map,
+    is_message,
+    kinds,
+    short_names,
+    writable,
+)
 from tocsin_client.configuration.resources import ConfigurationError, Configurations, Place, Resource, did_you_mean
 
 API_VERSION = "tocsin/v1"
@@ -130,18 +142,45 @@ class Document:
         if not kind.singular:
             message.name = name
         if "spec" in parts and not is_null(parts["spec"][1]):
-            self.fill(message, kind.descriptor, parts["spec"][1], "", kind.fields)
+            self.fill(message, kind.descriptor, parts["spec"][1], "", kind.fields, TAKEN_FROM.get(kind.name, ("", "")))
         return message
 
-    def fill(self, message: Any, descriptor: Descriptor, node: Node, path: str, fields: list[FieldDescriptor]) -> None:
+    def fill(
+        self, message: Any, descriptor: Descriptor, node: Node, path: str, fields: list[FieldDescriptor], taken: tuple[str, str] = ("", "")
+    ) -> None:
+        """`taken` is the field that says where a text is taken from, and the field of the message that gets it."""
         entries = self.entries(node, path)
+        if taken[0] in entries:
+            key, value = entries.pop(taken[0])
+            self.places[path + taken[1]] = self.place(key)
+            setattr(message, taken[1], self.taken_from(value, f"{path}{taken[0]}"))
         known = {each.name: each for each in fields}
+        never = {name: said for name in entries if (said := NOT_IN_FILES.get(f"{descriptor.full_name}.{name}"))}
+        for name, said in never.items():
+            self.wrong(entries.pop(name)[0], path + name, said)
         self.only(entries, known, path)
         self.one_of_each(descriptor, entries, node, path)
         for name, (key, value) in entries.items():
             self.places[path + name] = self.place(key)
             if name in known and not is_null(value):
                 self.assign(message, known[name], value, path + name)
+
+    def taken_from(self, node: Node, path: str) -> str:
+        """The text of an environment variable, or of a file beside this one, without its last line break. It is shown nowhere."""
+        said = {name: self.text(value, f"{path}.{name}") for name, (_, value) in self.entries(node, path + ".").items()}
+        if not isinstance(node, MappingNode):
+            return ""
+        if len(said) != 1 or not said.keys() <= {"env", "file"}:
+            self.wrong(node, path, "give exactly one of env, file: {env: NAME} or {file: PATH}")
+            return ""
+        if "env" in said:
+            text = os.environ.get(said["env"], "")
+            problem = f"the environment variable {said['env']} is not set"
+        else:
+            text, problem = read_text(self.file.parent / said["file"])
+        if not text:
+            self.wrong(node, path, problem)
+        return text
 
     def one_of_each(self, descriptor: Descriptor, entries: dict[str, tuple[Node, Node]], node: Node, path: str) -> None:
         """Of a choice between fields, exactly one is given."""
@@ -254,6 +293,17 @@ class Document:
     def wrong(self, node: Node, path: str, problem: str) -> None:
         words = f"{path}: {problem}" if path else f"the document {problem}" if problem.startswith("must") else problem
         self.problems.append(f"{self.place(node)}: {self.label}{words}")
+
+
+def read_text(file: Path) -> tuple[str, str]:
+    """The text of a file without its last line break, and what is wrong if there is none."""
+    try:
+        text = file.read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        return "", f"{file} cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        return "", f"{file} holds no text in UTF-8"
+    return text, f"{file} is empty"
 
 
 def is_null(node: Node) -> bool:
