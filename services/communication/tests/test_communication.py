@@ -272,15 +272,20 @@ async def test_a_refusal_for_now_is_tried_again_and_one_for_ever_is_told(house):
     assert sent.attempts == 2
 
 
-async def test_a_provider_that_hangs_holds_up_only_its_own_pages(house):
+async def test_a_provider_that_hangs_holds_up_only_its_own_pages_and_one_service_not_the_others(house):
     await house.reachable(email("alice"), *(hook(f"r{number}", house.web_server.url) for number in range(20)))
     house.web_server.answers.extend(["hang"] * 40)
     for number in range(20):
         await house.summon(f"r{number}", house.incident())
-    await house.expect(16, state=Page.STATE_SENDING)
+    await house.expect(12, state=Page.STATE_SENDING)
     await house.summon("alice", house.incident())
     await house.expect(responder="alice", state=Page.STATE_SENT)
-    assert len(await house.pages(state=Page.STATE_PENDING)) == 4
+    assert len(await house.pages(state=Page.STATE_PENDING)) == 8
+    house.web_server.answers.clear()
+    other = house.incident(id="0199f0a0-0000-7000-8000-00000000000b", number=8)
+    other.service = "payments"
+    await house.summon("r3", other)
+    await house.expect(incident_id=other.id, state=Page.STATE_DELIVERED)
 
 
 async def test_a_link_acknowledges_once(house):

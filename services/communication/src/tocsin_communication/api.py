@@ -1,18 +1,21 @@
 """The gRPC face of communication: translation, and one call each."""
 
-from uuid import UUID
+from datetime import UTC
 
 from tocsin.communication.v1 import communication_service_pb2 as pb
 from tocsin.communication.v1.communication_service_pb2_grpc import CommunicationServiceServicer
+from tocsin.communication.v1.page_pb2 import Page
 
 from tocsin_chassis import paging
 from tocsin_chassis.grpc.caller import caller
 from tocsin_chassis.grpc.wrapping import Context
 from tocsin_chassis.postgres import inbox
 from tocsin_chassis.postgres.database import Database
-from tocsin_communication import store
+from tocsin_communication import store, wire
+from tocsin_communication.answers.spoken import Verb
 from tocsin_communication.channels.hooks import Hooks
 from tocsin_communication.configuration import ConfigurationStore
+from tocsin_communication.contact_api import key
 from tocsin_communication.pages import Pages
 from tocsin_communication.replies import Replies
 from tocsin_communication.wire import page_to_proto
@@ -21,9 +24,7 @@ from tocsin_communication.wire import page_to_proto
 class CommunicationApi(CommunicationServiceServicer):
     """Serves tocsin.communication.v1.CommunicationService."""
 
-    def __init__(
-        self, database: Database, pages: Pages, replies: Replies, configuration: ConfigurationStore, hooks: Hooks | None = None
-    ) -> None:
+    def __init__(self, database: Database, pages: Pages, replies: Replies, configuration: ConfigurationStore, hooks: Hooks) -> None:
         self._database = database
         self._pages = pages
         self._replies = replies
@@ -34,22 +35,26 @@ class CommunicationApi(CommunicationServiceServicer):
         reply = await self._replies.find(request.token)
         return pb.GetReplyLinkResponse(
             responder=reply.page.responder,
-            incident_id=reply.incident.id,
-            title=reply.incident.title,
-            number=reply.incident.number,
+            incident_id=reply.page.incident_id,
+            title=reply.title,
+            number=reply.incident.number if reply.incident is not None else 0,
             used=reply.page.used_at is not None,
             effect=reply.effect,
+            can_escalate=reply.can_escalate,
         )
 
     async def ReceiveReply(self, request: pb.ReceiveReplyRequest, context: Context) -> pb.ReceiveReplyResponse:
-        reply = await self._replies.receive(request.token)
+        verb = Verb.ESCALATE if request.escalate else Verb.ACKNOWLEDGE
+        reply, answered = await self._replies.receive(request.token, verb)
         return pb.ReceiveReplyResponse(
-            responder=reply.page.responder, incident_id=reply.incident.id, title=reply.incident.title, number=reply.incident.number
+            responder=reply.page.responder,
+            incident_id=reply.page.incident_id,
+            title=reply.title,
+            number=reply.incident.number if reply.incident is not None else 0,
+            effect=answered.effect,
         )
 
     async def ReceiveInbound(self, request: pb.ReceiveInboundRequest, context: Context) -> pb.ReceiveInboundResponse:
-        if self._hooks is None:
-            return pb.ReceiveInboundResponse(status=404)
         answer = await self._hooks.receive(request.kind, request.method, request.path, request.query, request.headers, request.body)
         headers = {**answer.headers, "content-type": answer.content_type} if answer.content_type else answer.headers
         return pb.ReceiveInboundResponse(status=answer.status, headers=headers, body=answer.body)
@@ -66,9 +71,9 @@ class CommunicationApi(CommunicationServiceServicer):
 
     async def ListPages(self, request: pb.ListPagesRequest, context: Context) -> pb.ListPagesResponse:
         size = paging.page_size(request.page_size)
-        before = _key(request.page_token)
+        before = key(request.page_token)
         async with self._database.transaction() as tx:
-            found = await store.list_pages(tx, request.incident_id, request.responder, before, size + 1)
+            found = await store.list_pages(tx, _wanted(request), before, size + 1)
         token = paging.encode(found[size - 1].id) if len(found) > size else ""
         return pb.ListPagesResponse(pages=[page_to_proto(page) for page in found[:size]], next_page_token=token)
 
@@ -80,11 +85,13 @@ class CommunicationApi(CommunicationServiceServicer):
         return pb.ExportConfigurationResponse(configuration=await self._configuration.export())
 
 
-def _key(token: str) -> UUID | None:
-    """The last page of the list before; None for the first."""
-    if not token:
-        return None
-    try:
-        return UUID(paging.decode(token, 1)[0])
-    except ValueError:
-        raise paging.refused() from None
+def _wanted(request: pb.ListPagesRequest) -> store.Wanted:
+    return store.Wanted(
+        incident_id=request.incident_id,
+        responder=request.responder,
+        contact_method=request.contact_method,
+        channels=tuple(wire.channel_of(kind) for kind in request.channels),
+        states=tuple(Page.State.Name(state).removeprefix("STATE_") for state in request.states),
+        made_from=request.made_from.ToDatetime(UTC) if request.HasField("made_from") else None,
+        made_before=request.made_before.ToDatetime(UTC) if request.HasField("made_before") else None,
+    )

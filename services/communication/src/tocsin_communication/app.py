@@ -5,8 +5,11 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from tocsin.communication.v1 import contact_service_pb2, paging_service_pb2
 from tocsin.communication.v1.communication_service_pb2 import DESCRIPTOR
 from tocsin.communication.v1.communication_service_pb2_grpc import add_CommunicationServiceServicer_to_server
+from tocsin.communication.v1.contact_service_pb2_grpc import add_ContactServiceServicer_to_server
+from tocsin.communication.v1.paging_service_pb2_grpc import add_PagingServiceServicer_to_server
 from tocsin.triage.v1.events_pb2 import IncidentOpened
 from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceStub
 
@@ -15,22 +18,41 @@ from tocsin_chassis.app import App
 from tocsin_chassis.compose import foundation
 from tocsin_chassis.events.consumer import Patience
 from tocsin_chassis.grpc.channel import channel
+from tocsin_communication.answers.answers import Answers
+from tocsin_communication.answers.events import Events
 from tocsin_communication.api import CommunicationApi
+from tocsin_communication.bundling import Bundler
+from tocsin_communication.channels.accounts import Channels
 from tocsin_communication.channels.channel import Accounts, Surroundings
+from tocsin_communication.channels.hooks import Hooks
 from tocsin_communication.channels.registry import KINDS
 from tocsin_communication.configuration import ConfigurationStore
 from tocsin_communication.consumers import Consumers
 from tocsin_communication.contact import Channel
+from tocsin_communication.contact_api import ContactApi
+from tocsin_communication.contacts.confirmation import Confirmation
+from tocsin_communication.contacts.delegations import Delegations
+from tocsin_communication.contacts.reachability import Reachability
 from tocsin_communication.departures import Departures
+from tocsin_communication.edits.editor import Editor
+from tocsin_communication.failures import Failures
 from tocsin_communication.links import Links
 from tocsin_communication.pages import Pages
+from tocsin_communication.paging_api import PagingApi
+from tocsin_communication.preview import Preview
+from tocsin_communication.receipts import Receipts
 from tocsin_communication.replies import Replies
+from tocsin_communication.rules.tallies import Tallies
 from tocsin_communication.sender import Sender
 from tocsin_communication.settings import CommunicationSettings
+from tocsin_communication.switch import Switch
 from tocsin_kernel.clock import Clock
 
 # A summons brings its incident along, so that nobody waits for what triage said of it before.
 GATHER_SECONDS = 0.5
+SWITCH_SECONDS = 1.0
+RECEIPT_SECONDS = 2.0
+REACHABILITY_SECONDS = 60.0
 
 
 @asynccontextmanager
@@ -39,22 +61,41 @@ async def communication(settings: CommunicationSettings, clock: Clock | None = N
     async with (
         foundation("communication", settings, clock) as base,
         channel(settings.triage_address, base.identity) as triage,
-        accounts(settings, base.clock) as channels,
+        accounts(settings, base.clock) as opened,
     ):
-        woken = asyncio.Event()
-        links = Links(base.database, base.ids, settings.public_url)
-        departures = Departures(woken.set)
-        pages = Pages(base.clock, base.ids, links, departures, woken.set)
-        drivers = {channel: opened[0].driver for channel, opened in channels.items()}
-        sender = Sender(base.database, base.clock, links, drivers, pages, departures, woken)
-        replies = Replies(base.database, base.clock, TriageServiceStub(triage))
+        woken, woken_editor = asyncio.Event(), asyncio.Event()
+        database, now = base.database, base.clock
+        links = Links(database, base.ids, settings.public_url)
+        channels = Channels(opened, now)
+        departures = Departures(woken.set, Tallies(now))
+        pages = Pages(now, base.ids, links, channels, departures, woken.set, woken_editor.set)
+        failures = Failures(now, channels, woken.set)
+        bundler = Bundler(now, pages, departures.tallies)
+        sender = Sender(database, now, links, channels, pages, departures, bundler, failures, woken)
+        receipts = Receipts(database, now, channels, failures, woken.set)
+        answers = Answers(database, now, TriageServiceStub(triage))
+        events = Events(database, now, answers, receipts)
+        hooks = Hooks(opened, settings.public_url, events.take)
+        switch = Switch(database, now, departures)
+        confirmation = Confirmation(database, now, base.ids, pages, channels)
+        reachability = Reachability(database, now, channels, failures)
         consumers = Consumers(pages)
-        api = CommunicationApi(base.database, pages, replies, ConfigurationStore(base.database))
+        api = CommunicationApi(database, pages, Replies(database, answers), ConfigurationStore(database), hooks)
+        preview = Preview(database, pages, channels, departures)
+        paging_api = PagingApi(database, now, channels, preview, confirmation, answers, switch)
+        delegations = Delegations(database, now, base.ids)
+        contact_api = ContactApi(database, now, channels, confirmation, reachability, delegations)
         yield (
             base.app.serves(api, add_CommunicationServiceServicer_to_server, DESCRIPTOR.services_by_name["CommunicationService"])
+            .serves(paging_api, add_PagingServiceServicer_to_server, paging_service_pb2.DESCRIPTOR.services_by_name["PagingService"])
+            .serves(contact_api, add_ContactServiceServicer_to_server, contact_service_pb2.DESCRIPTOR.services_by_name["ContactService"])
             .consumes(consumers.handlers)
             .consumes(consumers.of_incidents, Patience((IncidentOpened,), GATHER_SECONDS))
             .runs("sender", sender.run)
+            .runs("editor", Editor(database, now, links, channels, pages, woken_editor).run)
+            .ticks("switch", SWITCH_SECONDS, switch.refresh)
+            .ticks("receipts", RECEIPT_SECONDS, receipts.look_for_missing)
+            .ticks("reachability", REACHABILITY_SECONDS, reachability.check)
         )
 
 

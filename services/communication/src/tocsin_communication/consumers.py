@@ -6,15 +6,15 @@ from typing import Any
 
 from google.protobuf.message import Message
 from opentelemetry.trace import SpanKind
-from tocsin.response.v1.events_pb2 import EscalationExhausted, ResponderSummoned
+from tocsin.response.v1.events_pb2 import EscalationExhausted, EscalationStopped, ResponderSummoned
 from tocsin.triage.v1.events_pb2 import IncidentAcknowledged, IncidentOpened, IncidentReopened, IncidentResolved, SeverityChanged
 
 from tocsin_chassis.events.consumer import Handler, Together
 from tocsin_chassis.events.fact import Fact
 from tocsin_chassis.postgres.database import Tx
 from tocsin_chassis.telemetry import name_incident, trace_context, tracer
-from tocsin_communication.pages import Pages
-from tocsin_communication.wire import to_incident
+from tocsin_communication.pages import Asked, Pages
+from tocsin_communication.wire import to_incident, urgency_of
 
 
 class Consumers:
@@ -26,7 +26,11 @@ class Consumers:
     @property
     def handlers(self) -> Mapping[type[Message], Handler]:
         """By fact, what response says."""
-        return {ResponderSummoned: self.on_responder_summoned, EscalationExhausted: self.on_escalation_exhausted}
+        return {
+            ResponderSummoned: self.on_responder_summoned,
+            EscalationStopped: self.on_escalation_stopped,
+            EscalationExhausted: self.on_escalation_exhausted,
+        }
 
     @property
     def of_incidents(self) -> Together:
@@ -37,9 +41,24 @@ class Consumers:
         """Response wants this person now: page them."""
         summons = fact.message.summons
         at = summons.at.ToDatetime(UTC)
-        await self._pages.summon(
-            tx, to_incident(fact.message.incident), summons.responder, summons.id, summons.explanation or summons.reason, at
+        asked = Asked(
+            responder=summons.responder,
+            summons_id=summons.id,
+            explanation=summons.explanation or summons.reason,
+            at=at,
+            escalation_id=summons.escalation_id,
+            urgency=urgency_of(summons.urgency),
+            contact=summons.contact,
+            stands=summons.stands_when_acknowledged,
+            every_channel=summons.every_channel,
         )
+        await self._pages.summon(tx, to_incident(fact.message.incident), asked)
+
+    async def on_escalation_stopped(self, tx: Tx, fact: Fact[EscalationStopped]) -> None:
+        """Nobody is asked any more: pages that were to be answered all the same are dropped."""
+        escalation = fact.message.escalation
+        name_incident(escalation.incident_id)
+        await self._pages.escalation_ended(tx, escalation.id, escalation.incident_id)
 
     async def on_incidents(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
         """Incidents changed: keep the copies, drop what is pointless now, tell who was told; each in the trace of its fact."""

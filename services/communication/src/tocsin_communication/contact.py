@@ -39,16 +39,6 @@ class ContactMethod:
     address: str
     delay: timedelta | None = None
 
-    @property
-    def provider(self) -> str:
-        """Who carries the pages: the mail server, or the host of the webhook."""
-        return provider(self.channel, self.address)
-
-
-def provider(channel: Channel, address: str) -> str:
-    """Who carries pages to this address."""
-    return f"webhook {urlsplit(address).netloc.lower()}" if channel is Channel.WEBHOOK else channel.value.lower()
-
 
 def mailbox_flaw(address: str) -> str:
     """What is wrong with a mailbox; empty if nothing is."""

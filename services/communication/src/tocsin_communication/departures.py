@@ -1,4 +1,4 @@
-"""The places for pages that are being sent, so that one slow provider holds up only its own pages."""
+"""The places for pages that are being sent, so that one slow provider holds up only its own pages, and one storm only its own."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from tocsin_chassis.postgres.database import Tx
 from tocsin_communication.incident import Incident
 from tocsin_communication.page import Page
+from tocsin_communication.rules.tallies import Tallies
+from tocsin_communication.store import UnderWay
 
 AT_ONCE = 64
 EACH_PROVIDER = 16
+# What one queue (the pages of one service) may take of a provider's places, and of all: somebody else always finds one.
+EACH_QUEUE = 12
+QUEUE_AT_ONCE = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,38 +29,61 @@ class Departures:
     """Counts the pages under way. One that is made while there is a place leaves with the commit that keeps it: nobody looks for it.
 
     `start` hands over a page whose place is taken; None while nobody sends. `wake` says that a page may have waited for a place.
+    `tallies` knows who may get another page without looking into the past; `stopped`: no page leaves at all.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], tallies: Tallies) -> None:
         self.start: Callable[[Leaving], None] | None = None
-        self.under_way: Counter[str] = Counter()
+        # Until the switch has been read: what is made before is looked for, and whoever looks sees the switch.
+        self.stopped = True
+        self.tallies = tallies
+        self._by_provider: Counter[str] = Counter()
+        self._by_queue: Counter[tuple[str, str]] = Counter()
+        self._of_queue: Counter[str] = Counter()
         self._wake = wake
 
     @property
     def room(self) -> int:
         """How many more may be sent at once, over all providers."""
-        return AT_ONCE - self.under_way.total()
+        return AT_ONCE - self._by_provider.total()
 
-    def take(self, provider: str) -> None:
+    @property
+    def under_way(self) -> UnderWay:
+        """What is being sent, and how much may be."""
+        return UnderWay(self._by_provider, self._by_queue, EACH_PROVIDER, EACH_QUEUE)
+
+    def take(self, page: Page) -> None:
         """Take a place."""
-        self.under_way[provider] += 1
+        self._by_provider[page.provider] += 1
+        self._by_queue[page.provider, page.queue] += 1
+        self._of_queue[page.queue] += 1
+        self.tallies.note(page)
 
-    def leave(self, provider: str) -> None:
+    def leave(self, page: Page) -> None:
         """Give a place back. Only where all were taken something may wait for it; otherwise looking would only cost a transaction."""
-        was_full = self.is_full(provider)
-        self.under_way -= Counter((provider,))
+        was_full = self.is_full(page)
+        self._by_provider -= Counter((page.provider,))
+        self._by_queue -= Counter(((page.provider, page.queue),))
+        self._of_queue -= Counter((page.queue,))
         if was_full:
             self._wake()
 
-    def is_full(self, provider: str) -> bool:
-        return self.room <= 0 or self.under_way[provider] >= EACH_PROVIDER
+    def is_full(self, page: Page) -> bool:
+        """There is no place for this page."""
+        return (
+            self.room <= 0
+            or self._by_provider[page.provider] >= EACH_PROVIDER
+            or self._by_queue[page.provider, page.queue] >= EACH_QUEUE
+            or self._of_queue[page.queue] >= QUEUE_AT_ONCE
+        )
 
-    def reserve(self, tx: Tx, provider: str) -> bool:
-        """Take a place for a page that this transaction makes; False if there is none. Rolled back, the place is free again."""
-        if self.start is None or self.is_full(provider):
+    def reserve(self, tx: Tx, page: Page) -> bool:
+        """Take a place for a page that this transaction makes; False if there is none, or if it must be looked at how much its responder
+        got already. Rolled back, the place is free again."""
+        if self.start is None or self.stopped or self.is_full(page) or not self.tallies.admits(page):
             return False
-        self.take(provider)
-        tx.after_rollback(lambda: self.leave(provider))
+        self.take(page)
+        tx.after_rollback(lambda: self.leave(page))
         return True
 
     def depart(self, leaving: Leaving) -> None:

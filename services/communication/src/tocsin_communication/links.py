@@ -7,7 +7,7 @@ import hmac
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_communication import store
 from tocsin_communication.incident import Incident
-from tocsin_communication.page import Page
+from tocsin_communication.page import Kind, Page
 from tocsin_kernel.ids import Ids
 
 
@@ -46,6 +46,10 @@ class Links:
     def acknowledge_url(self, page: Page) -> str:
         """The link in a page; empty for a page that asks for nothing. Needs the secret to be loaded."""
         return f"{self._public_url}/a/{token(self._secret, page.id)}" if page.token_hash is not None else ""
+
+    def escalate_url(self, page: Page) -> str:
+        """The link by which a responder passes a summons on; empty for any other page."""
+        return f"{self.acknowledge_url(page)}/escalate" if page.token_hash is not None and page.kind is Kind.SUMMONS else ""
 
     def incident_url(self, page: Page, incident: Incident | None) -> str:
         """Where the console shows the incident; empty if the page is about none."""

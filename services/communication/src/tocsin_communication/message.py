@@ -1,6 +1,7 @@
 """What pages say."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tocsin_communication.incident import Incident
@@ -8,6 +9,8 @@ from tocsin_communication.page import Kind
 
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 LONGEST_SUBJECT = 150
+# How many incidents of a bundle its subject and its body name.
+SHOWN, LISTED = 5, 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +54,34 @@ def direct(sender: str, message: str, incident: Incident | None) -> Text:
 def _facts(incident: Incident) -> list[str]:
     lines = [f"#{incident.number} {one_line(incident.title, 500)}", f"Severity: {incident.severity}", f"Service: {incident.service}"]
     return [*lines, "", incident.summary] if incident.summary else lines
+
+
+def bundle(incidents: Sequence[Incident]) -> Text:
+    """Asks to respond to several incidents at once."""
+    worst = min(incidents, key=lambda incident: incident.severity)
+    numbers = " ".join(f"#{incident.number}" for incident in incidents[:SHOWN])
+    more = f" and {len(incidents) - SHOWN} more" if len(incidents) > SHOWN else ""
+    lines = [
+        f"[{incident.severity}] #{incident.number} {one_line(incident.title, 100)} ({incident.service})" for incident in incidents[:LISTED]
+    ]
+    listed = [*lines, f"… and {len(incidents) - LISTED} more"] if len(incidents) > LISTED else lines
+    ending = "Acknowledging this takes all of them. They came together because more waited than may be sent to you one by one."
+    return Text(f"[{worst.severity}] {len(incidents)} incidents: {numbers}{more}", "\n".join([*listed, "", ending]))
+
+
+def test(contact_method: str) -> Text:
+    """Only a test."""
+    return Text(
+        f"Test page for {contact_method}",
+        f"This is only a test of the contact method {contact_method}. Nothing happened. "
+        "Acknowledging it confirms that pages reach you this way.",
+    )
+
+
+def confirmation(contact_method: str, code: str) -> Text:
+    """Asks to confirm a contact method."""
+    return Text(
+        f"{code} confirms {contact_method}",
+        f"Somebody wants pages for you to come here. If that is right, acknowledge this message, or enter the code {code} "
+        f"(tocsin page confirm {contact_method} {code}). It is good for an hour. If it is not, do nothing.",
+    )

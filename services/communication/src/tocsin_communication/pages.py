@@ -1,18 +1,22 @@
 """Makes pages, and drops those that are not needed any more."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from tocsin_chassis.postgres.database import Tx
 from tocsin_chassis.telemetry import name_incident, traceparent
 from tocsin_communication import message, store, wire
+from tocsin_communication.channels.accounts import Channels, provider
 from tocsin_communication.contact import Channel, ContactMethod
 from tocsin_communication.delivery import Stop, verdict
 from tocsin_communication.departures import Departures, Leaving
+from tocsin_communication.edits import store as edits
 from tocsin_communication.incident import Incident, IncidentState
 from tocsin_communication.links import Links
 from tocsin_communication.page import LEASE, Kind, Page, State, Told
+from tocsin_communication.rules.delegation import LONGEST_CHAIN
+from tocsin_communication.rules.personal import Matter, PersonalRules, Planned, Urgency, plan
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.decision import Decision
 from tocsin_kernel.errors import Conflict
@@ -22,8 +26,8 @@ UNREACHABLE = "{responder} has no contact method"
 # Which waiting pages a state of the incident makes pointless; those about an earlier turn fall to the delivery rules.
 POINTLESS = {
     IncidentState.OPEN: (Kind.TAKEN, Kind.RESOLVED),
-    IncidentState.ACKNOWLEDGED: (Kind.SUMMONS, Kind.TAKEN, Kind.RESOLVED),
-    IncidentState.RESOLVED: (Kind.SUMMONS, Kind.TAKEN),
+    IncidentState.ACKNOWLEDGED: (Kind.SUMMONS, Kind.DIRECT, Kind.TAKEN, Kind.RESOLVED),
+    IncidentState.RESOLVED: (Kind.SUMMONS, Kind.DIRECT, Kind.TAKEN),
 }
 
 
@@ -32,51 +36,145 @@ class Unreachable(Conflict):
     message = "{responder} has no contact method"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Whom response asks, and how. `contact`: over this contact method alone. `stands`: though somebody has acknowledged.
+    `every_channel`: at once over all of them, whatever the responder's rules say."""
+
+    responder: str
+    summons_id: str
+    explanation: str
+    at: datetime
+    escalation_id: str = ""
+    urgency: Urgency = Urgency.HIGH
+    contact: str = ""
+    stands: bool = False
+    every_channel: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How somebody is reached: who gets the pages in the end, how, and why it is not the one who was asked (empty if it is)."""
+
+    responder: str
+    methods: tuple[ContactMethod, ...]
+    rules: PersonalRules | None
+    delegated_from: str = ""
+    why: str = ""
+
+
 class Pages:
     """Every page begins here. `wake` tells the sender that pages wait; a summons leaves at once if there is a place."""
 
-    def __init__(self, clock: Clock, ids: Ids, links: Links, departures: Departures, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        ids: Ids,
+        links: Links,
+        channels: Channels,
+        departures: Departures,
+        wake: Callable[[], None],
+        wake_editor: Callable[[], None],
+    ) -> None:
         self._clock = clock
         self._ids = ids
         self._links = links
+        self._channels = channels
         self._departures = departures
         self._wake = wake
+        self._wake_editor = wake_editor
 
-    async def summon(self, tx: Tx, heard: Incident, responder: str, summons_id: str, explanation: str, at: datetime) -> None:
-        """Page a responder on every contact method. One who has none gets a page that failed, so that somebody hears of it."""
+    async def summon(self, tx: Tx, heard: Incident, asked: Asked) -> None:
+        """Page a responder as they want to be paged. One who has no contact method gets one that failed, so that somebody hears of it."""
         name_incident(heard.id)
         known = await self.hear(tx, heard)
+        reach = await self._reach_of_contact(tx, asked.contact) if asked.contact else await self.reach(tx, asked.responder, asked.at)
+        explanation = "; ".join(filter(None, [asked.explanation, reach.why]))
         text = message.summons(heard, explanation)
-        methods = await store.methods_of(tx, responder)
+        planned = planned_pages(reach, Matter(asked.urgency, heard.service, heard.severity), asked.at, every_channel=asked.every_channel)
         made = [
-            await self._linked(tx, self._page(Kind.SUMMONS, method, text, explanation, heard, at, summons_id)) for method in methods
-        ] or [self._unreachable(Kind.SUMMONS, responder, text, explanation, heard, at, summons_id)]
+            await self._linked(tx, _asked(self._page(Kind.SUMMONS, page, text, explanation, heard), asked, known, reach))
+            for page in planned
+        ] or [_asked(self._page(Kind.SUMMONS, _nowhere(reach, asked.at), text, explanation, heard), asked, known, reach)]
         judged = [_judged(page, known) for page in made]
         await self._keep(tx, [self._leaving(tx, decision, known) for decision in judged])
 
     async def direct(self, tx: Tx, sender: str, responder: str, said: str, incident_id: str) -> list[Page]:
-        """Page a responder now, on every contact method. Raises Unreachable."""
-        methods = await store.methods_of(tx, responder)
-        if not methods:
-            raise Unreachable(responder=responder)
+        """Page a responder now, on every contact method. An answer to one of the pages stops the others. Raises Unreachable."""
+        now = self._clock.now()
+        reach = await self.reach(tx, responder, now)
+        if not reach.methods:
+            raise Unreachable(responder=reach.responder)
         incident = await store.incident(tx, incident_id) if incident_id else None
         text = message.direct(sender, said, incident)
-        now = self._clock.now()
+        reason = "; ".join(filter(None, [f"asked by {sender}", reach.why]))
+        ask_id = self._ids.new()
         pages = [
-            replace(
-                self._page(Kind.DIRECT, replace(method, delay=None), text, f"asked by {sender}", incident, now), incident_id=incident_id
+            await self._linked(
+                tx,
+                replace(
+                    self._page(Kind.DIRECT, Planned(method, now, ""), text, reason, incident),
+                    incident_id=incident_id,
+                    ask_id=ask_id,
+                    turn=incident.turn if incident is not None else 0,
+                    queue=incident.service if incident is not None else f"asked by {sender}",
+                    delegated_from=reach.delegated_from,
+                ),
             )
-            for method in methods
+            for method in reach.methods
         ]
         await self._keep(tx, [Decision(page) for page in pages])
         return pages
+
+    async def alone(self, tx: Tx, kind: Kind, method: ContactMethod, text: message.Text, reason: str) -> Page:
+        """A test or a confirmation over one contact method, now."""
+        page = await self._linked(tx, self._page(kind, Planned(method, self._clock.now(), ""), text, reason, None))
+        await self._keep(tx, [Decision(page)])
+        return page
+
+    async def bundle(self, tx: Tx, members: Sequence[Page], incidents: Sequence[Incident]) -> Page:
+        """One page that tells several which wait for the same contact method. They end here; the bundle is kept as waiting."""
+        first = members[0]
+        method = ContactMethod(first.contact_method, first.responder, first.channel, first.address)
+        reason = f"{len(members)} pages told together: {first.responder} gets no more one by one"
+        made = self._page(Kind.BUNDLE, Planned(method, self._clock.now(), ""), message.bundle(incidents), reason, None)
+        urgent = any(member.urgency is Urgency.HIGH for member in members)
+        page = await self._linked(tx, replace(made, queue=first.queue, urgency=Urgency.HIGH if urgent else Urgency.LOW))
+        await store.insert_pages(tx, [page], LEASE)
+        for member in members:
+            await tell(tx, member.cancel(f"told together with {len(members) - 1} others"))
+        await store.told_together(tx, page.id, [member.id for member in members])
+        return page
+
+    async def reach(self, tx: Tx, responder: str, at: datetime) -> Reach:
+        """How a responder is reached at this instant, delegations followed to their end."""
+        asked, whys = responder, list[str]()
+        for _ in range(LONGEST_CHAIN):
+            rows = await store.reach_of(tx, responder, at)
+            if rows[0].delegated_to is None:
+                break
+            why = f": {rows[0].delegation_reason}" if rows[0].delegation_reason else ""
+            whys.append(f"{responder}'s pages go to {rows[0].delegated_to}{why}")
+            responder = rows[0].delegated_to
+        methods = [
+            ContactMethod(row.name, responder, Channel(row.channel), row.address, row.delay)
+            for row in rows
+            if row.name is not None and row.channel is not None and row.address is not None
+        ]
+        rules = wire.to_rules(rows[0].rules) if rows[0].rules is not None else None
+        return Reach(responder, tuple(methods), rules, asked if asked != responder else "", "; ".join(whys))
+
+    async def _reach_of_contact(self, tx: Tx, name: str) -> Reach:
+        """One contact method that was asked for by its name: a room, a program."""
+        method = await store.method(tx, name)
+        return Reach(method.responder, (replace(method, delay=None),), None) if method is not None else Reach(name, (), None)
 
     async def hear(self, tx: Tx, heard: Incident) -> Incident:
         """Keep the copy of the incident if it is newer. Where its state or taker is new, drop what waits and tell who was told.
 
         Returns the newest copy.
         """
-        if await store.keep_first(tx, heard.following(None)):
+        if await store.keep_new(tx, [heard.following(None)]):
             # Of an incident that is new and open nobody was told anything yet.
             if heard.state is not IncidentState.OPEN:
                 await self._go_on(tx, heard.following(None))
@@ -92,8 +190,16 @@ class Pages:
         return incident
 
     async def news(self, tx: Tx, heard: Sequence[Incident]) -> list[Incident]:
-        """Those of these copies that are newer than what is kept."""
+        """Those of these copies that are to be heard of one by one, as they are newer than what is kept.
+
+        Of incidents that are new and open nothing but the copy is to be kept. That is done for all at once and soon over: a summons
+        that brings the same incident along would wait for it.
+        """
         versions = await store.versions(tx, [incident.id for incident in heard])
+        opened = {incident.id: incident for incident in reversed(heard) if incident.id not in versions}
+        opened = {incident.id: incident for incident in opened.values() if incident.state is IncidentState.OPEN}
+        kept = await store.keep_new(tx, [opened[incident_id].following(None) for incident_id in sorted(opened)])
+        versions.update({incident_id: opened[incident_id].version for incident_id in kept})
         return [incident for incident in heard if versions.get(incident.id, -1) < incident.version]
 
     async def _go_on(self, tx: Tx, incident: Incident) -> None:
@@ -101,19 +207,35 @@ class Pages:
         await self._drop(tx, incident)
         await self.follow_up(tx, incident)
 
+    async def escalation_ended(self, tx: Tx, escalation_id: str, incident_id: str) -> None:
+        """Nobody is asked any more: what was to be answered though somebody had acknowledged is not."""
+        for page in await store.lock_standing(tx, escalation_id, incident_id):
+            await tell(tx, page.cancel("the escalation has ended"))
+
     async def follow_up(self, tx: Tx, incident: Incident) -> None:
         """Tell everybody who was summoned that the incident is taken or over; once each, however often this is called."""
         kind = {IncidentState.ACKNOWLEDGED: Kind.TAKEN, IncidentState.RESOLVED: Kind.RESOLVED}.get(incident.state)
         if kind is None:
             return
-        text = message.follow_up(kind, incident)
-        now = self._clock.now()
+        if self._channels.edited:
+            await edits.ask(tx, incident, self._channels.edited, self._clock.now())
+            tx.after_commit(self._wake_editor)
         pages = [
-            replace(self._page(kind, _same(told), text, text.subject, incident, now), turn=incident.turn)
-            for told in await store.told(tx, incident)
+            self._following(kind, incident, _same(told))
+            for told in await store.told(tx, incident, self._channels.edited)
             if kind is Kind.RESOLVED or told.responder != incident.acknowledged_by
         ]
         await self._keep(tx, [Decision(page) for page in pages])
+
+    async def follow_up_by_message(self, tx: Tx, page: Page, incident: Incident) -> None:
+        """Tell whoever got this page by a message of its own, because the one they have cannot be edited."""
+        kind = Kind.RESOLVED if incident.state is IncidentState.RESOLVED else Kind.TAKEN
+        method = ContactMethod(page.contact_method, page.responder, page.channel, page.address)
+        await self._keep(tx, [Decision(self._following(kind, incident, method))])
+
+    def _following(self, kind: Kind, incident: Incident, method: ContactMethod) -> Page:
+        text = message.follow_up(kind, incident)
+        return replace(self._page(kind, Planned(method, self._clock.now(), ""), text, text.subject, incident), turn=incident.turn)
 
     async def _drop(self, tx: Tx, incident: Incident) -> None:
         for page in await store.lock_pending(tx, incident.id, POINTLESS[incident.state]):
@@ -136,7 +258,7 @@ class Pages:
         """A page that is due leaves with this commit if there is a place; what else there is stays as it is."""
         page = decision.state
         due = page.state is State.PENDING and page.attempt_at <= self._clock.now()
-        if not due or not self._departures.reserve(tx, page.provider):
+        if not due or not self._departures.reserve(tx, page):
             return decision
         begun = page.begin()
         tx.after_commit(lambda: self._departures.depart(Leaving(begun, incident)))
@@ -145,41 +267,53 @@ class Pages:
     async def _linked(self, tx: Tx, page: Page) -> Page:
         return replace(page, token_hash=await self._links.hash_of(tx, page.id))
 
-    def _page(
-        self,
-        kind: Kind,
-        method: ContactMethod,
-        text: message.Text,
-        reason: str,
-        incident: Incident | None,
-        at: datetime,
-        summons_id: str = "",
-    ) -> Page:
-        due_at = at + (method.delay or timedelta())
+    def _page(self, kind: Kind, planned: Planned, text: message.Text, reason: str, incident: Incident | None) -> Page:
+        method = planned.method
+        account = self._channels.ways(method.channel).accounts[0]
         return Page(
             id=self._ids.new(),
             kind=kind,
             incident_id=incident.id if incident else "",
             opening=incident.opened_at if incident else None,
-            summons_id=summons_id,
             responder=method.responder,
             contact_method=method.name,
             channel=method.channel,
             address=method.address,
-            provider=method.provider,
-            reason=reason,
+            provider=provider(method.channel, method.address, account),
+            account=account,
+            queue=(incident.service or incident.id) if incident else "",
+            reason="; ".join(filter(None, [reason, planned.why])),
             subject=text.subject,
             body=text.body,
             created_at=self._clock.now(),
-            due_at=due_at,
-            attempt_at=due_at,
+            due_at=planned.at,
+            attempt_at=planned.at,
             traceparent=traceparent(),
         )
 
-    def _unreachable(
-        self, kind: Kind, responder: str, text: message.Text, reason: str, incident: Incident, at: datetime, summons_id: str
-    ) -> Page:
-        return self._page(kind, ContactMethod("", responder, Channel.NONE, ""), text, reason, incident, at, summons_id)
+
+def planned_pages(reach: Reach, matter: Matter, at: datetime, *, every_channel: bool = False) -> list[Planned]:
+    """The pages of a summons: by the responder's rules, or at once over everything there is."""
+    if every_channel:
+        return [Planned(method, at, "on every channel at once") for method in reach.methods]
+    return plan(reach.methods, reach.rules, matter, at)
+
+
+def _asked(page: Page, asked: Asked, known: Incident, reach: Reach) -> Page:
+    return replace(
+        page,
+        summons_id=asked.summons_id,
+        ask_id=asked.summons_id,
+        escalation_id=asked.escalation_id,
+        stands=asked.stands,
+        urgency=asked.urgency,
+        turn=known.turn,
+        delegated_from=reach.delegated_from,
+    )
+
+
+def _nowhere(reach: Reach, at: datetime) -> Planned:
+    return Planned(ContactMethod("", reach.responder, Channel.NONE, ""), at, "")
 
 
 def _same(told: store.Told) -> ContactMethod:

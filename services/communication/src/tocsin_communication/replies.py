@@ -1,24 +1,18 @@
-"""Answers of responders: the links in pages."""
+"""The links in pages: looking at one changes nothing, using it is an answer."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from tocsin.communication.v1.events_pb2 import ReplyReceived
-from tocsin.triage.v1.triage_service_pb2 import AcknowledgeIncidentRequest
 
 from tocsin_chassis.postgres.database import Database
 from tocsin_chassis.telemetry import name_incident
-from tocsin_communication import store, wire
+from tocsin_communication import store
+from tocsin_communication.answers.answers import Answered, Answers
+from tocsin_communication.answers.spoken import Verb
 from tocsin_communication.incident import Incident, IncidentState
 from tocsin_communication.links import fingerprint
-from tocsin_communication.page import Page
-from tocsin_kernel.clock import Clock
+from tocsin_communication.page import Kind, Page
 from tocsin_kernel.errors import Conflict, NotFound
 
-if TYPE_CHECKING:  # the name is in the stubs only
-    from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceAsyncStub
-
-ACKNOWLEDGE = "ACKNOWLEDGE"
+ACKNOWLEDGE = "Acknowledge"
 
 
 class LinkNotFound(NotFound):
@@ -33,58 +27,53 @@ class LinkUsed(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A page with a link, and the incident it is about."""
+    """A page with a link, and the incident it is about, if it is about one."""
 
     page: Page
-    incident: Incident
+    incident: Incident | None
+
+    @property
+    def title(self) -> str:
+        """What the page is about."""
+        return self.incident.title if self.incident is not None else self.page.subject
 
     @property
     def effect(self) -> str:
         """What using the link would do, for people."""
-        if self.incident.state is IncidentState.RESOLVED:
+        if self.incident is not None and self.incident.state is IncidentState.RESOLVED:
             return "The incident is resolved; there is nothing left to acknowledge."
         if self.page.used_at is not None:
             return f"{self.page.responder} has used this link already."
-        return "Acknowledge"
+        return ACKNOWLEDGE
+
+    @property
+    def can_escalate(self) -> bool:
+        """It can be passed on to the next one."""
+        return self.page.kind is Kind.SUMMONS and self.effect == ACKNOWLEDGE
 
 
 class Replies:
-    """Takes answers. The incident is acknowledged before a link counts as used: what is lost between the two can be repeated."""
+    """Takes answers by links."""
 
-    def __init__(self, database: Database, clock: Clock, triage: "TriageServiceAsyncStub") -> None:
+    def __init__(self, database: Database, answers: Answers) -> None:
         self._database = database
-        self._clock = clock
-        self._triage = triage
+        self._answers = answers
 
     async def find(self, token: str) -> Reply:
         """What a link is for; changes nothing. Raises LinkNotFound."""
         async with self._database.transaction() as tx:
             page = await store.page_by_link(tx, fingerprint(token))
-            incident = await store.incident(tx, page.incident_id) if page is not None else None
-        if page is None or incident is None:
+            incident = await store.incident(tx, page.incident_id) if page is not None and page.incident_id else None
+        if page is None or (page.incident_id and incident is None):
             raise LinkNotFound()
-        name_incident(incident.id)
+        if incident is not None:
+            name_incident(incident.id)
         return Reply(page, incident)
 
-    async def receive(self, token: str) -> Reply:
-        """Acknowledge by a link, once. Raises LinkNotFound, LinkUsed, and what triage refuses."""
+    async def receive(self, token: str, verb: Verb) -> tuple[Reply, Answered]:
+        """Answer by a link, once. Raises LinkNotFound, LinkUsed, and what the answer or triage refuses."""
         reply = await self.find(token)
         page = reply.page
         if page.used_at is not None:
-            raise _used(page)
-        await self._triage.AcknowledgeIncident(
-            AcknowledgeIncidentRequest(request_id=f"reply:{page.id}", incident_id=page.incident_id, acknowledged_by=page.responder)
-        )
-        now = self._clock.now()
-        async with self._database.transaction() as tx:
-            if not await store.use_link(tx, page.id, now):
-                raise LinkUsed(responder=page.responder, used_at="this moment")
-            fact = ReplyReceived(
-                page_id=page.id, responder=page.responder, incident_id=page.incident_id, answer=ACKNOWLEDGE, at=wire.instant(now)
-            )
-            tx.emit(fact, aggregate=page.incident_id, version=page.version)
-        return reply
-
-
-def _used(page: Page) -> LinkUsed:
-    return LinkUsed(responder=page.responder, used_at=f"{page.used_at:%Y-%m-%d %H:%M} UTC")
+            raise LinkUsed(responder=page.responder, used_at=f"{page.used_at:%Y-%m-%d %H:%M} UTC")
+        return reply, await self._answers.answer(page, verb, page.responder)

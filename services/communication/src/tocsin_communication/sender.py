@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, use_span
@@ -12,13 +12,16 @@ from prometheus_client import Counter, Histogram
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.telemetry import trace_context, tracer
 from tocsin_communication import store
-from tocsin_communication.channels.channel import ChannelDriver, Outgoing
-from tocsin_communication.contact import Channel
+from tocsin_communication.answers.answers import reply_code
+from tocsin_communication.bundling import Bundler
+from tocsin_communication.channels.accounts import Channels, provider
+from tocsin_communication.channels.channel import Outgoing
 from tocsin_communication.delivery import Stop, verdict
-from tocsin_communication.departures import EACH_PROVIDER, Departures, Leaving
+from tocsin_communication.departures import Departures, Leaving
+from tocsin_communication.failures import Failures
 from tocsin_communication.incident import Incident, IncidentState
 from tocsin_communication.links import Links
-from tocsin_communication.page import LEASE, Kind, Page
+from tocsin_communication.page import LEASE, Kind, Page, State
 from tocsin_communication.pages import Pages, emit, tell
 from tocsin_communication.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
@@ -31,7 +34,7 @@ SEND_SECONDS = 10.0
 POLL_SECONDS = 0.25
 # Nobody waits for the record of a page that has left, so that several share a transaction. What failed is recorded at once.
 RECORD_SECONDS = 0.2
-LEFT = (Outcome.ACCEPTED, Outcome.DELIVERED)
+RECOVER_SECONDS = 4.0
 STOP_SECONDS = 3.0
 
 pages_total = Counter("tocsin_pages_total", "attempts to send a page, by what became of them", ["channel", "outcome"])
@@ -60,17 +63,21 @@ class Sender:
         database: Database,
         clock: Clock,
         links: Links,
-        drivers: Mapping[Channel, ChannelDriver],
+        channels: Channels,
         pages: Pages,
         departures: Departures,
+        bundler: Bundler,
+        failures: Failures,
         woken: asyncio.Event,
     ) -> None:
         self._database = database
         self._clock = clock
         self._links = links
-        self._drivers = drivers
+        self._channels = channels
         self._pages = pages
         self._departures = departures
+        self._bundler = bundler
+        self._failures = failures
         self._woken = woken
         self._under_way: set[asyncio.Task[None]] = set()
         self._ended: list[Attempt] = []
@@ -100,7 +107,7 @@ class Sender:
         room = self._departures.room
         claimed = await self._claim(room) if room > 0 else []
         for leaving in claimed:
-            self._departures.take(leaving.page.provider)
+            self._departures.take(leaving.page)
             self._start(leaving)
         return 0 < room == len(claimed)
 
@@ -110,7 +117,7 @@ class Sender:
 
         def done(task: asyncio.Task[None]) -> None:
             self._under_way.discard(task)
-            self._departures.leave(leaving.page.provider)
+            self._departures.leave(leaving.page)
             if not task.cancelled() and (error := task.exception()) is not None:
                 log.error("a page was left unfinished and is found again by its lease", exc_info=error)
 
@@ -134,19 +141,33 @@ class Sender:
         """Take what is due and still needed; drop the rest. The incident is read in the transaction that marks the page."""
         now = self._clock.now()
         async with self._database.transaction() as tx:
-            due = await store.claim(tx, now, self._departures.under_way, EACH_PROVIDER, room)
-            incidents = await store.incidents(tx, list({page.incident_id for page in due if page.incident_id})) if due else {}
-            claimed = []
-            for page in due:
-                incident = incidents.get(page.incident_id)
-                match verdict(page, incident):
-                    case Stop(reason, failed):
-                        await tell(tx, page.fail(reason) if failed else page.cancel(reason))
-                    case _:
-                        claimed.append(Leaving(page.begin(), incident))
+            due = await store.claim(tx, now, self._departures.under_way, room)
+            if not due:
+                return []
+            incidents = await store.incidents(tx, list({page.incident_id for page in due if page.incident_id}))
+            needed = [page for page in await self._bundler.refreshed(tx, due) if await self._is_needed(tx, page, incidents)]
+            claimed = [
+                Leaving(self._over_account(page).begin(), incidents.get(page.incident_id)) for page in await self._bundler.admit(tx, needed)
+            ]
             if claimed:
                 await store.begin(tx, [leaving.page for leaving in claimed], LEASE)
         return claimed
+
+    async def _is_needed(self, tx: Tx, page: Page, incidents: Mapping[str, Incident]) -> bool:
+        """It is to be sent; one that is not ends here, with the reason."""
+        match verdict(page, incidents.get(page.incident_id)):
+            case Stop(reason, failed):
+                await tell(tx, page.fail(reason) if failed else page.cancel(reason))
+                return False
+            case _ if page.kind is Kind.BUNDLE and not page.body:
+                await tell(tx, page.cancel("everything in it is taken or over"))
+                return False
+        return True
+
+    def _over_account(self, page: Page) -> Page:
+        """The page with the account that its attempt goes over: the one that it was turned to, unless that is left alone now."""
+        account = self._channels.account_for(page)
+        return page if account == page.account else replace(page, account=account, provider=provider(page.channel, page.address, account))
 
     async def _deliver(self, leaving: Leaving) -> None:
         page = leaving.page
@@ -156,26 +177,54 @@ class Sender:
             span.set_attribute("tocsin.page.attempt", page.attempts)
             if page.incident_id:
                 span.set_attribute("tocsin.incident.id", page.incident_id)
-            receipt = await self._send(leaving)
+            sent, receipt = await self._send(leaving)
             span.set_attribute("tocsin.page.outcome", receipt.outcome.value)
-            if receipt.outcome not in LEFT:
+            if not receipt.outcome.taken:
                 span.set_status(Status(StatusCode.ERROR, receipt.detail))
+        self._channels.note(page.channel, page.account, receipt)
         pages_total.labels(page.channel.value.lower(), receipt.outcome.value.lower()).inc()
-        self._ended.append(Attempt(page, receipt, self._clock.now(), span))
-        if receipt.outcome not in LEFT:
+        self._ended.append(Attempt(sent, receipt, self._clock.now(), span))
+        if not receipt.outcome.taken:
             self._urgent.set()
         if self._recording is None:
             self._recording = asyncio.create_task(self._record_ended())
 
-    async def _send(self, leaving: Leaving) -> Receipt:
-        page = leaving.page
-        outgoing = Outgoing(page, leaving.incident, self._links.acknowledge_url(page), self._links.incident_url(page, leaving.incident))
+    async def _send(self, leaving: Leaving) -> tuple[Page, Receipt]:
+        """Hand it over, after looking whether it was taken before if nobody knows; the page as it was sent."""
+        outgoing = self._outgoing(leaving)
         try:
-            async with asyncio.timeout(SEND_SECONDS + 2.0):
-                return await self._drivers[page.channel].send(outgoing, page.id, SEND_SECONDS)
+            async with asyncio.timeout(RECOVER_SECONDS + SEND_SECONDS + 2.0):
+                if outgoing.page.resent_after_unknown:
+                    found = await self._recover(outgoing)
+                    if found is not None and found.outcome.taken:
+                        return replace(outgoing.page, resent_after_unknown=False), found
+                    if found is not None and found.outcome is Outcome.TRANSIENT:
+                        outgoing = replace(outgoing, page=replace(outgoing.page, resent_after_unknown=False, outcome_unknown=False))
+                driver = self._channels.driver(outgoing.page.channel, outgoing.page.account)
+                return outgoing.page, await driver.send(outgoing, outgoing.page.id, SEND_SECONDS)
         except Exception as error:  # a fault of the driver: whether the page left is not known, and it must not be lost
-            log.error("page %s: the channel failed", page.id, exc_info=error)
-            return Receipt(Outcome.UNKNOWN, f"the channel failed: {type(error).__name__}")
+            log.error("page %s: the channel failed", outgoing.page.id, exc_info=error)
+            return outgoing.page, Receipt(Outcome.UNKNOWN, f"the channel failed: {type(error).__name__}")
+
+    async def _recover(self, outgoing: Outgoing) -> Receipt | None:
+        """Ask the account that gave no answer. None: it cannot tell, or gave none again; the page goes out once more and says so."""
+        page = outgoing.page
+        receipt = await self._channels.driver(page.channel, page.unknown_account or page.account).recover(
+            outgoing, page.id, RECOVER_SECONDS
+        )
+        return receipt if receipt is not None and receipt.outcome is not Outcome.UNKNOWN else None
+
+    def _outgoing(self, leaving: Leaving) -> Outgoing:
+        page, incident = leaving.page, leaving.incident
+        asks = page.token_hash is not None
+        return Outgoing(
+            page,
+            incident,
+            self._links.acknowledge_url(page),
+            self._links.incident_url(page, incident),
+            reply_code(page, incident) if asks and page.kind in (Kind.SUMMONS, Kind.DIRECT) else "",
+            self._links.escalate_url(page),
+        )
 
     async def _record_ended(self) -> None:
         """Record what has ended until nothing is left, a little later, and many at once."""
@@ -207,12 +256,14 @@ class Sender:
 
     async def _record(self, attempts: list[Attempt]) -> None:
         """Keep the outcomes, unless another attempt was begun. Who was reached after the incident went on is told so."""
-        decisions = {attempt.page.id: attempt.page.finish(attempt.receipt, attempt.at) for attempt in attempts}
+        decisions = {attempt.page.id: self._decided(attempt) for attempt in attempts}
         told: dict[str, datetime] = {}
         async with self._database.transaction() as tx:
             summoned = {attempt.page.incident_id for attempt in attempts if attempt.page.kind is Kind.SUMMONS}
             incidents = await store.lock_incidents(tx, list(summoned)) if summoned else {}
             saved = await store.save_all(tx, [decision.state for decision in decisions.values()])
+            if worth_noting := [_noted(attempt) for attempt in attempts if not attempt.receipt.outcome.taken or attempt.page.attempts > 1]:
+                await store.note_attempts(tx, worth_noting)
             for attempt in attempts:
                 page, decision = attempt.page, decisions[attempt.page.id]
                 if page.id not in saved:
@@ -220,11 +271,22 @@ class Sender:
                     continue
                 incident = incidents.get(page.incident_id) if page.kind is Kind.SUMMONS else None
                 await self._tell(tx, attempt, decision, incident)
+                if decision.state.state is State.FAILED:
+                    await self._failures.failed(tx, decision.state)
                 if incident is not None and decision.state.sent_at is not None:
                     told.setdefault(incident.id, attempt.at)
             first = await store.note_first_told(tx, list(told.items())) if told else set()
         for incident_id in first:
             first_page_seconds.observe((told[incident_id] - incidents[incident_id].opened_at).total_seconds())
+
+    def _decided(self, attempt: Attempt) -> Decision[Page]:
+        """What becomes of the page, in the queue of the account that it goes over now."""
+        page = attempt.page
+        decision = page.finish(attempt.receipt, attempt.at, self._channels.ways(page.channel, page.account))
+        after = decision.state
+        if after.account == page.account:
+            return decision
+        return replace(decision, state=replace(after, provider=provider(after.channel, after.address, after.account)))
 
     async def _tell(self, tx: Tx, attempt: Attempt, decision: Decision[Page], incident: Incident | None) -> None:
         """What an outcome means to others, in the trace of the attempt."""
@@ -232,6 +294,11 @@ class Sender:
             emit(tx, decision)
             if incident is not None and incident.state is not IncidentState.OPEN:
                 await self._pages.follow_up(tx, incident)
+
+
+def _noted(attempt: Attempt) -> tuple[str, int, datetime, str, str, str, str]:
+    page, receipt = attempt.page, attempt.receipt
+    return page.id, page.attempts, attempt.at, page.account, receipt.outcome.value, receipt.detail, receipt.provider_id
 
 
 async def _within(event: asyncio.Event, seconds: float) -> None:

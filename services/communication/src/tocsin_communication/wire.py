@@ -1,17 +1,27 @@
 """Between messages of the contract and the words of this service."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from tocsin.communication.v1 import contact_pb2, paging_service_pb2
 from tocsin.communication.v1 import events_pb2 as events
 from tocsin.communication.v1 import page_pb2 as pb
+from tocsin.communication.v1 import rules_pb2 as rules_pb
+from tocsin.response.v1 import escalation_pb2 as response_pb
 from tocsin.triage.v1 import incident_pb2 as triage_pb
 
 from tocsin_communication.contact import Channel, ContactMethod
+from tocsin_communication.contacts.knowledge import Contact
 from tocsin_communication.incident import Incident, IncidentState
-from tocsin_communication.page import Page, Told
+from tocsin_communication.page import Page, State, Told
+from tocsin_communication.rules.delegation import Delegation
+from tocsin_communication.rules.limits import Allowance
+from tocsin_communication.rules.personal import PersonalRules, Planned, Step, Urgency
+from tocsin_communication.rules.quiet import QuietHours, Window, days
+from tocsin_communication.store import AttemptRow
 
 FACTS = {
     Told.SENT: events.PageSent,
@@ -63,9 +73,38 @@ def page_to_proto(page: Page) -> pb.Page:
         provider_id=page.provider_id,
         created_at=instant(page.created_at),
         due_at=instant(page.due_at),
-        sent_at=instant(page.sent_at) if page.sent_at else None,
-        delivered_at=instant(page.delivered_at) if page.delivered_at else None,
+        sent_at=maybe_instant(page.sent_at),
+        delivered_at=maybe_instant(page.delivered_at),
+        urgency=pb.Urgency.Value(f"URGENCY_{page.urgency.value}"),
+        account=page.account,
+        bundle_id=page.bundle_id or "",
+        delegated_from=page.delegated_from,
+        seen_at=maybe_instant(page.seen_at),
+        answered_at=maybe_instant(page.used_at),
+        next_attempt_at=instant(page.attempt_at) if page.state is State.PENDING else None,
     )
+
+
+def attempts_to_proto(page: Page, rows: Sequence[AttemptRow]) -> list[pb.Attempt]:
+    """The story of a page. One that was taken the first time is told by the page alone."""
+    if not rows and page.sent_at is not None:
+        outcome = "DELIVERED" if page.delivered_at == page.sent_at else "ACCEPTED"
+        return [
+            pb.Attempt(
+                number=page.attempts,
+                at=instant(page.sent_at),
+                account=page.account,
+                outcome=outcome,
+                detail=page.state_reason,
+                provider_id=page.provider_id,
+            )
+        ]
+    return [
+        pb.Attempt(
+            number=row.number, at=instant(row.at), account=row.account, outcome=row.outcome, detail=row.detail, provider_id=row.provider_id
+        )
+        for row in rows
+    ]
 
 
 def fact_of(told: object, page: Page) -> Message:
@@ -88,6 +127,97 @@ def method_to_proto(method: ContactMethod) -> pb.ContactMethod:
         address=method.address,
         delay=_duration(method.delay) if method.delay is not None else None,
     )
+
+
+def kind_to_proto(channel: Channel) -> "pb.ContactMethod.Kind.ValueType":
+    """The channel as a kind of contact method."""
+    return _KINDS.get(channel, pb.ContactMethod.KIND_UNSPECIFIED)
+
+
+def channel_of(kind: int) -> str:
+    """The channel of a kind, as it is stored."""
+    return pb.ContactMethod.Kind.Name(kind).removeprefix("KIND_")  # type: ignore[arg-type]
+
+
+def urgency_of(value: int) -> Urgency:
+    """The urgency of a fact or a request; what is not said is high."""
+    return Urgency.LOW if value == response_pb.URGENCY_LOW else Urgency.HIGH
+
+
+def to_rules(packed: bytes) -> PersonalRules:
+    """Personal rules as they are stored."""
+    return rules_of(rules_pb.PersonalRules.FromString(packed))
+
+
+def rules_of(message: rules_pb.PersonalRules) -> PersonalRules:
+    """Personal rules of the configuration. Raises ValueError for times that are none."""
+    quiet = None
+    if message.HasField("quiet_hours"):
+        given = message.quiet_hours
+        windows = tuple(
+            Window(days(window.days), time.fromisoformat(window.begins), time.fromisoformat(window.ends)) for window in given.windows
+        )
+        quiet = QuietHours(given.zone, windows, frozenset(given.except_services), frozenset(given.except_severities), given.high_too)
+    return PersonalRules(_steps(message.high), _steps(message.low), quiet)
+
+
+def _steps(steps: Sequence[rules_pb.PersonalStep]) -> tuple[Step, ...]:
+    return tuple(Step(step.contact_method, step.delay.ToTimedelta()) for step in steps)
+
+
+def limit_of(message: rules_pb.PageLimit) -> tuple[Allowance, ...]:
+    """A limit of the configuration."""
+    return tuple(Allowance(each.count, each.within.ToTimedelta()) for each in message.allowances)
+
+
+def limit_to_proto(name: str, allowances: Sequence[Allowance]) -> rules_pb.PageLimit:
+    """The same, for the configuration."""
+    return rules_pb.PageLimit(
+        name=name, allowances=[rules_pb.Allowance(count=each.count, within=_duration(each.within)) for each in allowances]
+    )
+
+
+def contact_to_proto(contact: Contact) -> contact_pb2.Contact:
+    """A contact method and what is known of it."""
+    return contact_pb2.Contact(
+        contact_method=method_to_proto(contact.method),
+        health=contact_pb2.Contact.Health.Value(f"HEALTH_{contact.health.value}"),
+        health_reason=contact.why,
+        confirmed_at=maybe_instant(contact.confirmed_at),
+        failing_since=maybe_instant(contact.failing_since),
+        last_reached_at=maybe_instant(contact.last_reached_at),
+    )
+
+
+def delegation_to_proto(delegation: Delegation) -> contact_pb2.Delegation:
+    """A delegation."""
+    return contact_pb2.Delegation(
+        id=delegation.id,
+        from_responder=delegation.from_responder,
+        to_responder=delegation.to_responder,
+        starts_at=instant(delegation.starts_at),
+        ends_at=instant(delegation.ends_at),
+        reason=delegation.reason,
+        made_by=delegation.made_by,
+        ended_at=maybe_instant(delegation.ended_at),
+    )
+
+
+def planned_to_proto(page: Planned, warning: str) -> paging_service_pb2.PreviewedPage:
+    """A page that would be made."""
+    return paging_service_pb2.PreviewedPage(
+        responder=page.method.responder,
+        contact_method=page.method.name,
+        channel=kind_to_proto(page.method.channel),
+        at=instant(page.at),
+        reason=page.why or "at once",
+        warning=warning,
+    )
+
+
+def maybe_instant(at: datetime | None) -> Timestamp | None:
+    """An instant as a message; nothing stays nothing."""
+    return instant(at) if at is not None else None
 
 
 def instant(at: datetime) -> Timestamp:

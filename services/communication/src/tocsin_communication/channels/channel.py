@@ -74,11 +74,11 @@ class Off(OneWay):
     """A channel that is not set up: its pages fail, and say why."""
 
     def __init__(self, why: str) -> None:
-        self._why = why
+        self.why = why
 
     async def send(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt:
         """Refuse."""
-        return Receipt(Outcome.PERMANENT_CONFIG, self._why)
+        return Receipt(Outcome.PERMANENT_CONFIG, self.why)
 
 
 @dataclass(frozen=True, slots=True)
