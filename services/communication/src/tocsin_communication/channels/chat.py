@@ -116,6 +116,13 @@ def told(results: Sequence[Result]) -> str:
     return " ".join(result.text for result in results if result.text)
 
 
+def taken(provider: str, provider_id: str, message_id: str) -> Receipt:
+    """The receipt of a success. One without the message's id did not come from the provider, but from something on the way."""
+    if not message_id:
+        return Receipt(Outcome.UNKNOWN, f"{provider} answered with success, but without the id of a message")
+    return Receipt(Outcome.ACCEPTED, f"{provider} has it", provider_id)
+
+
 def clip(text: str, longest: int) -> str:
     """At most so many characters; an ellipsis shows that some are missing."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"

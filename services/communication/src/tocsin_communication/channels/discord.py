@@ -26,6 +26,7 @@ from tocsin_communication.channels.chat import (
     plain_markdown,
     said,
     secrets_in,
+    taken,
     text_at,
     told,
 )
@@ -108,9 +109,9 @@ class DiscordBot:
         except Refused as refused:
             return refused.receipt
         message_id = text_at(answer.json, "id")
-        if page.incident_id and not root:
+        if page.incident_id and message_id and not root:
             self._roots.keep(message_id, channel, page.incident_id)
-        return Receipt(Outcome.ACCEPTED, "Discord has it", f"{channel}/{message_id}")
+        return taken("Discord", f"{channel}/{message_id}", message_id)
 
     async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
         """See ChannelDriver."""
@@ -169,7 +170,7 @@ class DiscordBot:
                     return text_at(each, "id")
             if len(listed) < PAGE_OF_MESSAGES:
                 return ""
-            after = max(int(text_at(each, "id") or 0) for each in listed)
+            after = max(words.snowflake_of(text_at(each, "id")) for each in listed)
         raise Refused(Receipt(Outcome.UNKNOWN, "Discord: the channel is too long to search"))
 
     async def _channel(self, address: str, deadline: Deadline) -> str:
@@ -201,7 +202,8 @@ class DiscordWebhooks(OneWay):
             answer = await self._http.ask_json("POST", url, words.webhook_message(outgoing, idempotency_key), seconds=seconds)
         except Lost as lost:
             return lost.receipt
-        return words.refusal_of_webhook(answer) or Receipt(Outcome.ACCEPTED, "Discord has it", f"webhook/{text_at(answer.json, 'id')}")
+        message_id = text_at(answer.json, "id")
+        return words.refusal_of_webhook(answer) or taken("Discord", f"webhook/{message_id}", message_id)
 
     async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
         """See ChannelDriver."""

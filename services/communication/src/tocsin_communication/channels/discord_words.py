@@ -69,6 +69,11 @@ def nonce(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:LONGEST_NONCE]
 
 
+def snowflake_of(text: str) -> int:
+    """An id as a number; 0 if it is none."""
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
 def snowflake(seconds: float) -> int:
     """The smallest id that Discord gives at that time."""
     return max(int(seconds * 1000) - EPOCH_MS, 0) << 22
@@ -98,7 +103,8 @@ def refusal(answer: Answer) -> Receipt | None:
     """Why Discord did not do it; None if it did."""
     if answer.success:
         return None
-    code = answer.json.get("code", 0)
+    found = answer.json.get("code", 0)
+    code = found if isinstance(found, int) else 0
     detail = clip(f"Discord: HTTP {answer.status} {code or ''} {text_at(answer.json, 'message')}".strip(), 200)
     wish = wait_of(answer.json.get("retry_after", "")) or answer.retry_after
     return Receipt(_outcome(answer.status, code), detail, retry_after=wish if answer.status in (429, 503) else None)
@@ -112,7 +118,7 @@ def refusal_of_webhook(answer: Answer) -> Receipt | None:
     return refused
 
 
-def _outcome(status: int, code: object) -> Outcome:
+def _outcome(status: int, code: int) -> Outcome:
     match status:
         case 429:
             return Outcome.THROTTLED

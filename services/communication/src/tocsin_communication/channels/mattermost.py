@@ -26,6 +26,7 @@ from tocsin_communication.channels.chat import (
     plain_markdown,
     secrets_in,
     state_line,
+    taken,
     text_at,
     told,
 )
@@ -103,7 +104,7 @@ class MattermostBot:
             post_id = await self._post(outgoing, idempotency_key, channel, deadline)
         except Refused as refused:
             return refused.receipt
-        return Receipt(Outcome.ACCEPTED, "Mattermost has it", post_id)
+        return taken("Mattermost", post_id, post_id)
 
     async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
         """See ChannelDriver."""
@@ -148,7 +149,7 @@ class MattermostBot:
                 if "root_id" not in refused.receipt.detail:
                     raise
         post_id = text_at(await self._api.ask("POST", "/posts", deadline, content), "id")
-        if outgoing.page.incident_id:
+        if outgoing.page.incident_id and post_id:
             self._threads.keep(post_id, channel, outgoing.page.incident_id)
         return post_id
 
@@ -170,7 +171,7 @@ class MattermostBot:
     async def _find(self, channel: str, page_id: str, since: float, deadline: Deadline) -> str:
         """The post that carries a page; empty if there is none. Raises Refused."""
         query = urlencode({"since": int((since - EARLIER_SECONDS) * 1000)})
-        posts = (await self._api.ask("GET", f"/channels/{channel}/posts?{query}", deadline)).get("posts")
+        posts: object = (await self._api.ask("GET", f"/channels/{channel}/posts?{query}", deadline)).get("posts")
         for post_id, post in posts.items() if isinstance(posts, dict) else ():
             if text_at(post, "props", "tocsin_page") == page_id:
                 return str(post_id)
@@ -223,7 +224,7 @@ class MattermostWebhooks(OneWay):
             return lost.receipt
         refused = refusal(answer)
         if refused is None:
-            return Receipt(Outcome.ACCEPTED, "Mattermost has it", f"webhook {idempotency_key}")
+            return taken("Mattermost", f"webhook {idempotency_key}", idempotency_key if answer.body.strip() == b"ok" else "")
         if answer.status in (401, 403, 404, 410) or "incoming_webhook.invalid" in refused.detail:
             return Receipt(Outcome.PERMANENT_TARGET, refused.detail)
         return refused

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from tocsin_chassis.settings import setting
 from tocsin_communication.channels import slack_words as words
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, Outgoing, Surroundings
-from tocsin_communication.channels.chat import Asides, Buttons, Kept, Refused, object_in, said, secrets_in, text_at, told
+from tocsin_communication.channels.chat import Asides, Buttons, Kept, Refused, object_in, said, secrets_in, taken, text_at, told
 from tocsin_communication.channels.http import Deadline, Http, Lost, host_of, http_client
 from tocsin_communication.channels.inbound import (
     Acknowledge,
@@ -131,10 +131,10 @@ class SlackDriver:
             answer = await self._post(outgoing, idempotency_key, root, deadline)
         except Refused as refused:
             return refused.receipt
-        place = Place(str(answer.get("channel", page.address)), str(answer.get("ts", "")))
-        if page.incident_id and root is None:
+        place = Place(text_at(answer, "channel") or page.address, text_at(answer, "ts"))
+        if page.incident_id and root is None and place.ts:
             self._threads.keep(place, page.address, page.incident_id)
-        return Receipt(Outcome.ACCEPTED, "Slack has it", place.provider_id)
+        return taken("Slack", place.provider_id, place.ts)
 
     async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
         """See ChannelDriver."""

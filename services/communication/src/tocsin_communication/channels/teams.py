@@ -24,6 +24,7 @@ from tocsin_communication.channels.chat import (
     object_in,
     said,
     secrets_in,
+    taken,
     text_at,
     told,
 )
@@ -156,7 +157,7 @@ class TeamsBot:
             if refused.receipt.outcome is Outcome.PERMANENT_TARGET:
                 self._conversations.forget(outgoing.page.address.lower())
             return refused.receipt
-        return Receipt(Outcome.ACCEPTED, "Teams has it", f"{thread}|{activity_id}")
+        return taken("Teams", f"{thread}|{activity_id}", activity_id)
 
     async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
         """See ChannelDriver."""
@@ -207,7 +208,8 @@ class TeamsBot:
                 if refused.receipt.outcome is not Outcome.PERMANENT_TARGET:
                     raise
         activity_id = await self._connector.post(conversation, activity, deadline)
-        self._threads.keep(f"{conversation};messageid={activity_id}", conversation, incident_id)
+        if activity_id:
+            self._threads.keep(f"{conversation};messageid={activity_id}", conversation, incident_id)
         return conversation, activity_id
 
     async def _conversation(self, address: str, deadline: Deadline) -> str:

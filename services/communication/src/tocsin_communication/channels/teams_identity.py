@@ -26,6 +26,7 @@ KEYS_KEPT = timedelta(hours=24)
 # A key that is not known may be new; but nobody can make us ask for it all the time.
 KEYS_ASKED_AGAIN = timedelta(minutes=1)
 KEYS_SECONDS = 1.0
+LONGEST_TOKEN = 86_400
 
 
 class NoToken(Exception):
@@ -70,7 +71,7 @@ class BotToken:
             raise NoToken(lost.beforehand) from lost
         token, seconds = text_at(answer.json, "access_token"), answer.json.get("expires_in")
         if answer.success and token and isinstance(seconds, int):
-            self._token, self._until = token, self._clock.now() + timedelta(seconds=seconds) - SKEW
+            self._token, self._until = token, self._clock.now() + timedelta(seconds=min(max(seconds, 0), LONGEST_TOKEN)) - SKEW
             return
         later = answer.status >= 500 or answer.status == 429
         said = f"Teams sign-in: HTTP {answer.status} {text_at(answer.json, 'error')}".rstrip()
