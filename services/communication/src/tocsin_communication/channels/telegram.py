@@ -56,7 +56,7 @@ GONE = (
 )
 _CHAT = re.compile(r"-?[1-9][0-9]{0,18}|@[A-Za-z][A-Za-z0-9_]{4,31}")
 _TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]{20,}")
-_START = re.compile(r"/start(?:@\w+)? +([A-Za-z0-9_-]{1,64})\s*")
+_START = re.compile(r"/start(?:@\w+)? +(\S{1,64})\s*")
 
 ANSWERS: dict[str, type[Acknowledge] | type[Escalate]] = {"a": Acknowledge, "e": Escalate}
 
