@@ -61,6 +61,8 @@ class Repeats:
         self._known: dict[tuple[str, bytes], _Known] = {}
         self._of_alert: dict[str, tuple[str, bytes]] = {}
         self._moved: set[tuple[str, bytes]] = set()
+        # What was counted of alerts whose statements are forgotten, by alert.
+        self._left: dict[str, _Known] = {}
         self._others = Announcements(database, CHANNEL, self._forget, self._forget_all)
 
     async def run(self) -> None:
@@ -98,7 +100,6 @@ class Repeats:
             self._of_alert[alert.id] = thing
         while len(self._known) > MOST_REMEMBERED:
             oldest = next(iter(self._known))
-            # Its end is written with the next repeat; only what it counted since is not.
             self._drop(self._known[oldest].alert_id)
 
     def changed(self, alert_ids: Sequence[str]) -> None:
@@ -111,34 +112,35 @@ class Repeats:
         return [self._catch_up(tx, alert) for alert in alerts]
 
     def _catch_up(self, tx: Tx, alert: Alert) -> Alert:
-        known = self._known.get(self._of_alert.get(alert.id, NOTHING))
-        if known is None:
-            return alert
-        counted = known.taken = known.repeats
-        known.repeats = 0
-        if not counted:
-            return alert
-        tx.after_rollback(lambda: self._unwritten(known))
-        end = max(alert.ends_at, known.end) if alert.ends_at is not None else None
-        return replace(
-            alert, occurrences=alert.occurrences + counted, ends_at=end, last_signal_at=max(alert.last_signal_at, known.heard_at)
-        )
+        pending = self._about(alert.id)
+        for known in pending:
+            known.taken, known.repeats = known.repeats, 0
+            if known.taken and alert.ends_at is not None:
+                alert = replace(
+                    alert,
+                    occurrences=alert.occurrences + known.taken,
+                    ends_at=max(alert.ends_at, known.end),
+                    last_signal_at=max(alert.last_signal_at, known.heard_at),
+                )
+        if any(known.taken for known in pending):
+            tx.after_rollback(lambda: self.unwritten([alert.id]))
+        return alert
 
     def unwritten(self, alert_ids: Iterable[str]) -> None:
         """Nothing is written of these now."""
         for alert_id in alert_ids:
-            known = self._known.get(self._of_alert.get(alert_id, NOTHING))
-            if known is not None:
-                self._unwritten(known)
-
-    def _unwritten(self, known: _Known) -> None:
-        counted, known.taken = known.taken, 0
-        self._give_back(known, counted)
+            for known in self._about(alert_id):
+                counted, known.taken = known.taken, 0
+                self._give_back(known, counted)
 
     def since_written(self, alert_id: str) -> int:
         """How often an alert was repeated since its count was last written."""
-        known = self._known.get(self._of_alert.get(alert_id, NOTHING))
-        return known.repeats if known is not None else 0
+        return sum(known.repeats for known in self._about(alert_id))
+
+    def _about(self, alert_id: str) -> list[_Known]:
+        """What is remembered of an alert, and what is left of what was."""
+        known, left = self._known.get(self._of_alert.get(alert_id, NOTHING)), self._left.get(alert_id)
+        return [item for item in (known, left) if item is not None]
 
     async def write(self, now: datetime) -> None:
         """Write the counts and ends that repeats moved, where they are due."""
@@ -152,6 +154,8 @@ class Repeats:
         """Those that cannot be written now are written the next time."""
         self._moved.difference_update(things)
         known = [item for thing in things if (item := self._known.get(thing)) is not None and item.repeats]
+        known += self._left.values()
+        self._left = {}
         if not known:
             return
         repeated = [Repeated(item.alert_id, item.end, item.heard_at, item.repeats) for item in known]
@@ -171,25 +175,36 @@ class Repeats:
 
     def _give_back(self, known: _Known, counted: int) -> None:
         """They were not written: the next time."""
-        thing = self._of_alert.get(known.alert_id)
-        if thing is None or not counted:
+        if not counted:
             return
         known.repeats += counted
         known.moved_at = known.moved_at or known.heard_at
-        self._moved.add(thing)
+        thing = self._of_alert.get(known.alert_id, NOTHING)
+        if self._known.get(thing) is known:
+            self._moved.add(thing)
+        else:
+            self._leave(known)
+
+    def _leave(self, known: _Known) -> None:
+        """Keep what it counted until that is written."""
+        before = self._left.get(known.alert_id)
+        if before is None:
+            self._left[known.alert_id] = known
+        elif before is not known:
+            before.repeats += known.repeats
+            before.end, before.heard_at = max(before.end, known.end), max(before.heard_at, known.heard_at)
 
     def _forget(self, alert_ids: Sequence[str]) -> None:
         for alert_id in alert_ids:
             self._drop(alert_id)
 
     def _forget_all(self) -> None:
-        self._known.clear()
-        self._of_alert.clear()
+        self._forget(list(self._of_alert))
 
     def _drop(self, alert_id: str) -> None:
-        thing = self._of_alert.pop(alert_id, None)
-        if thing is not None:
-            self._known.pop(thing, None)
+        known = self._known.pop(self._of_alert.pop(alert_id, NOTHING), None)
+        if known is not None and known.repeats:
+            self._leave(known)
 
 
 def _settled(alert: Alert) -> bool:

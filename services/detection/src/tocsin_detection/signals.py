@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from prometheus_client import Counter
 
 from tocsin_chassis.postgres.database import Contended, Database, Tx
-from tocsin_detection.alert import Decision
+from tocsin_detection.alert import Decision, Verdict
 from tocsin_detection.intake.intake import HttpAnswer, Intake, Outcome, Rejection, Report, Request, SenderApi
 from tocsin_detection.intake.registry import INTAKES, REPEATING
 from tocsin_detection.intake.signature import verify
@@ -110,7 +110,8 @@ class Signals:
         decisions = await self._observe(admission.signals, now)
         if admission.refusal is not None:
             raise admission.refusal
-        self._repeats.remember((digest, decision.alert) for digest, decision in zip(said, decisions, strict=False))
+        news = ((digest, made.alert) for digest, made in zip(said, decisions, strict=False) if made.verdict is not Verdict.IGNORED)
+        self._repeats.remember(news)
         self._integrations.heard(integration, now)
         refused.labels(integration.name).inc(len(report.rejections))
         outcome = Outcome(tuple(decision.alert.id if decision.alert else None for decision in decisions))

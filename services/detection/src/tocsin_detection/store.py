@@ -227,7 +227,7 @@ def _after(wanted: Wanted) -> tuple[LiteralString, tuple[object, ...]]:
     return " AND (alert.opened_at, alert.id) < (%s::timestamptz, %s::uuid)", wanted.before
 
 
-LOOKED_AT_FIRST = 2_000
+LOOKED_AT_FIRST = 4_000
 # With the table's name, so that it is the column with the index and not the text that is read of it.
 NEWEST: LiteralString = " ORDER BY alert.opened_at DESC, alert.id DESC LIMIT %s"
 # The same condition and the same order, in words that no index answers.
