@@ -1,6 +1,6 @@
 """The whole platform in one process, and the words that stories about it are told in."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -231,8 +231,9 @@ class Platform:
 
 
 @asynccontextmanager
-async def platform(world: World, **detection_settings: object) -> AsyncIterator[Platform]:
-    """Compose and run all six services in this process, with the world's clock. Settings of detection may differ, by field name."""
+async def platform(world: World, channels: Mapping[str, object] | None = None, **detection_settings: object) -> AsyncIterator[Platform]:
+    """Compose and run all six services in this process, with the world's clock. Settings of detection may differ, by field name, and
+    with `channels` those of communication."""
     from tocsin_communication.app import communication
     from tocsin_communication.settings import CommunicationSettings
     from tocsin_detection.app import detection
@@ -272,12 +273,15 @@ async def platform(world: World, **detection_settings: object) -> AsyncIterator[
         settings = world.settings(
             "communication",
             CommunicationSettings,
-            smtp_url=f"smtp://127.0.0.1:{mails.port}?starttls=never",
-            email_from="tocsin@example.test",
-            public_url=public_url,
-            webhook_secret_file=folder / "webhook-secret",
-            webhook_allow_private=True,
-            triage_address=addresses["triage_address"],
+            **{
+                "smtp_url": f"smtp://127.0.0.1:{mails.port}?starttls=never",
+                "email_from": "tocsin@example.test",
+                "public_url": public_url,
+                "webhook_secret_file": folder / "webhook-secret",
+                "webhook_allow_private": True,
+                "triage_address": addresses["triage_address"],
+                **(channels or {}),
+            },
         )
         addresses["communication_address"] = await start("communication", communication(settings, clock=world.clock))
         addresses["review_address"] = await start("review", review(world.settings("review", ReviewSettings), clock=world.clock))
