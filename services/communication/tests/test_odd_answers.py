@@ -18,7 +18,7 @@ from tocsin_communication.channels.mattermost import MattermostApi, MattermostBo
 from tocsin_communication.channels.slack import SlackApi, SlackDriver
 from tocsin_communication.channels.teams import Bot, BotConnector, TeamsBot, TeamsWorkflows
 from tocsin_communication.channels.teams_identity import BotKeys, BotToken
-from tocsin_communication.channels.webhook import WebhookChannel, WebhookSecret
+from tocsin_communication.channels.webhook import UpdatingWebhookChannel, WebhookSecret
 from tocsin_communication.contact import Channel
 from tocsin_communication.receipt import Outcome, Receipt
 from tocsin_kernel.clock import ManualClock
@@ -86,7 +86,7 @@ def drivers(http: Any, url: str) -> dict[str, tuple[ChannelDriver, Channel, str]
         "incoming": (MattermostWebhooks(http), Channel.MATTERMOST, f"{url}/hooks/x"),
         "discord": (DiscordBot(DiscordApi(http, url, "t"), Buttons(["s"]), None, clock), Channel.DISCORD, "user:80351110224678912"),
         "discord webhook": (DiscordWebhooks(http), Channel.DISCORD, f"{url}/api/webhooks/1/x"),
-        "webhook": (WebhookChannel(http, secret, clock, updates=True), Channel.WEBHOOK, f"{url}/in"),
+        "webhook": (UpdatingWebhookChannel(http, secret, clock), Channel.WEBHOOK, f"{url}/in"),
     }
 
 

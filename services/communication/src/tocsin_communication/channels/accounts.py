@@ -16,7 +16,7 @@ FAILURES = 3
 LEFT_ALONE = timedelta(seconds=30)
 REFUSED_FOR = timedelta(minutes=5)
 # Follow-ups over these are messages of their own, though their driver may be able to tell of changes.
-TOLD_BY_MESSAGE = frozenset({Channel.EMAIL, Channel.WEBHOOK, Channel.SMS, Channel.APPRISE, Channel.NONE})
+TOLD_BY_MESSAGE = frozenset({Channel.EMAIL, Channel.SMS, Channel.APPRISE, Channel.NONE})
 
 
 @dataclass(slots=True)

@@ -39,7 +39,7 @@ class WebhookSettings:
     )
     webhook_updates: bool = setting(
         "TOCSIN_WEBHOOK_UPDATES",
-        "true tells webhooks also how the incident of a page goes on (page.updated): for receivers that keep what they are told",
+        "true tells webhooks how the incident of a page goes on (page.updated) instead of sending another page (page.taken, page.resolved)",
         default=False,
     )
 
@@ -74,22 +74,14 @@ def _key(line: str) -> bytes:
 class WebhookChannel(OneWay):
     """Hands pages to HTTP servers. Connections are kept for the next page to the same one; redirects are failures."""
 
-    def __init__(self, http: Http, secret: WebhookSecret, clock: Clock, updates: bool = False) -> None:
+    def __init__(self, http: Http, secret: WebhookSecret, clock: Clock) -> None:
         self._http = http
         self._secret = secret
         self._clock = clock
-        self._updates = updates
 
     async def send(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt:
         """See ChannelDriver. An answer of success means delivered: the receiver itself has it."""
         return await self._post(outgoing, idempotency_key, body(outgoing), seconds)
-
-    async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
-        """See ChannelDriver. What was sent stays: how the incident goes on is another event, with the same id however often it is sent."""
-        if not self._updates or outgoing.incident is None:
-            return None
-        event_id = f"{outgoing.page.id}-{outgoing.incident.version}"
-        return await self._post(outgoing, event_id, body(outgoing, "page.updated", self._clock.now()), seconds)
 
     async def _post(self, outgoing: Outgoing, event_id: str, content: bytes, seconds: float) -> Receipt:
         headers = self._headers(outgoing, event_id, content)
@@ -112,13 +104,24 @@ class WebhookChannel(OneWay):
         return headers
 
 
+class UpdatingWebhookChannel(WebhookChannel):
+    """For receivers that keep what they are told: instead of another page they get what became of the one that they have."""
+
+    async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
+        """See ChannelDriver. How the incident goes on is an event of its own, with the same id however often it is sent."""
+        if outgoing.incident is None:
+            return None
+        event_id = f"{outgoing.page.id}-{outgoing.incident.version}"
+        return await self._post(outgoing, event_id, body(outgoing, "page.updated", self._clock.now()), seconds)
+
+
 @asynccontextmanager
 async def webhook_channel(
     secret: WebhookSecret, allow_private: bool, clock: Clock, updates: bool = False, private_hosts: Iterable[str] = ()
 ) -> AsyncIterator[WebhookChannel]:
     """The channel and its connections; closed at the end."""
     async with http_client(private_hosts, allow_private=allow_private) as http:
-        yield WebhookChannel(http, secret, clock, updates)
+        yield (UpdatingWebhookChannel if updates else WebhookChannel)(http, secret, clock)
 
 
 def body(outgoing: Outgoing, event: str = "", at: datetime | None = None) -> bytes:

@@ -1,0 +1,210 @@
+"""Pages in chats, on real servers: a press anywhere is heard, and every message says so."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+from google.protobuf.timestamp_pb2 import Timestamp
+from tocsin.access.v1.access_pb2 import Role
+from tocsin.communication.v1 import communication_service_pb2 as pb
+from tocsin.communication.v1.communication_service_pb2_grpc import CommunicationServiceStub
+from tocsin.communication.v1.page_pb2 import Configuration, ContactMethod, Page
+from tocsin.response.v1.escalation_pb2 import Summons
+from tocsin.response.v1.events_pb2 import ResponderSummoned
+from tocsin.triage.v1 import triage_service_pb2 as triage_pb
+from tocsin.triage.v1.incident_pb2 import Incident
+from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceStub
+
+from tocsin_chassis.grpc.caller import Caller
+from tocsin_communication.app import communication
+from tocsin_communication.settings import CommunicationSettings
+from tocsin_kernel.ids import uuid7
+from tocsin_testkit.outside import discord, mattermost, slack, teams
+from tocsin_testkit.outside.discord import FakeDiscord
+from tocsin_testkit.outside.http import Callback, Plan, running
+from tocsin_testkit.outside.mattermost import FakeMattermost
+from tocsin_testkit.outside.slack import FakeSlack
+from tocsin_testkit.outside.teams import FakeTeams
+from tocsin_triage.app import triage
+from tocsin_triage.settings import TriageSettings
+
+MANAGER = Caller("maria", Role.ROLE_MANAGER)
+EDGE = Caller("edge", service="edge")
+SECONDS = 30.0
+A_SECOND = timedelta(seconds=1)
+
+
+class Chats:
+    """Communication and triage with four chats around them, in each of which Alice can be paged."""
+
+    def __init__(self, world: Any, app: Any, triage_app: Any, outside: tuple[FakeSlack, FakeTeams, FakeMattermost, FakeDiscord]) -> None:
+        self.world = world
+        self.slack, self.teams, self.mattermost, self.discord = outside
+        self.api = world.stub(CommunicationServiceStub, app, MANAGER)
+        self.edge = world.stub(CommunicationServiceStub, app, EDGE)
+        self.triage = world.stub(TriageServiceStub, triage_app, MANAGER)
+
+    @property
+    def now(self) -> float:
+        at: float = self.world.clock.now().timestamp()
+        return at
+
+    @property
+    def shown(self) -> list[str]:
+        """What Alice sees in each chat: all of it."""
+        lists: tuple[list[Any], ...] = (self.slack.messages, self.teams.messages, self.mattermost.posts, self.discord.messages)
+        return ["\n".join(message.text for message in messages) for messages in lists]
+
+    @property
+    def counts(self) -> list[int]:
+        """How many messages there are in each chat."""
+        return [len(self.slack.messages), len(self.teams.messages), len(self.mattermost.posts), len(self.discord.messages)]
+
+    @property
+    def buttons(self) -> list[set[str]]:
+        """Which answers the first message in each chat offers."""
+        lists: tuple[list[Any], ...] = (self.slack.messages, self.teams.messages, self.mattermost.posts, self.discord.messages)
+        return [{name.lower()[:3] for name in messages[0].buttons} & {"ack", "esc"} for messages in lists]
+
+    async def reachable(self, *kinds: tuple[int, str]) -> None:
+        """Alice has these contact methods."""
+        methods = [ContactMethod(name=f"alice-{kind}", responder="alice", kind=kind, address=address) for kind, address in kinds]
+        await self.api.ApplyConfiguration(pb.ApplyConfigurationRequest(configuration=Configuration(contact_methods=methods)))
+
+    async def summon(self) -> Incident:
+        """Alice is summoned to a new incident."""
+        declared = (await self.triage.DeclareIncident(triage_pb.DeclareIncidentRequest(request_id="d", title="Checkout fails"))).incident
+        at = Timestamp()
+        at.FromDatetime(self.world.clock.now())
+        summons = Summons(id=str(uuid7()), responder="alice", reason="STEP_STARTED", explanation="step 1: on call", at=at)
+        await self.world.publish(ResponderSummoned(summons=summons, incident=declared), declared.id)
+        return declared
+
+    async def hear(self, kind: str, callback: Callback) -> tuple[int, bytes]:
+        """A provider calls."""
+        asked = pb.ReceiveInboundRequest(kind=kind, method="POST", path="/x", headers=callback.headers, body=callback.body)
+        answer = await self.edge.ReceiveInbound(asked)
+        return answer.status, answer.body
+
+    async def acknowledged_by(self, incident: Incident) -> str:
+        found = (await self.triage.GetIncident(triage_pb.GetIncidentRequest(incident_id=incident.id))).incident
+        return str(found.acknowledged_by)
+
+    async def until(self, condition: Any, what: str) -> None:
+        """Wait for something that is true at once, or soon."""
+
+        async def true() -> bool:
+            return bool(condition())
+
+        await self.world.eventually(true, SECONDS, what)
+
+
+def settings(world: Any, folder: Path, outside: tuple[FakeSlack, FakeTeams, FakeMattermost, FakeDiscord], triage_port: int) -> Any:
+    at_slack, at_teams, at_mattermost, at_discord = outside
+    secrets = {
+        "slack_token": slack.TOKEN,
+        "slack_signing_secret": slack.SIGNING_SECRET,
+        "teams_app_secret": teams.APP_SECRET,
+        "mattermost_token": mattermost.TOKEN,
+        "discord_token": discord.TOKEN,
+    }
+    for name, secret in secrets.items():
+        (folder / name).write_text(f"{secret}\n")
+    return world.settings(
+        "communication",
+        CommunicationSettings,
+        public_url="https://tocsin.example.test",
+        triage_address=f"127.0.0.1:{triage_port}",
+        slack_api_url=f"{at_slack.url}/api",
+        teams_app_id=teams.APP_ID,
+        teams_tenant_id=teams.TENANT,
+        teams_service_url=at_teams.service_url,
+        teams_login_url=at_teams.url,
+        teams_openid_url=at_teams.openid_url,
+        mattermost_url=at_mattermost.url,
+        discord_api_url=at_discord.api_url,
+        discord_public_key=at_discord.public_key,
+        **{f"{name}_file": folder / name for name in secrets},
+    )
+
+
+@pytest_asyncio.fixture
+async def chats(world: Any, tmp_path: Path) -> AsyncIterator[Chats]:
+    now = world.clock.now().timestamp()
+    async with (
+        running(FakeSlack(now=now)) as at_slack,
+        running(FakeTeams()) as at_teams,
+        running(FakeMattermost(now=now)) as at_mattermost,
+        running(FakeDiscord(now=now)) as at_discord,
+        world.running(triage(world.settings("triage", TriageSettings), clock=world.clock)) as triage_app,
+    ):
+        outside = (at_slack, at_teams, at_mattermost, at_discord)
+        made = settings(world, tmp_path, outside, triage_app.port)
+        async with world.running(communication(made, clock=world.clock)) as app:
+            yield Chats(world, app, triage_app, outside)
+
+
+EVERYWHERE = (
+    (ContactMethod.KIND_SLACK, "U0ALICE"),
+    (ContactMethod.KIND_TEAMS, teams.ALICE),
+    (ContactMethod.KIND_MATTERMOST, "@alice"),
+    (ContactMethod.KIND_DISCORD, f"user:{discord.ALICE}"),
+)
+
+
+async def test_a_press_in_one_chat_is_seen_in_all(chats):
+    await chats.reachable(*EVERYWHERE)
+    incident = await chats.summon()
+    await chats.until(lambda: all(chats.shown), "a message in every chat")
+    assert chats.buttons == [{"ack", "esc"}] * 4
+    status, _ = await chats.hear("mattermost", chats.mattermost.press(chats.mattermost.posts[0], "ack", "alice"))
+    assert status == 200
+    assert await chats.acknowledged_by(incident) == "alice"
+    await chats.until(lambda: all("Taken by alice." in shown for shown in chats.shown), "every message says who took it")
+    assert chats.buttons == [set()] * 4
+    assert chats.counts == [1] * 4
+
+
+async def test_each_chat_can_answer_and_a_repeat_is_the_same_answer(chats):
+    await chats.reachable(*EVERYWHERE)
+    incident = await chats.summon()
+    await chats.until(lambda: all(chats.shown), "a message in every chat")
+    presses = {
+        "slack": chats.slack.press(chats.slack.messages[0], "ack", "U0ALICE", chats.now),
+        "teams": chats.teams.invoke(chats.teams.messages[0], "ack", chats.now),
+        "discord": chats.discord.press(chats.discord.messages[0], "Acknowledge", chats.now),
+    }
+    for kind, press in presses.items():
+        for _ in range(2):
+            status, body = await chats.hear(kind, press)
+            assert status == 200
+            assert b"rror" not in body
+    assert await chats.acknowledged_by(incident) == "alice"
+    assert all(status in (401, 403) for status, _ in [await chats.hear(kind, Callback({}, press.body)) for kind, press in presses.items()])
+
+
+async def test_a_message_that_nobody_confirmed_is_found_and_not_sent_again(chats):
+    await chats.reachable((ContactMethod.KIND_SLACK, "U0ALICE"))
+    chats.slack.plan.append(Plan.DROP)
+    await chats.summon()
+    await chats.until(lambda: chats.slack.messages, "the message that was taken")
+
+    async def sent() -> bool:
+        chats.world.clock.forward(A_SECOND)
+        pages = (await chats.api.ListPages(pb.ListPagesRequest(page_size=10))).pages
+        return [page.state for page in pages] == [Page.STATE_SENT]
+
+    await chats.world.eventually(sent, SECONDS, "the page is known to be there")
+    assert len(chats.slack.messages) == 1
+
+
+async def test_where_nothing_can_be_edited_another_message_tells_who_took_it(chats):
+    await chats.reachable((ContactMethod.KIND_MATTERMOST, f"{chats.mattermost.url}/hooks/{mattermost.HOOK}"))
+    incident = await chats.summon()
+    await chats.until(lambda: chats.mattermost.posts, "the page")
+    asked = triage_pb.AcknowledgeIncidentRequest(request_id="a", incident_id=incident.id, acknowledged_by="bob")
+    await chats.triage.AcknowledgeIncident(asked)
+    await chats.until(lambda: len(chats.mattermost.posts) == 2, "the message that tells")
+    assert "Taken by bob" in chats.mattermost.posts[1].text
