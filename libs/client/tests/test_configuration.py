@@ -88,7 +88,8 @@ def problems(tmp_path: Path, text: str) -> list[str]:
 
 def test_every_kind_of_every_service_can_be_in_a_file() -> None:
     assert list(kinds()) == [
-        "Team", "Responder", "Schedule", "EscalationPolicy", "Fallback", "ContactMethod", "Service", "Route", "Integration",
+        "Team", "Responder", "Schedule", "EscalationPolicy", "Fallback", "Calendar", "BusinessHours", "ContactMethod", "PersonalRules",
+        "PageLimit", "Service", "Route", "Integration",
         "Heartbeat", "Inhibition", "MaintenanceWindow", "NoiseRule",
     ]  # fmt: skip
 
@@ -296,6 +297,9 @@ def anything(descriptor: Descriptor) -> some.SearchStrategy[dict[str, Any]]:
 def one_or_more(field: FieldDescriptor) -> some.SearchStrategy[Any]:
     if is_map(field):
         return some.dictionaries(TEXTS, TEXTS, max_size=3)
+    if field.is_repeated and field.enum_type is not None:
+        # In a list "not given" is nothing that a file could say.
+        return some.lists(some.sampled_from([*short_names(field.enum_type).values()]), max_size=3)
     return some.lists(value(field), max_size=3) if field.is_repeated else value(field)
 
 
@@ -353,7 +357,10 @@ def test_every_field_that_names_a_resource_is_checked() -> None:
 
     found = set().union(*(naming(kind.descriptor) for kind in kinds().values()))
     assert found == {
-        "Team.members", "Rotation.responders", "Target.responder", "Target.schedule", "Target.team", "Fallback.responders",
+        "Team.members", "Rotation.responders", "ResponderGroup.responders", "Participant.responder", "Participant.team",
+        "Participant.escalation_policy", "Layer.calendar", "PlannedOverride.responder", "PlannedOverride.instead_of_responder",
+        "PlannedShift.responders", "Calendar.responder", "UrgencyRule.escalation_policy", "Team.managers", "PersonalStep.contact_method",
+        "Condition.business_hours", "Target.responder", "Target.schedule", "Target.team", "Fallback.responders",
         "ContactMethod.responder",
         "Service.team", "Service.escalation_policy", "Service.depends_on", "Route.service", "Integration.service",
         "Heartbeat.service", "Heartbeat.integration", "MaintenanceWindow.services",

@@ -18,6 +18,7 @@ from tocsin.detection.v1.heartbeat_service_pb2_grpc import HeartbeatServiceStub
 from tocsin.detection.v1.noise_service_pb2_grpc import NoiseServiceStub
 from tocsin.edge.v1 import edge_service_pb2 as edge
 from tocsin.edge.v1.edge_service_pb2_grpc import EdgeServiceStub
+from tocsin.response.v1.oncall_service_pb2_grpc import OncallServiceStub
 from tocsin.response.v1.response_service_pb2_grpc import ResponseServiceStub
 from tocsin.review.v1 import review_service_pb2 as review
 from tocsin.review.v1.review_pb2 import TimelineEntry
@@ -52,6 +53,7 @@ class Tocsin:
         self.changes = ChangeServiceStub(self.channel)
         self.triage = TriageServiceStub(self.channel)
         self.response = ResponseServiceStub(self.channel)
+        self.oncall = OncallServiceStub(self.channel)
         self.communication = CommunicationServiceStub(self.channel)
         self.review = ReviewServiceStub(self.channel)
         self.edge = EdgeServiceStub(self.channel)

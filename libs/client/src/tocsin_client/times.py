@@ -19,6 +19,8 @@ def instant(text: str, now: datetime, argument: str, zone: tzinfo | None = None)
         return now
     try:
         return relative(words, now) or written(words, zone)
+    except OtherReadings as error:
+        raise UsageError(f"{argument}: {error}") from None
     except (ValueError, OverflowError):
         raise UsageError(f"{argument}: {text!r} is not a time; give {FORMS}") from None
 
@@ -42,10 +44,24 @@ def relative(words: str, now: datetime) -> datetime | None:
     return None
 
 
+class OtherReadings(ValueError):
+    """Clocks show a time twice, or never: only its writer knows what is meant."""
+
+
 def written(words: str, zone: tzinfo | None) -> datetime:
+    """The instant of a time as it is written. OtherReadings, with both of them, if clocks of the zone show it twice or never."""
     moment = datetime.fromisoformat(words)
-    local = moment.replace(tzinfo=zone) if moment.tzinfo is None and zone is not None else moment
-    return local.astimezone(UTC)
+    if moment.tzinfo is not None:
+        return moment.astimezone(UTC)
+    first, second = (moment.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first < second:
+        both = f"{first.astimezone(zone).isoformat()} or {second.astimezone(zone).isoformat()}"
+        raise OtherReadings(f"{words} comes twice, because clocks go back: write {both}")
+    if second < first:
+        raise OtherReadings(
+            f"{words} does not exist, because clocks go forward: write {first.astimezone(zone).isoformat()}, or another time"
+        )
+    return first
 
 
 def duration(text: str, argument: str) -> timedelta:

@@ -20,7 +20,7 @@ CONTRACTS: Mapping[str, Any] = {
     "detection": detection_service_pb2,
 }
 # Fields whose own name is not that of the kind they name.
-NAMED_OTHERWISE = {"members": "Responder", "managers": "Responder", "depends_on": "Service"}
+NAMED_OTHERWISE = {"members": "Responder", "managers": "Responder", "instead_of_responder": "Responder", "depends_on": "Service"}
 # Messages whose fields are expressions: whatever they are called, they name nothing.
 EXPRESSIONS = frozenset({"tocsin.detection.v1.Mapping"})
 # The name of the one resource of a kind of which there is only one.
