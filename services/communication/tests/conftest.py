@@ -12,12 +12,17 @@ from email.policy import default
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from aiosmtpd.smtp import SMTP, AuthResult
 
 from tocsin_testkit.outside.tls import certificate
 
 sys.path.append(str(Path(__file__).parent))
+
+from communication_harness import House, running_house
+
+from tocsin_communication import app
 
 
 class _Smtp(SMTP):
@@ -187,3 +192,11 @@ async def web_server() -> AsyncIterator[WebServerDouble]:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest_asyncio.fixture
+async def house(world: Any, mail_server: Any, web_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    """Communication and triage, running, and the outside world. What is looked at every minute is looked at often."""
+    monkeypatch.setattr(app, "REACHABILITY_SECONDS", 0.5)
+    async with running_house(world, mail_server, web_server, tmp_path) as made:
+        yield made

@@ -1,127 +1,23 @@
 """Communication on real servers: what it hears, what leaves, what it tells."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 
 import grpc
 import pytest
-import pytest_asyncio
+from communication_harness import House, email, hook, link_of
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
-from tocsin.access.v1.access_pb2 import Role
 from tocsin.communication.v1 import communication_service_pb2 as pb
-from tocsin.communication.v1.communication_service_pb2_grpc import CommunicationServiceStub
 from tocsin.communication.v1.events_pb2 import PageCancelled, PageDelivered, PageFailed, PageSent, ReplyReceived
 from tocsin.communication.v1.page_pb2 import Configuration, ContactMethod, Page
 from tocsin.configuration.v1.change_pb2 import Change
-from tocsin.response.v1.escalation_pb2 import Summons
-from tocsin.response.v1.events_pb2 import EscalationExhausted, ResponderSummoned
+from tocsin.response.v1.events_pb2 import EscalationExhausted
 from tocsin.triage.v1 import triage_service_pb2 as triage_pb
 from tocsin.triage.v1.events_pb2 import IncidentAcknowledged, IncidentReopened, IncidentResolved
 from tocsin.triage.v1.incident_pb2 import Incident
-from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceStub
 
-from tocsin_chassis.grpc.caller import Caller
 from tocsin_communication import pages as making
 from tocsin_communication import sender as sending
-from tocsin_communication.app import communication
-from tocsin_communication.settings import CommunicationSettings
-from tocsin_kernel.ids import uuid7
-from tocsin_triage.app import triage
-from tocsin_triage.settings import TriageSettings
-
-MANAGER = Caller("maria", Role.ROLE_MANAGER)
-EDGE = Caller("edge", service="edge")
-
-
-class House:
-    """Communication and triage, running, and the outside world."""
-
-    def __init__(self, world: Any, app: Any, triage_app: Any, mail_server: Any, web_server: Any) -> None:
-        self.world = world
-        self.mails = mail_server.mails
-        self.mail_server = mail_server
-        self.web_server = web_server
-        self.api = world.stub(CommunicationServiceStub, app, MANAGER)
-        self.edge = world.stub(CommunicationServiceStub, app, EDGE)
-        self.triage = world.stub(TriageServiceStub, triage_app, MANAGER)
-        self.number = 0
-
-    async def reachable(self, *methods: ContactMethod) -> None:
-        """Configure contact methods."""
-        await self.api.ApplyConfiguration(pb.ApplyConfigurationRequest(configuration=Configuration(contact_methods=methods)))
-
-    def incident(self, state: int = Incident.STATE_OPEN, version: int = 1, **fields: Any) -> Incident:
-        """An incident as triage would tell of it."""
-        return Incident(
-            **{"id": "0199f0a0-0000-7000-8000-00000000000a", "number": 7, "title": "Checkout fails", **fields},
-            state=state,
-            version=version,
-            severity=2,
-            service="checkout",
-            opened_at=self._instant(),
-        )
-
-    def _instant(self) -> Timestamp:
-        made = Timestamp()
-        made.FromDatetime(self.world.clock.now())
-        return made
-
-    async def summon(self, responder: str, incident: Incident) -> None:
-        """Response summons somebody."""
-        summons = Summons(id=str(uuid7()), responder=responder, reason="STEP_STARTED", explanation="step 1: on call", at=self._instant())
-        await self.world.publish(ResponderSummoned(summons=summons, incident=incident), incident.id)
-
-    async def pages(self, **wanted: Any) -> list[Page]:
-        """Pages with these fields, newest first."""
-        found = (await self.api.ListPages(pb.ListPagesRequest(page_size=500))).pages
-        return [page for page in found if all(getattr(page, name) == value for name, value in wanted.items())]
-
-    async def expect(self, count: int = 1, **wanted: Any) -> list[Page]:
-        """Wait for so many pages with these fields."""
-        found: list[Page] = []
-
-        async def there() -> bool:
-            found[:] = await self.pages(**wanted)
-            return len(found) >= count
-
-        await self.world.eventually(there, 8.0, f"{count} pages with {wanted}")
-        assert len(found) == count
-        return found
-
-
-def email(name: str, **more: Any) -> ContactMethod:
-    return ContactMethod(name=f"{name}-mail", responder=name, kind=ContactMethod.KIND_EMAIL, address=f"{name}@example.test", **more)
-
-
-def hook(name: str, url: str) -> ContactMethod:
-    return ContactMethod(name=f"{name}-hook", responder=name, kind=ContactMethod.KIND_WEBHOOK, address=url)
-
-
-@pytest_asyncio.fixture
-async def house(world: Any, mail_server: Any, web_server: Any, tmp_path: Any) -> AsyncIterator[House]:
-    secret = tmp_path / "secret"
-    secret.write_text("whsec_dG9jc2luLXdlYmhvb2stc2VjcmV0LTI0")
-    async with world.running(triage(world.settings("triage", TriageSettings), clock=world.clock)) as triage_app:
-        settings = world.settings(
-            "communication",
-            CommunicationSettings,
-            smtp_url=mail_server.url,
-            email_from="tocsin@example.test",
-            public_url="https://tocsin.example.test",
-            webhook_secret_file=secret,
-            webhook_allow_private=True,
-            triage_address=f"127.0.0.1:{triage_app.port}",
-        )
-        async with world.running(communication(settings, clock=world.clock)) as app:
-            yield House(world, app, triage_app, mail_server, web_server)
-
-
-def link_of(mail: Any) -> str:
-    text: str = mail.get_body(("plain",)).get_content()
-    return next(word for word in text.split() if "/a/" in word).rpartition("/")[2]
 
 
 async def test_a_summons_reaches_the_responder_on_every_contact_method(house):

@@ -1,6 +1,6 @@
 """Contact methods, personal rules and limits as configuration."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -24,9 +24,9 @@ LIMITED = frozenset({ALL, *(channel.value.lower() for channel in Channel if chan
 
 
 class ConfigurationStore:
-    """Stores what is given and says what changed. `changed` is told after a change of limits."""
+    """Stores what is given and says what changed. `changed` makes this process read again what it keeps in memory."""
 
-    def __init__(self, database: Database, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, database: Database, changed: Callable[[], Awaitable[None]]) -> None:
         self._database = database
         self._changed = changed
 
@@ -49,7 +49,8 @@ class ConfigurationStore:
             ]
             if not dry_run:
                 await _store(tx, listed, wanted, rules, limits)
-                tx.after_commit(self._changed)
+        if not dry_run and (limits or prune):
+            await self._changed()
         return listed
 
     async def export(self) -> pb.Configuration:

@@ -15,6 +15,8 @@ LONGEST_WAIT = timedelta(minutes=5)
 # A provider that says "too much" for longer than this has refused.
 LONGEST_THROTTLED = timedelta(hours=1)
 THROTTLED_WAIT = timedelta(seconds=5)
+# Nobody is asked whether the earlier attempt was taken: it was.
+NOBODY = "-"
 # After so many attempts in a row that one account did not take, another one is asked.
 FAILURES_OF_AN_ACCOUNT = 2
 # Longer than any attempt with its record may take: when it ends, the process that sent is gone or cut off.
@@ -171,7 +173,8 @@ class Page:
         other = ways.other_than(self.account)
         if other is None:
             return Decision(replace(self, receipt_due_at=None, version=self.version + 1))
-        return self._turned_to(other, now, f"no receipt from {self.account or 'the first account'} in time", unknown=True)
+        turned = self._turned_to(other, now, f"no receipt from {self.account} in time")
+        return replace(turned, state=turned.state._marked(True, NOBODY))
 
     def delivered(self, at: datetime) -> Decision["Page"]:
         """The provider says that it arrived. What was to be sent again is not."""

@@ -21,7 +21,7 @@ from tocsin_communication.departures import Departures, Leaving
 from tocsin_communication.failures import Failures
 from tocsin_communication.incident import Incident, IncidentState
 from tocsin_communication.links import Links
-from tocsin_communication.page import LEASE, Kind, Page, State
+from tocsin_communication.page import LEASE, NOBODY, Kind, Page, State
 from tocsin_communication.pages import Pages, emit, tell
 from tocsin_communication.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
@@ -197,7 +197,8 @@ class Sender:
                 if outgoing.page.resent_after_unknown:
                     found = await self._recover(outgoing)
                     if found is not None and found.outcome.taken:
-                        return replace(outgoing.page, resent_after_unknown=False), found
+                        account = outgoing.page.unknown_account or outgoing.page.account
+                        return replace(outgoing.page, resent_after_unknown=False, account=account), found
                     if found is not None and found.outcome is Outcome.TRANSIENT:
                         outgoing = replace(outgoing, page=replace(outgoing.page, resent_after_unknown=False, outcome_unknown=False))
                 driver = self._channels.driver(outgoing.page.channel, outgoing.page.account)
@@ -209,6 +210,8 @@ class Sender:
     async def _recover(self, outgoing: Outgoing) -> Receipt | None:
         """Ask the account that gave no answer. None: it cannot tell, or gave none again; the page goes out once more and says so."""
         page = outgoing.page
+        if page.unknown_account == NOBODY:
+            return None
         receipt = await self._channels.driver(page.channel, page.unknown_account or page.account).recover(
             outgoing, page.id, RECOVER_SECONDS
         )
