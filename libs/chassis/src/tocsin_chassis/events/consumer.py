@@ -92,10 +92,12 @@ class _Arrivals:
 
         Raises TimeoutError when not even a sign of life comes.
         """
-        await asyncio.wait_for(self._some.wait(), SILENCE_SECONDS)
+        async with asyncio.timeout(SILENCE_SECONDS):
+            await self._some.wait()
         if patience and not self._pressing.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._pressing.wait(), patience)
+                async with asyncio.timeout(patience):
+                    await self._pressing.wait()
         gathered, self._messages = self._messages, []
         self._some.clear()
         self._pressing.clear()

@@ -1,16 +1,16 @@
 """The relay: publishes the outbox, one process at a time for each service."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from nats.js.api import PubAck
-from opentelemetry import trace
-from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge
 from psycopg import AsyncConnection
 
@@ -18,7 +18,6 @@ from tocsin_chassis.events.bus import EventBus
 from tocsin_chassis.events.fact import ID, OCCURRED_AT, TRACEPARENT, VERSION
 from tocsin_chassis.postgres import outbox
 from tocsin_chassis.postgres.database import Database
-from tocsin_chassis.telemetry import trace_context, traceparent_of, tracer
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +26,9 @@ IDLE_POLL_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 PUBLISH_TIMEOUT_SECONDS = 5.0
 # Nobody waits for the mark of a published fact, so that many share one.
-MARK_SECONDS = 0.1
+MARK_SECONDS = 0.25
+# Facts of this process are handed over; more than so many of them are read from the table again when their turn comes.
+MOST_HANDED_OVER = 4 * BATCH
 
 published = Counter("tocsin_outbox_published_total", "facts published")
 waiting = Gauge("tocsin_outbox_waiting", "facts that wait to be published, as last seen by the relay")
@@ -35,11 +36,47 @@ waiting = Gauge("tocsin_outbox_waiting", "facts that wait to be published, as la
 
 @dataclass(frozen=True, slots=True)
 class _Publication:
-    """A fact on its way: its acknowledgement (None if it could not even be sent) and the span that lasts until then."""
+    """A fact on its way, and its acknowledgement (None if it could not even be sent)."""
 
     row: outbox.OutboxRow
     acknowledgement: asyncio.Future[PubAck] | None
-    span: trace.Span
+
+
+class _Waiting:
+    """The facts to be published next. What this process commits is handed over; the table is asked for all else, by state.
+
+    It is asked at the beginning, once a second, when another process has said that facts wait, and after a failure.
+    """
+
+    def __init__(self) -> None:
+        self._handed_over: list[outbox.OutboxRow] = []
+        self._just_read: set[UUID] = set()
+        self._read_at = 0.0
+
+    def take_over(self, committed: list[outbox.OutboxRow]) -> None:
+        """These were committed here, in this order."""
+        self._handed_over += committed
+        if len(self._handed_over) > MOST_HANDED_OVER:
+            self.read_soon()
+
+    def read_soon(self) -> None:
+        """The table may hold more than was handed over; whatever was handed over it holds too."""
+        self._read_at = 0.0
+
+    def seconds_to_read(self, now: float) -> float:
+        return max(0.0, self._read_at - now)
+
+    async def next(self, reader: AsyncConnection[Any], now: float, published: list[outbox.OutboxRow]) -> list[outbox.OutboxRow]:
+        """Not those that are `published` and not marked yet."""
+        if now < self._read_at:
+            handed_over, self._handed_over = self._handed_over, []
+            return [row for row in handed_over if row.id not in self._just_read]
+        self._handed_over = []
+        rows = await outbox.unpublished(reader, BATCH, published)
+        self._just_read = {row.id for row in rows}
+        if len(rows) < BATCH:
+            self._read_at = now + IDLE_POLL_SECONDS
+        return rows
 
 
 class Relay:
@@ -94,39 +131,48 @@ class Relay:
         await asyncio.sleep(0.01)
 
     async def _publish_for_ever(self, listener: AsyncConnection[Any], reader: AsyncConnection[Any]) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._hear_other_processes(listener))
-            done: list[outbox.OutboxRow] = []
-            mark_at = 0.0
-            while True:
-                self._database.facts_wait.clear()
-                if done and (len(done) >= BATCH or self._time() >= mark_at):
-                    await outbox.mark_published(reader, done)
-                    done = []
-                rows = await outbox.unpublished(reader, BATCH, done)
-                waiting.set(len(rows))
-                acknowledged = await self._publish(rows)
-                if acknowledged and not done:
-                    mark_at = self._time() + MARK_SECONDS
-                done += acknowledged
-                if len(acknowledged) < len(rows):
-                    await asyncio.sleep(RETRY_SECONDS)
-                elif len(rows) < BATCH:
-                    await self._wait_for_facts(max(0.0, mark_at - self._time()) if done else IDLE_POLL_SECONDS)
+        pending = _Waiting()
+        self._database.hand_over = pending.take_over
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._hear_other_processes(listener, pending))
+                await self._publish_pending(reader, pending)
+        finally:
+            self._database.hand_over = None
+
+    async def _publish_pending(self, reader: AsyncConnection[Any], pending: _Waiting) -> None:
+        done: list[outbox.OutboxRow] = []
+        mark_at = 0.0
+        while True:
+            self._database.facts_wait.clear()
+            if done and (len(done) >= BATCH or self._time() >= mark_at):
+                await outbox.mark_published(reader, done)
+                done = []
+            rows = await pending.next(reader, self._time(), done)
+            waiting.set(len(rows))
+            acknowledged = await self._publish(rows)
+            if acknowledged and not done:
+                mark_at = self._time() + MARK_SECONDS
+            done += acknowledged
+            if len(acknowledged) < len(rows):
+                pending.read_soon()
+                await asyncio.sleep(RETRY_SECONDS)
+            elif rest := min(pending.seconds_to_read(self._time()), max(0.0, mark_at - self._time()) if done else IDLE_POLL_SECONDS):
+                await self._wait_for_facts(rest)
 
     @staticmethod
     def _time() -> float:
         return asyncio.get_running_loop().time()
 
-    async def _hear_other_processes(self, connection: AsyncConnection[Any]) -> None:
+    async def _hear_other_processes(self, connection: AsyncConnection[Any], pending: _Waiting) -> None:
         async for _ in connection.notifies():
+            pending.read_soon()
             self._database.facts_wait.set()
 
     async def _wait_for_facts(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._database.facts_wait.wait(), seconds)
-        except TimeoutError:
-            pass
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._database.facts_wait.wait()
 
     async def _publish(self, rows: list[outbox.OutboxRow]) -> list[outbox.OutboxRow]:
         """Publish in this order, all before the first is acknowledged; returns those that were."""
@@ -139,36 +185,29 @@ class Relay:
         return acknowledged
 
     async def _send(self, row: outbox.OutboxRow) -> _Publication:
-        headers = {ID: str(row.id), VERSION: str(row.version)}
-        if row.created_at is not None:
-            headers[OCCURRED_AT] = row.created_at.isoformat()
-        name = row.subject.split(".")[3]
-        span = tracer.start_span(f"publish {name}", context=trace_context({TRACEPARENT: row.traceparent}), kind=SpanKind.PRODUCER)
+        headers = {ID: str(row.id), VERSION: str(row.version), OCCURRED_AT: row.created_at.isoformat()}
         if row.traceparent:
-            headers[TRACEPARENT] = traceparent_of(span) or row.traceparent
+            headers[TRACEPARENT] = row.traceparent
         try:
-            return _Publication(row, await self._bus.jetstream.publish_async(row.subject, row.payload, headers=headers), span)
+            return _Publication(row, await self._bus.jetstream.publish_async(row.subject, row.payload, headers=headers))
         except Exception as error:  # every kind of failure has the same answer: it stays unpublished and is tried again
-            _fail(span, error)
-            return _Publication(row, None, span)
+            _complain(error)
+            return _Publication(row, None)
 
 
 def _is_acknowledged(publication: _Publication) -> bool:
-    """Whether the fact is on its stream; ends its span."""
+    """Whether the fact is on its stream."""
     acknowledgement = publication.acknowledgement
     if acknowledgement is None:
         return False
     if acknowledgement.cancelled() or acknowledgement.cancel():
-        _fail(publication.span, TimeoutError("no acknowledgement"))
+        _complain(TimeoutError("no acknowledgement"))
         return False
     if (error := acknowledgement.exception()) is not None:
-        _fail(publication.span, error)
+        _complain(error)
         return False
-    publication.span.end()
     return True
 
 
-def _fail(span: trace.Span, error: BaseException) -> None:
+def _complain(error: BaseException) -> None:
     log.warning("a fact could not be published yet: %s", error or type(error).__name__)
-    span.set_status(trace.StatusCode.ERROR, str(error))
-    span.end()

@@ -9,12 +9,13 @@ from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from google.protobuf.message import Message
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import class_row, scalar_row, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from tocsin_chassis.postgres import outbox
-from tocsin_kernel.clock import FollowingClock
+from tocsin_chassis.postgres.arrays import write_arrays_quickly
+from tocsin_kernel.clock import Clock, FollowingClock
 from tocsin_kernel.errors import Invalid, Overloaded, Stale, Unavailable
 from tocsin_kernel.ids import Ids, RandomIds
 
@@ -51,9 +52,11 @@ class Contended(Stale):
 class Tx:
     """One transaction. Parameters are a sequence for %s, or a mapping for %(name)s."""
 
-    def __init__(self, connection: AsyncConnection[Any], ids: Ids) -> None:
+    def __init__(self, connection: AsyncConnection[Any], ids: Ids, clock: Clock) -> None:
         self.connection = connection
+        self._cursor = connection.cursor()
         self._ids = ids
+        self._clock = clock
         self._facts: list[outbox.OutboxRow] = []
         self._after_commit: list[Callable[[], None]] = []
         self._after_rollback: list[Callable[[], None]] = []
@@ -68,34 +71,27 @@ class Tx:
 
     async def maybe(self, row: type[Row], sql: LiteralString, params: Params = ()) -> Row | None:
         """One row as `row`, or None."""
-        async with self.connection.cursor(row_factory=class_row(row)) as cursor:
-            await cursor.execute(sql, params)
-            return await cursor.fetchone()
+        cursor = await self._run(class_row(row), sql, params)
+        found: Row | None = await cursor.fetchone()
+        return found
 
     async def many(self, row: type[Row], sql: LiteralString, params: Params = ()) -> list[Row]:
         """All rows as `row`."""
-        async with self.connection.cursor(row_factory=class_row(row)) as cursor:
-            await cursor.execute(sql, params)
-            return await cursor.fetchall()
+        return await (await self._run(class_row(row), sql, params)).fetchall()
 
     async def value(self, kind: type[Row], sql: LiteralString, params: Params = ()) -> Row | None:
         """The first column of the first row, or None if there is no row (or the column is null)."""
-        async with self.connection.cursor(row_factory=scalar_row) as cursor:
-            await cursor.execute(sql, params)
-            found: Row | None = await cursor.fetchone()
-            return found
+        cursor = await self._run(scalar_row, sql, params)
+        found: Row | None = await cursor.fetchone()
+        return found
 
     async def values(self, kind: type[Row], sql: LiteralString, params: Params = ()) -> list[Row]:
         """The first column of every row."""
-        async with self.connection.cursor(row_factory=scalar_row) as cursor:
-            await cursor.execute(sql, params)
-            return await cursor.fetchall()
+        return await (await self._run(scalar_row, sql, params)).fetchall()
 
     async def execute(self, sql: LiteralString, params: Params = ()) -> int:
         """Run one statement; returns how many rows it touched."""
-        async with self.connection.cursor(row_factory=tuple_row) as cursor:
-            await cursor.execute(sql, params)
-            return cursor.rowcount
+        return (await self._run(tuple_row, sql, params)).rowcount
 
     async def execute_many(self, sql: LiteralString, rows: Iterable[Params]) -> None:
         """Run one statement for every row, in one round trip."""
@@ -105,6 +101,11 @@ class Tx:
             return
         async with self.connection.cursor(row_factory=tuple_row) as cursor:
             await cursor.executemany(sql, rows)
+
+    async def _run(self, rows: Any, sql: LiteralString, params: Params) -> AsyncCursor[Any]:
+        """All statements of a transaction share a cursor: making one costs as much as a small statement."""
+        self._cursor.row_factory = rows
+        return await self._cursor.execute(sql, params)
 
     async def execute_set(self, sql: LiteralString, rows: Sequence[Sequence[object]]) -> int:
         """Run one statement for all rows at once: each %s is a column of them, as an array for unnest(). Returns how many it touched."""
@@ -119,7 +120,7 @@ class Tx:
 
     def emit(self, fact: Message, *, aggregate: str, version: int) -> None:
         """Tell a fact once this transaction is committed. `aggregate` is the id in its subject, `version` that of the aggregate."""
-        self._facts.append(outbox.row(self._ids.new(), fact, aggregate, version))
+        self._facts.append(outbox.row(self._ids.new(), fact, aggregate, version, self._clock.now()))
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call back once this transaction is committed; a hint (it is lost if the process dies), never the only way."""
@@ -150,13 +151,14 @@ class Tx:
 
 
 class Database:
-    """The pool of one service. Also says when facts wait to be published."""
+    """The pool of one service. Also says when facts wait to be published, and gives them to `hand_over`, if somebody has set it."""
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]], url: str, service: str, clock: FollowingClock, ids: Ids) -> None:
         self.url = url
         self.service = service
         self.clock = clock
         self.facts_wait = asyncio.Event()
+        self.hand_over: Callable[[list[outbox.OutboxRow]], None] | None = None
         self._pool = pool
         self._ids = ids
 
@@ -165,7 +167,7 @@ class Database:
         """Begin, yield, commit. Raises Stale when the same rows were contended, Overloaded or Unavailable when there is no connection."""
         try:
             async with self._pool.connection() as connection:
-                tx = Tx(connection, self._ids)
+                tx = Tx(connection, self._ids, self.clock)
                 try:
                     async with connection.transaction():
                         yield tx
@@ -187,6 +189,8 @@ class Database:
             log.warning("the database connection failed", exc_info=True)
             raise DatabaseUnavailable() from error
         if tx._facts:
+            if self.hand_over is not None:
+                self.hand_over(tx._facts)
             self.facts_wait.set()
         for callback in tx._after_commit:
             callback()
@@ -210,6 +214,10 @@ class _Connection(AsyncConnection[Any]):
     """A connection that knows when it was last used (monotonic seconds)."""
 
     used_at = 0.0
+
+
+async def _configure(connection: AsyncConnection[Any]) -> None:
+    write_arrays_quickly(connection)
 
 
 async def _check_if_idle(connection: AsyncConnection[Any]) -> None:
@@ -241,6 +249,7 @@ async def postgres(
         # The pool gives up for good after this; a service waits for its database for as long as it takes.
         reconnect_timeout=10 * 365 * 86400,
         check=_check_if_idle,
+        configure=_configure,
         kwargs={
             "application_name": f"tocsin-{service}",
             "connect_timeout": 3,

@@ -22,26 +22,27 @@ class OutboxRow:
     payload: bytes
     version: int
     traceparent: str
-    created_at: datetime | None = None
+    created_at: datetime
 
 
-def row(fact_id: str, fact: Message, aggregate: str, version: int) -> OutboxRow:
+def row(fact_id: str, fact: Message, aggregate: str, version: int, at: datetime) -> OutboxRow:
     """The fact as a row; its subject is its full name and its aggregate."""
     subject = f"{fact.DESCRIPTOR.full_name}.{aggregate}"
-    return OutboxRow(UUID(fact_id), subject, fact.SerializeToString(), version, traceparent())
+    return OutboxRow(UUID(fact_id), subject, fact.SerializeToString(), version, traceparent(), at)
 
 
 async def insert(connection: AsyncConnection[Any], rows: list[OutboxRow]) -> None:
     """Write the rows in one statement, in the caller's transaction."""
     await connection.execute(
-        """INSERT INTO outbox (id, subject, payload, version, traceparent)
-           SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bytea[], %s::bigint[], %s::text[])""",
+        """INSERT INTO outbox (id, subject, payload, version, traceparent, created_at)
+           SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bytea[], %s::bigint[], %s::text[], %s::timestamptz[])""",
         (
             [row.id for row in rows],
             [row.subject for row in rows],
             [row.payload for row in rows],
             [row.version for row in rows],
             [row.traceparent for row in rows],
+            [row.created_at for row in rows],
         ),
     )
 
