@@ -18,8 +18,9 @@ from tocsin_communication.channels import sms
 from tocsin_communication.channels.channel import ChannelDriver, Surroundings
 from tocsin_communication.channels.http import http_client
 from tocsin_communication.channels.inbound import BadRequest, BadSignature, Delivered, NoInbound, OptOut, Result, Said, Undelivered
+from tocsin_communication.channels.short import RESENT
 from tocsin_communication.channels.sms import SmsDriver
-from tocsin_communication.channels.twilio import Twilio, read_accounts, sign
+from tocsin_communication.channels.twilio import Twilio, sign, twilio_accounts
 from tocsin_communication.contact import Channel
 from tocsin_communication.receipt import Outcome
 from tocsin_kernel.clock import ManualClock
@@ -53,7 +54,7 @@ class SmsBench:
         self.server.plan.append(Plan(how.value))
 
     def arrived(self) -> list[Arrived]:
-        return [Arrived("", message.body, sms.RESENT in message.body) for message in self.server.messages]
+        return [Arrived("", message.body, RESENT in message.body) for message in self.server.messages]
 
     def now_shown(self) -> list[str]:
         return [message.body for message in self.server.messages]
@@ -253,7 +254,7 @@ def test_a_flaw_in_the_file_of_accounts_is_named_without_its_secrets(tmp_path: P
     path = tmp_path / "accounts.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=problem) as raised:
-        read_accounts(path)
+        twilio_accounts(path)
     assert "t0ps3cret" not in str(raised.value)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, OneWay, Outgoing, Surroundings
@@ -22,23 +21,18 @@ from tocsin_communication.channels.inbound import (
     Seen,
     Undelivered,
 )
-from tocsin_communication.channels.twilio import MEANING, Twilio, TwilioSettings, called_back, phone_flaw, read_accounts
+from tocsin_communication.channels.short import HELP, START, STOP, phone_flaw, text
+from tocsin_communication.channels.twilio import MEANING, Twilio, TwilioSettings, called_back, page_of, twilio_accounts
 from tocsin_communication.contact import Channel
 from tocsin_communication.message import one_line
-from tocsin_communication.page import Kind
 from tocsin_communication.receipt import Outcome, Receipt
 
-LONGEST_SAID = 300
 LONGEST_ANSWER = 300
-RESENT = "(You may have had this before.)"
 # As long as a page itself is tried: what a carrier has not delivered by then would only confuse.
 VALID_SECONDS = 900
 RECEIPT_WITHIN = timedelta(seconds=60)
 # Twilio's clock and ours need not agree to the second.
 SKEW = timedelta(minutes=1)
-STOP = ("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT")
-START = ("START", "UNSTOP")
-HELP = ("HELP", "INFO")
 GONE = ("failed", "undelivered", "canceled")
 EMPTY = "<Response/>"
 
@@ -57,7 +51,7 @@ class SmsDriver(OneWay):
         fields = [
             ("To", outgoing.page.address),
             sender,
-            ("Body", self._text(outgoing, outgoing.page.resent_after_unknown)),
+            ("Body", text(outgoing, outgoing.page.resent_after_unknown, account.hears)),
             ("ValidityPeriod", str(VALID_SECONDS)),
             ("SmartEncoded", "true"),
         ]
@@ -72,7 +66,7 @@ class SmsDriver(OneWay):
         messages = await self._twilio.sent_to("Messages", page.address, page.created_at - SKEW, seconds)
         if messages is None:
             return None
-        texts = tuple(self._text(outgoing, resent) for resent in (False, True))
+        texts = tuple(text(outgoing, resent, self._twilio.account.hears) for resent in (False, True))
         for message in messages:
             # Trial accounts put words of their own in front.
             if str(message.get("body")).endswith(texts) and message.get("status") not in GONE:
@@ -108,33 +102,19 @@ class SmsDriver(OneWay):
 
     def _reply(self, request: InboundRequest) -> InboundAnswer:
         fields = self._twilio.proven(request)
-        sender, text, sid = fields.get("From", ""), fields.get("Body", ""), fields.get("MessageSid", "")
+        sender, said, sid = fields.get("From", ""), fields.get("Body", ""), fields.get("MessageSid", "")
         if not sender or not sid:
             raise BadRequest("an SMS has From and MessageSid")
-        word = (fields.get("OptOutType") or text).strip().upper()
+        word = (fields.get("OptOutType") or said).strip().upper()
         if word in HELP:
             return InboundAnswer((), _twiml(EMPTY))
         if word in STOP or word in START:
             # Twilio tells the sender what that means.
             return InboundAnswer((OptOut(dedup_id=sid, address=sender, again=word in START),), _twiml(EMPTY))
-        said = Said(dedup_id=sid, address=sender, text=text)
+        answer = Said(dedup_id=sid, address=sender, text=said)
         # Twilio takes it for START, and it is an answer too.
-        events = (OptOut(dedup_id=f"{sid}:start", address=sender, again=True), said) if word == "YES" else (said,)
+        events = (OptOut(dedup_id=f"{sid}:start", address=sender, again=True), answer) if word == "YES" else (answer,)
         return InboundAnswer(events, _twiml(EMPTY), _answered)
-
-    def _text(self, outgoing: Outgoing, resent: bool) -> str:
-        page, account = outgoing.page, self._twilio.account
-        parts = [one_line(page.body if page.kind is Kind.DIRECT else page.subject, LONGEST_SAID)]
-        if outgoing.reply_code and account.hears:
-            parts.append(f"Reply ACK {outgoing.reply_code} to take it, ESC {outgoing.reply_code} to pass it on.")
-        elif outgoing.acknowledge_url:
-            parts.append(f"Acknowledge: {outgoing.acknowledge_url}")
-        return " ".join([*parts, RESENT] if resent else parts)
-
-
-def page_of(request: InboundRequest) -> str:
-    """The page that our own callback address names; Twilio signs the address too."""
-    return parse_qs(request.query).get("page", [""])[0]
 
 
 def _answered(results: Sequence[Result]) -> HttpAnswer:
@@ -149,7 +129,7 @@ def _twiml(text: str) -> HttpAnswer:
 @asynccontextmanager
 async def open_sms(settings: TwilioSettings, around: Surroundings) -> AsyncIterator[Accounts]:
     """The accounts that can send SMS."""
-    accounts = [account for account in read_accounts(settings.twilio_accounts_file) if account.texts]
+    accounts = [account for account in twilio_accounts(settings.twilio_accounts_file) if account.texts]
     if not accounts:
         yield (Account("sms", Off("SMS is off: TOCSIN_TWILIO_ACCOUNTS_FILE names no account with sms_from or messaging_service")),)
         return

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import ipaddress
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,19 +11,18 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from tocsin_chassis.settings import setting
+from tocsin_communication.channels.account_files import read_accounts
 from tocsin_communication.channels.http import Answer, Http, Lost
 from tocsin_communication.channels.inbound import BadSignature, InboundRequest
 from tocsin_communication.channels.refusal import clipped, of_status
+from tocsin_communication.channels.short import is_word, phone_flaw, sender_flaw
 from tocsin_communication.receipt import Outcome, Receipt
 
 API = "https://api.twilio.com"
 LISTED = 50
-_PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
-_NAME = re.compile(r"[a-z0-9-]{1,40}")
-_SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 
 Fields = Sequence[tuple[str, str]]
 
@@ -92,44 +90,15 @@ class TwilioAccount:
     @property
     def hears(self) -> bool:
         """People can answer its SMS: not if the sender is a word."""
-        return bool(self.messaging_service) or not any(letter.isalpha() for letter in self.sms_from)
+        return bool(self.messaging_service) or not is_word(self.sms_from)
 
 
-def read_accounts(path: Path | None) -> tuple[TwilioAccount, ...]:
-    """The accounts of a file; none without one. Raises ValueError that names the file and the field, and no secret."""
-    if path is None:
-        return ()
-    try:
-        read = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path}: is not JSON: {error}") from None
-    if not isinstance(read, list) or not read or not all(isinstance(entry, dict) for entry in read):
-        raise ValueError(f"{path}: must be a list of at least one account")
-    accounts = tuple(_account(entry, f"{path}: account {number}") for number, entry in enumerate(read, 1))
-    if len({account.name for account in accounts}) < len(accounts):
-        raise ValueError(f"{path}: two accounts have the same name")
-    return accounts
-
-
-def _account(entry: dict[str, Any], where: str) -> TwilioAccount:
-    unknown = set(entry) - set(TwilioAccount.__dataclass_fields__)
-    if unknown:
-        raise ValueError(f"{where}: there is no field {min(unknown)!r}; there are {', '.join(TwilioAccount.__dataclass_fields__)}")
-    if not all(isinstance(value, str) for value in entry.values()):
-        raise ValueError(f"{where}: every field must be text")
-    missing = [name for name in ("name", "account_sid", "auth_token") if not entry.get(name)]
-    if missing:
-        raise ValueError(f"{where}: {missing[0]} is missing")
-    account = TwilioAccount(**entry)
-    problem = _flaw(account)
-    if problem:
-        raise ValueError(f"{where}: {problem}")
-    return account
+def twilio_accounts(path: Path | None) -> tuple[TwilioAccount, ...]:
+    """The accounts of a file; none without one. Raises ValueError."""
+    return read_accounts(path, TwilioAccount, _flaw)
 
 
 def _flaw(account: TwilioAccount) -> str:
-    if _NAME.fullmatch(account.name) is None:
-        return "name must be lower-case letters, digits and dashes"
     if re.fullmatch(r"AC[0-9a-f]{32}", account.account_sid) is None:
         return "account_sid must be AC and 32 hexadecimal digits"
     if bool(account.api_key) != bool(account.api_secret):
@@ -138,16 +107,11 @@ def _flaw(account: TwilioAccount) -> str:
         return "sms_from and messaging_service exclude each other"
     if not account.texts and not account.voice_from:
         return "needs sms_from or messaging_service for SMS, or voice_from for calls"
-    if account.sms_from and _SENDER.fullmatch(account.sms_from) is None:
-        return "sms_from must be a phone number such as +15551234567, a short code, or a word of at most 11 letters and digits"
+    if account.sms_from and sender_flaw(account.sms_from):
+        return f"sms_from {sender_flaw(account.sms_from)}"
     if account.voice_from and phone_flaw(account.voice_from):
         return f"voice_from {phone_flaw(account.voice_from)}"
     return ""
-
-
-def phone_flaw(address: str) -> str:
-    """What is wrong with a phone number; empty if nothing is."""
-    return "" if _PHONE.fullmatch(address) else "must be a phone number with its country, such as +15551234567, without spaces"
 
 
 class Twilio:
@@ -249,3 +213,8 @@ def _spellings(url: str) -> tuple[str, ...]:
     port = {"https": ":443", "http": ":80"}.get(scheme, "")
     other = authority.removesuffix(port) if port and authority.endswith(port) else authority + port
     return (url, f"{scheme}://{other}{slash}{path}")
+
+
+def page_of(request: InboundRequest) -> str:
+    """The page that our own callback address names; Twilio signs the address too."""
+    return parse_qs(request.query).get("page", [""])[0]

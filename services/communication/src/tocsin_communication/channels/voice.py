@@ -23,8 +23,8 @@ from tocsin_communication.channels.inbound import (
     Seen,
     Undelivered,
 )
-from tocsin_communication.channels.sms import page_of
-from tocsin_communication.channels.twilio import Fields, Twilio, TwilioSettings, called_back, phone_flaw, read_accounts, refusal
+from tocsin_communication.channels.short import phone_flaw
+from tocsin_communication.channels.twilio import Fields, Twilio, TwilioSettings, called_back, page_of, refusal, twilio_accounts
 from tocsin_communication.contact import Channel
 from tocsin_communication.incident import Incident, IncidentState
 from tocsin_communication.message import one_line
@@ -236,7 +236,7 @@ def _twiml(text: str) -> HttpAnswer:
 @asynccontextmanager
 async def open_voice(settings: TwilioSettings, around: Surroundings) -> AsyncIterator[Accounts]:
     """The accounts that can call."""
-    accounts = [account for account in read_accounts(settings.twilio_accounts_file) if account.voice_from]
+    accounts = [account for account in twilio_accounts(settings.twilio_accounts_file) if account.voice_from]
     if not accounts:
         yield (Account("voice", Off("calls are off: TOCSIN_TWILIO_ACCOUNTS_FILE names no account with voice_from")),)
         return
