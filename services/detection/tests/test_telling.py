@@ -7,7 +7,7 @@ from detection_words import NOON, CountedIds, signal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin_detection.alert import Alert, Decision, Verdict, acknowledge, observe, resolve_by_hand, snooze
+from tocsin_detection.alert import Alert, Decision, Verdict, acknowledge, changed, observe, resolve_by_hand, snooze
 from tocsin_detection.hold import Hold, HoldKind
 from tocsin_detection.telling import Telling, reconsidered, snoozed, tell
 
@@ -57,6 +57,8 @@ def test_a_snooze_holds_what_is_not_told_and_tells_again_what_is() -> None:
     told = tell(None, [opened()], (), NOON).alert
     later = snooze(told, NOON + 10 * MINUTE, "bob", NOON).alert
     assert later is not None and later.reconsider_at == NOON + 10 * MINUTE
+    assert tell(told, [snooze(told, NOON + 10 * MINUTE, "bob", NOON)], (), NOON).put_aside_by == "bob"
+    assert tell(later, [changed(later, replace(later, title="worse"), "its title", "eve")], (), NOON).put_aside_by == ""
     assert reconsidered(later, (), NOON + 10 * MINUTE).telling is Telling.OPENED
 
 

@@ -35,6 +35,8 @@ commands = st.one_of(
     st.tuples(st.just("resolve"), people),
     st.tuples(st.just("alert_ended")),
     st.tuples(st.just("reopen"), people, st.booleans()),
+    st.tuples(st.just("put_aside"), people),
+    st.tuples(st.just("taken_up")),
     st.tuples(st.just("change_severity"), st.sampled_from(Severity), people),
     st.tuples(st.just("worsen"), st.sampled_from(Severity)),
 )
@@ -54,6 +56,10 @@ def obey(incident: Incident, command: tuple, at: datetime):
             return incident.alert_ended("silence", at) if incident.open_alert_count else None
         case ("reopen", who, keeps):
             return incident.reopen(who, "it is back", at, keeps_group=keeps)
+        case ("put_aside", who):
+            return incident.put_aside(who, at) if incident.open_alert_count else None
+        case ("taken_up",):
+            return incident.taken_up("it is time", at)
         case ("change_severity", severity, who):
             return incident.change_severity(severity, who, "seen worse", at)
         case ("worsen", severity):
@@ -67,6 +73,7 @@ def assert_legal(incident: Incident) -> None:
     assert incident.state is not State.OPEN or not incident.acknowledged_by
     assert 0 <= incident.open_alert_count <= incident.alert_count
     assert bool(incident.resolve_reason) == (incident.state is State.RESOLVED)
+    assert incident.aside_by in ("", incident.acknowledged_by)
 
 
 @given(st.booleans(), st.lists(commands, max_size=30))
@@ -154,6 +161,26 @@ def test_alerts_only_make_it_worse_and_never_against_a_person() -> None:
     assert (worse.facts[0].before, worse.facts[0].changed_by, worse.facts[0].at) == (Severity.SEV3, "", START)
     judged = worse.state.change_severity(Severity.SEV4, "alice", "a false alarm", START).state
     assert judged.worsen(Severity.SEV1, "again", START).state == judged
+
+
+def test_who_puts_the_only_alert_aside_has_the_incident_until_that_ends() -> None:
+    there = opened(NEW, ALERT).state
+    aside = there.put_aside("alice", START)
+    assert (aside.state.state, aside.state.acknowledged_by, aside.state.aside_by) == (State.ACKNOWLEDGED, "alice", "alice")
+    again = aside.state.taken_up("it is time", START)
+    assert (again.state.state, again.state.aside_by, again.facts[0].reason) == (State.OPEN, "", "it is time")
+    assert again.state.taken_up("twice", START).facts == ()
+
+
+def test_what_is_put_aside_stays_so_for_whoever_takes_it_and_not_when_more_comes() -> None:
+    aside = opened(NEW, ALERT).state.put_aside("alice", START).state
+    for who in ("alice", "bob"):
+        taken = aside.acknowledge(who, START).state
+        assert taken.taken_up("it is time", START).state == taken
+    more = aside.attach(replace(ALERT, alert_id="another"))
+    assert (more.state.state, len(more.facts)) == (State.OPEN, 2)
+    two = opened(NEW, ALERT).state.attach(replace(ALERT, alert_id="another")).state
+    assert two.put_aside("alice", START).state == two
 
 
 def test_the_same_severity_tells_nobody_and_a_resolved_one_stays() -> None:

@@ -25,11 +25,15 @@ class Telling(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An alert as it is to be kept, and what the others hear of it: nothing where `telling` is None. `reason` is for people."""
+    """An alert as it is to be kept, and what the others hear of it: nothing where `telling` is None. `reason` is for people.
+
+    `put_aside_by` is who has just put aside an alert that the others know.
+    """
 
     alert: Alert
     telling: Telling | None
     reason: str
+    put_aside_by: str = ""
 
 
 def tell(before: Alert | None, decisions: Sequence[Decision], holds: Sequence[Hold], now: datetime) -> Told:
@@ -45,7 +49,7 @@ def tell(before: Alert | None, decisions: Sequence[Decision], holds: Sequence[Ho
         known = before is not None and (before.told or _shown(before.holds))
         return Told(replace(alert, holds=(), reconsider_at=None), Telling.RESOLVED if known else None, decision.reason)
     if alert.told:
-        return Told(alert, _telling_of_known(decisions), decision.reason)
+        return Told(alert, _telling_of_known(decisions), decision.reason, _put_aside_by(before, alert, decision))
     return _judged(before, alert, tuple(holds), decision.reason, now)
 
 
@@ -85,6 +89,12 @@ def _since_they_began(holds: Sequence[Hold], earlier: Sequence[Hold]) -> tuple[H
 def in_words(holds: Sequence[Hold]) -> str:
     """The holds as a person reads them."""
     return "; ".join(hold.reason for hold in holds)
+
+
+def _put_aside_by(before: Alert | None, alert: Alert, decision: Decision) -> str:
+    if alert.snoozed_until is None or (before is not None and before.snoozed_until == alert.snoozed_until):
+        return ""
+    return decision.by or alert.integration
 
 
 def _telling_of_known(decisions: Sequence[Decision]) -> Telling | None:

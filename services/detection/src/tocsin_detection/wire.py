@@ -29,6 +29,8 @@ FACTS: Mapping[Telling, Callable[..., Message]] = {
 def fact_of(told: Told) -> Message:
     """The fact that tells the others."""
     assert told.telling is not None
+    if told.put_aside_by:
+        return AlertChanged(alert=alert_message(told.alert), reason=told.reason, put_aside_by=told.put_aside_by)
     return FACTS[told.telling](alert=alert_message(told.alert), reason=told.reason)
 
 

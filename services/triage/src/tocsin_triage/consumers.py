@@ -33,7 +33,8 @@ class AlertFacts:
 
     async def on_changed(self, tx: Tx, fact: Fact[AlertChanged | AlertAcknowledged]) -> None:
         alert = fact.message.alert
-        await self._placements.follow(tx, alert_of(alert), alert)
+        by = fact.message.put_aside_by if isinstance(fact.message, AlertChanged) else ""
+        await self._placements.follow(tx, alert_of(alert, put_aside_by=by), alert)
 
     async def on_resolved(self, tx: Tx, fact: Fact[AlertResolved]) -> None:
         alert = fact.message.alert

@@ -24,7 +24,8 @@ LONGEST_QUOTE = 120
 class Alert:
     """What triage needs to know of an alert. `ended_because` says why it ended, and is empty while it is open.
 
-    `taken_by` is who takes care of it, as its sender or detection says; empty if nobody does.
+    `taken_by` is who takes care of it, as its sender or detection says; empty if nobody does. `aside` says whether it is put aside,
+    `put_aside_by` who has just done so.
     """
 
     id: str
@@ -39,6 +40,8 @@ class Alert:
     open: bool
     ended_because: str = ""
     taken_by: str = ""
+    aside: bool = False
+    put_aside_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

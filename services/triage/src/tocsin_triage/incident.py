@@ -58,6 +58,7 @@ class Incident:
 
     `group_key` is what further alerts must share to join it; None if none can. `open_alert_count` says how many of its alerts
     have not ended.
+    `aside_by` is who put its only open alert aside, and has it until that ends; empty if nobody did.
     `severity_by_person` is true once a person has set the severity: alerts do not change it any more.
     """
 
@@ -82,22 +83,24 @@ class Incident:
     open_alert_count: int = 0
     placement_reason: str = ""
     severity_by_person: bool = False
+    aside_by: str = ""
     version: int = 1
 
     def attach(self, alert: AttachedAlert) -> Decision["Incident"]:
-        """Gather one more open alert. The caller has found this incident not resolved."""
+        """Gather one more open alert, for which nobody put anything aside. The caller has found this incident not resolved."""
         joined = self._next(alert_count=self.alert_count + 1, open_alert_count=self.open_alert_count + 1)
-        return Decision(joined, (Attached(joined, alert),), alert.reason)
+        again = joined.taken_up("another alert joined, which nobody has put aside", alert.attached_at)
+        return Decision(again.state, (Attached(joined, alert), *again.facts), alert.reason)
 
     def acknowledge(self, by: str, at: datetime) -> Decision["Incident"]:
         """Take it, or take it over. Again by the same responder changes nothing. Raises NotAcknowledgeable."""
         match self.state:
             case State.OPEN:
-                taken = self._next(state=State.ACKNOWLEDGED, acknowledged_by=by, acknowledged_at=self.acknowledged_at or at)
-            case State.ACKNOWLEDGED if self.acknowledged_by == by:
+                taken = self._next(state=State.ACKNOWLEDGED, acknowledged_by=by, acknowledged_at=self.acknowledged_at or at, aside_by="")
+            case State.ACKNOWLEDGED if self.acknowledged_by == by and not self.aside_by:
                 return Decision(self, reason=f"{by} has it already")
             case State.ACKNOWLEDGED:
-                taken = self._next(acknowledged_by=by)
+                taken = self._next(acknowledged_by=by, aside_by="")
             case State.RESOLVED:
                 raise NotAcknowledgeable(incident=self.id, number=self.number)
         return Decision(taken, (Acknowledged(taken),), f"{by} took it")
@@ -106,14 +109,14 @@ class Incident:
         """What `by` said when they took it does not count any more. If somebody else has it by now, or it is over, it stays as it is."""
         if self.state is not State.ACKNOWLEDGED or self.acknowledged_by != by:
             return Decision(self, reason=f"{by} does not have it any more")
-        waiting = self._next(state=State.OPEN, acknowledged_by="")
+        waiting = self._next(state=State.OPEN, acknowledged_by="", aside_by="")
         return Decision(waiting, (Unacknowledged(waiting, by, reason, at),), reason)
 
     def resolve(self, by: str, reason: str, at: datetime) -> Decision["Incident"]:
         """End it; `by` is empty if its alerts ended by themselves. What is resolved stays as it is."""
         if self.state is State.RESOLVED:
             return Decision(self, reason="it was resolved already")
-        over = self._next(state=State.RESOLVED, resolved_at=at, resolved_by=by, resolve_reason=reason)
+        over = self._next(state=State.RESOLVED, resolved_at=at, resolved_by=by, resolve_reason=reason, aside_by="")
         return Decision(over, (Resolved(over),), reason)
 
     def alert_ended(self, reason: str, at: datetime) -> Decision["Incident"]:
@@ -125,9 +128,23 @@ class Incident:
 
     def alert_taken(self, by: str, at: datetime) -> Decision["Incident"]:
         """Somebody took one of its alerts. That takes the incident too where it is the only open one; whoever has it keeps it."""
-        if self.state is not State.OPEN or self.open_alert_count > 1:
+        if not self.aside_by and (self.state is not State.OPEN or self.open_alert_count > 1):
             return Decision(self, reason="others of its alerts are open, or somebody has it already")
         return self.acknowledge(by, at)
+
+    def put_aside(self, by: str, at: datetime) -> Decision["Incident"]:
+        """Somebody put one of its alerts aside. Where it is the only open one they have the incident until that ends."""
+        if self.state is not State.OPEN or self.open_alert_count > 1:
+            return Decision(self, reason="others of its alerts are open, or somebody has it already")
+        since = self.acknowledged_at or at
+        taken = self._next(state=State.ACKNOWLEDGED, acknowledged_by=by, acknowledged_at=since, aside_by=by)
+        return Decision(taken, (Acknowledged(taken),), f"{by} put its only open alert aside")
+
+    def taken_up(self, reason: str, at: datetime) -> Decision["Incident"]:
+        """What was put aside is not any more: it waits for somebody, unless somebody has taken it meanwhile."""
+        if not self.aside_by:
+            return Decision(self, reason="nobody has put it aside")
+        return self.unacknowledge(self.aside_by, reason, at)
 
     def reopen(self, by: str, reason: str, at: datetime, *, keeps_group: bool) -> Decision["Incident"]:
         """Not over after all. `keeps_group` is False if another incident gathers the group's alerts by now. Raises NotReopenable."""

@@ -32,16 +32,20 @@ class Placements:
         self._catalogues: WeakKeyDictionary[Tx, Catalogue] = WeakKeyDictionary()
 
     async def open(self, tx: Tx, alert: Alert) -> None:
-        """An alert opened: it joins the open incident of its group, or opens one. An alert that has its place keeps it."""
+        """An alert opened: it joins the open incident of its group, or opens one. An alert that has its place keeps it.
+
+        One that was put aside is told again when that has ended.
+        """
         await store.serialize_alert(tx, alert.id)
         heard_of = await store.heard_of(tx, alert.id)
         if heard_of.placed:
+            await self._take_up(tx, alert)
             return
         await self._place(tx, alert)
         early = await store.take_early(tx, alert.id) if heard_of.early else None
         if early is not None:
             heard = AlertMessage.FromString(early)
-            await self._follow(tx, alert_of(heard))
+            await self._follow(tx, alert_of(heard, put_aside_by=heard.integration if heard.HasField("snoozed_until") else ""))
 
     async def follow(self, tx: Tx, alert: Alert, message: AlertMessage) -> None:
         """An alert changed or ended. Heard before its opening, it is remembered until that comes."""
@@ -122,11 +126,27 @@ class Placements:
             ended = worse.state.alert_ended(alert.ended_because, self._clock.now())
         elif alert.taken_by:
             ended = worse.state.alert_taken(alert.taken_by, self._clock.now())
+        elif alert.put_aside_by:
+            ended = worse.state.put_aside(alert.put_aside_by, self._clock.now())
+        elif alert.open and not alert.aside:
+            ended = worse.state.taken_up("what was put aside is not any more", self._clock.now())
         if ended.state != incident:
             await store.update_incident(tx, ended.state)
         await store.update_alert(tx, alert.id, alert.title, alert.source_url, placement.open and alert.open, alert.version)
         tell(tx, (*worse.facts, *ended.facts))
         return True
+
+    async def _take_up(self, tx: Tx, alert: Alert) -> None:
+        placement = await store.placement_of(tx, alert.id)
+        if placement is None or not placement.open or alert.version < placement.version:
+            return
+        incident = await store.lock_incident(tx, placement.incident_id)
+        assert incident is not None
+        again = incident.taken_up(f"the alert “{alert.title}” was put aside until now", self._clock.now())
+        if again.state != incident:
+            name_incident(incident.id)
+            await store.update_incident(tx, again.state)
+            tell(tx, again.facts)
 
     async def _catalogue(self, tx: Tx) -> Catalogue:
         """The catalogue, read once for each transaction: a batch of alerts shares it."""

@@ -64,6 +64,7 @@ class IncidentRow:
     open_alert_count: int
     placement_reason: str
     severity_by_person: bool
+    aside_by: str
     version: int
 
     def to_domain(self) -> Incident:
@@ -101,7 +102,7 @@ async def lock_incident(tx: Tx, incident_id: str) -> Incident | None:
         IncidentRow,
         """SELECT id::text AS id, number, title, summary, state, severity, service, group_key, escalation_policy, team, opened_at,
                acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by, alert_count, open_alert_count,
-               placement_reason, severity_by_person, version
+               placement_reason, severity_by_person, aside_by, version
            FROM incident WHERE id = %s FOR UPDATE""",
         (incident_id,),
     )
@@ -114,7 +115,7 @@ async def lock_incident_of_group(tx: Tx, service: str, group_key: str) -> Incide
         IncidentRow,
         """SELECT id::text AS id, number, title, summary, state, severity, service, group_key, escalation_policy, team, opened_at,
                acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by, alert_count, open_alert_count,
-               placement_reason, severity_by_person, version
+               placement_reason, severity_by_person, aside_by, version
            FROM incident WHERE service = %s AND group_key = %s AND state <> 'resolved' FOR UPDATE""",
         (service, group_key),
     )
@@ -127,7 +128,7 @@ async def find_incident(tx: Tx, incident_id: str | None, number: int | None) -> 
         IncidentRow,
         """SELECT id::text AS id, number, title, summary, state, severity, service, group_key, escalation_policy, team, opened_at,
                acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by, alert_count, open_alert_count,
-               placement_reason, severity_by_person, version
+               placement_reason, severity_by_person, aside_by, version
            FROM incident WHERE id = %s::uuid OR number = %s::bigint""",
         (incident_id, number),
     )
@@ -140,7 +141,7 @@ async def list_incidents(tx: Tx, wanted: Wanted) -> list[Incident]:
         IncidentRow,
         """SELECT id::text AS id, number, title, summary, state, severity, service, group_key, escalation_policy, team, opened_at,
                acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by, alert_count, open_alert_count,
-               placement_reason, severity_by_person, version
+               placement_reason, severity_by_person, aside_by, version
            FROM incident
            WHERE (%(any_state)s OR state = ANY(%(states)s))
              AND (service = %(service)s OR %(service)s = '' AND number > 0)
@@ -167,8 +168,8 @@ async def next_number(tx: Tx, service: str) -> int:
 
 _INSERT_INCIDENT: LiteralString = """INSERT INTO incident (id, number, title, summary, state, severity, service, group_key,
         escalation_policy, team, opened_at, acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by,
-        alert_count, open_alert_count, placement_reason, severity_by_person, version)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        alert_count, open_alert_count, placement_reason, severity_by_person, aside_by, version)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (service, group_key) WHERE state <> 'resolved' AND group_key IS NOT NULL DO NOTHING"""
 
 
@@ -195,7 +196,7 @@ async def update_incident(tx: Tx, incident: Incident) -> None:
     await tx.execute(
         """UPDATE incident SET state = %s, severity = %s, group_key = %s, opened_at = %s, acknowledged_at = %s, acknowledged_by = %s,
                resolved_at = %s, resolved_by = %s, resolve_reason = %s, alert_count = %s, open_alert_count = %s,
-               severity_by_person = %s, version = %s
+               severity_by_person = %s, aside_by = %s, version = %s
            WHERE id = %s""",
         (
             incident.state,
@@ -210,6 +211,7 @@ async def update_incident(tx: Tx, incident: Incident) -> None:
             incident.alert_count,
             incident.open_alert_count,
             incident.severity_by_person,
+            incident.aside_by,
             incident.version,
             incident.id,
         ),

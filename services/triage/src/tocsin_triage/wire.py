@@ -102,8 +102,8 @@ def attached_message(alert: AttachedAlert) -> AttachedAlertMessage:
     )
 
 
-def alert_of(message: AlertMessage, reason: str = "") -> Alert:
-    """The alert as triage sees it; `reason` is the fact's."""
+def alert_of(message: AlertMessage, reason: str = "", put_aside_by: str = "") -> Alert:
+    """The alert as triage sees it; `reason` and `put_aside_by` are the fact's."""
     still_open = message.state != AlertMessage.STATE_RESOLVED
     return Alert(
         id=message.id,
@@ -118,6 +118,8 @@ def alert_of(message: AlertMessage, reason: str = "") -> Alert:
         open=still_open,
         ended_because="" if still_open else reason or message.resolve_reason or "its sender says so",
         taken_by=message.acknowledged_by if still_open else "",
+        aside=message.HasField("snoozed_until"),
+        put_aside_by=put_aside_by,
     )
 
 
