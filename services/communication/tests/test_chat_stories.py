@@ -25,7 +25,7 @@ from tocsin_testkit.outside import discord, mattermost, slack, teams
 from tocsin_testkit.outside.discord import FakeDiscord
 from tocsin_testkit.outside.http import Callback, Plan, running
 from tocsin_testkit.outside.mattermost import FakeMattermost
-from tocsin_testkit.outside.slack import FakeSlack
+from tocsin_testkit.outside.slack import FakeSlack, socket_mode
 from tocsin_testkit.outside.teams import FakeTeams
 from tocsin_triage.app import triage
 from tocsin_triage.settings import TriageSettings
@@ -106,6 +106,7 @@ def settings(world: Any, folder: Path, outside: tuple[FakeSlack, FakeTeams, Fake
     secrets = {
         "slack_token": slack.TOKEN,
         "slack_signing_secret": slack.SIGNING_SECRET,
+        "slack_app_token": slack.APP_TOKEN,
         "teams_app_secret": teams.APP_SECRET,
         "mattermost_token": mattermost.TOKEN,
         "discord_token": discord.TOKEN,
@@ -135,6 +136,7 @@ async def chats(world: Any, tmp_path: Path) -> AsyncIterator[Chats]:
     now = world.clock.now().timestamp()
     async with (
         running(FakeSlack(now=now)) as at_slack,
+        socket_mode(at_slack),
         running(FakeTeams()) as at_teams,
         running(FakeMattermost(now=now)) as at_mattermost,
         running(FakeDiscord(now=now)) as at_discord,
@@ -183,6 +185,16 @@ async def test_each_chat_can_answer_and_a_repeat_is_the_same_answer(chats):
             assert b"rror" not in body
     assert await chats.acknowledged_by(incident) == "alice"
     assert all(status in (401, 403) for status, _ in [await chats.hear(kind, Callback({}, press.body)) for kind, press in presses.items()])
+
+
+async def test_a_press_is_heard_where_slack_cannot_reach_us(chats):
+    await chats.reachable((ContactMethod.KIND_SLACK, "U0ALICE"))
+    incident = await chats.summon()
+    await chats.until(lambda: chats.slack.messages and chats.slack.sockets, "a message, and a connection to answer it over")
+    await chats.slack.tell("interactive", chats.slack.pressed(chats.slack.messages[0], "ack", "U0ALICE"))
+    await chats.until(lambda: chats.slack.confirmed == [{"envelope_id": "e-1"}], "the press is confirmed")
+    assert await chats.acknowledged_by(incident) == "alice"
+    await chats.until(lambda: "Taken by alice." in chats.slack.messages[0].text, "the message says who took it")
 
 
 async def test_a_message_that_nobody_confirmed_is_found_and_not_sent_again(chats):

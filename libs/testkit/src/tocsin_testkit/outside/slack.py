@@ -4,14 +4,19 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
 from tocsin_testkit.outside.http import Callback, HttpRequest, HttpResponse, OutsideServer, Plan, as_json
 
 TOKEN = "xoxb-0000-tocsin"
+APP_TOKEN = "xapp-0000-tocsin"
 SIGNING_SECRET = "tocsin-slack-secret"
 MOST_USES_OF_A_RESPONSE_URL = 5
 LONGEST_PLAIN = {"header": 150, "section": 3000, "button": 75}
@@ -64,8 +69,43 @@ class FakeSlack(OutsideServer):
         self.response_urls: dict[str, ResponseUrl] = {}
         self.pace = False
         self.clock: Callable[[], float] = time.monotonic
+        self.socket_url = ""
+        self.sockets: list[ServerConnection] = []
+        self.tickets: set[str] = set()
+        self.confirmed: list[dict[str, Any]] = []
+        """What the app has sent back over Socket Mode."""
         self._last: dict[str, float] = {}
         self._number = 0
+
+    async def serve_socket(self, socket: ServerConnection) -> None:
+        """One connection of Socket Mode. Its address is good once."""
+        ticket = str(socket.request.path if socket.request else "")
+        if ticket not in self.tickets:
+            await socket.close(4001, "the ticket is not good")
+            return
+        self.tickets.remove(ticket)
+        self.sockets.append(socket)
+        await socket.send(json.dumps({"type": "hello", "num_connections": len(self.sockets), "connection_info": {"app_id": "A1"}}))
+        try:
+            async for frame in socket:
+                self.confirmed.append(json.loads(frame))
+        except ConnectionClosed:
+            pass
+        finally:
+            self.sockets.remove(socket)
+
+    def _open_socket(self, request: HttpRequest) -> HttpResponse:
+        if request.headers.get("authorization") != f"Bearer {APP_TOKEN}":
+            return _no("not_allowed_token_type")
+        self._number += 1
+        ticket = f"/link/?ticket={self._number}"
+        self.tickets.add(ticket)
+        return as_json({"ok": True, "url": self.socket_url + ticket})
+
+    async def tell(self, kind: str, payload: dict[str, Any], envelope_id: str = "e-1") -> None:
+        """Something happens, and is told over the newest connection."""
+        envelope = {"type": kind, "envelope_id": envelope_id, "accepts_response_payload": kind != "events_api", "payload": payload}
+        await self.sockets[-1].send(json.dumps(envelope))
 
     async def answer(self, request: HttpRequest) -> HttpResponse:
         """Slack's rules."""
@@ -75,6 +115,8 @@ class FakeSlack(OutsideServer):
         arguments = self._arguments(request, method)
         if arguments is None:
             return _no("invalid_form_data")
+        if method == "apps.connections.open":
+            return self._open_socket(request)
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
             return _no("invalid_auth" if "authorization" in request.headers else "not_authed")
         match method:
@@ -175,10 +217,14 @@ class FakeSlack(OutsideServer):
 
     def press(self, message: SlackMessage, action: str, user: str, now: float, *, action_ts: str = "1700000009.1") -> Callback:
         """Somebody presses a button; `now` is what the signature says. The same call again is the same press again."""
+        return signed(urlencode({"payload": json.dumps(self.pressed(message, action, user, action_ts))}).encode(), now)
+
+    def pressed(self, message: SlackMessage, action: str, user: str, action_ts: str = "1700000009.1") -> dict[str, Any]:
+        """The press itself."""
         button = message.buttons[action]
         path = f"/response/{message.ts}/{user}"
         self.response_urls.setdefault(path, ResponseUrl())
-        payload = {
+        return {
             "type": "block_actions",
             "api_app_id": "A1",
             "team": {"id": "T1", "domain": "acme"},
@@ -190,7 +236,6 @@ class FakeSlack(OutsideServer):
             "response_url": self.url + path,
             "actions": [{**button, "action_ts": action_ts}],
         }
-        return signed(urlencode({"payload": json.dumps(payload)}).encode(), now)
 
     def command(self, user: str, text: str, now: float, trigger: str = "1.2.c") -> Callback:
         """Somebody types /tocsin and a text."""
@@ -207,6 +252,14 @@ class FakeSlack(OutsideServer):
     def handshake(self, challenge: str, now: float) -> Callback:
         """The first request to an events address."""
         return signed(json.dumps({"type": "url_verification", "challenge": challenge}).encode(), now, "application/json")
+
+
+@asynccontextmanager
+async def socket_mode(slack: FakeSlack) -> AsyncIterator[FakeSlack]:
+    """The stand-in with a server for Socket Mode beside it."""
+    async with serve(slack.serve_socket, "127.0.0.1", 0) as server:
+        slack.socket_url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        yield slack
 
 
 def signed(

@@ -1,12 +1,12 @@
 """The interface that every channel implements; its conformance suite says the rest."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
-from tocsin_communication.channels.inbound import InboundAnswer, InboundRequest, NoInbound
+from tocsin_communication.channels.inbound import InboundAnswer, InboundEvent, InboundRequest, NoInbound, Result
 from tocsin_communication.contact import Channel
 from tocsin_communication.incident import Incident
 from tocsin_communication.page import Page
@@ -81,17 +81,22 @@ class Off(OneWay):
         return Receipt(Outcome.PERMANENT_CONFIG, self.why)
 
 
+Take = Callable[[InboundEvent], Awaitable[Result]]
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """One account at a provider, by a name that is unique within the kind: lower-case letters, digits and dashes.
 
     `receipt_within` is how long it usually takes until the provider says that the message arrived; None if it never says so. Where
-    there is a second account it is tried when that time has passed.
+    there is a second account it is tried when that time has passed. `listen` runs as long as the service does, for a provider that tells
+    things over a connection that we open; it takes each event as the hooks do.
     """
 
     name: str
     driver: ChannelDriver
     receipt_within: timedelta | None = None
+    listen: Callable[[Take], Coroutine[Any, Any, None]] | None = None
 
     @property
     def off(self) -> bool:

@@ -1,7 +1,9 @@
 """Requests of providers: found their driver, understood by it, taken event by event, answered in the provider's own way."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from prometheus_client import Counter
 
@@ -44,6 +46,16 @@ class Hooks:
             return _refused(404, "nobody is expected to call here")
         results = [await self._taken(channel, event) for event in found.events]
         return found.finish(results) if found.finish is not None else found.answer
+
+    async def listen(self) -> None:
+        """Listen to every provider that tells things over a connection that we open; for ever, also if there is none."""
+        listening = [
+            account.listen(partial(self._taken, channel))
+            for channel, accounts in self._named.values()
+            for account in accounts
+            if account.listen is not None
+        ]
+        await asyncio.gather(*listening, asyncio.Event().wait())
 
     async def _taken(self, channel: Channel, event: InboundEvent) -> Result:
         events_total.labels(channel.value.lower(), type(event).__name__).inc()

@@ -26,6 +26,7 @@ from tocsin_communication.channels.inbound import (
     Result,
     Said,
 )
+from tocsin_communication.channels.slack_socket import SlackSocket
 from tocsin_communication.contact import Channel
 from tocsin_communication.page import Kind
 from tocsin_communication.receipt import Outcome, Receipt
@@ -54,6 +55,11 @@ class SlackSettings:
     slack_signing_secret_file: Path | None = setting(
         "TOCSIN_SLACK_SIGNING_SECRET_FILE",
         "file with the signing secret of the Slack app, one a line while it is exchanged; empty: pages have links instead of buttons",
+        default=None,
+    )
+    slack_app_token_file: Path | None = setting(
+        "TOCSIN_SLACK_APP_TOKEN_FILE",
+        "file with the app-level token of the Slack app (xapp-…): answers come over a connection that we open (Socket Mode)",
         default=None,
     )
     slack_api_url: str = setting("TOCSIN_SLACK_API_URL", "where Slack's methods are", default="https://slack.com/api")
@@ -104,6 +110,10 @@ class SlackApi:
             raise Refused(refused)
         return answer.json
 
+    async def open_socket(self) -> str:
+        """An address for Socket Mode, good once; for an app-level token. Raises Refused."""
+        return text_at(await self.call("apps.connections.open", {}, ASIDE_SECONDS), "url")
+
     async def answer_press(self, response_url: str, text: str) -> None:
         """Tell only the one who pressed. Slack says where; the secret of the address is good for this alone."""
         content = {"response_type": "ephemeral", "replace_original": False, "text": words.escaped(text)}
@@ -113,10 +123,12 @@ class SlackApi:
 class SlackDriver:
     """Pages in one workspace."""
 
-    def __init__(self, api: SlackApi, signing_secrets: tuple[str, ...], clock: Clock, asides: Asides) -> None:
+    def __init__(
+        self, api: SlackApi, signing_secrets: tuple[str, ...], clock: Clock, asides: Asides, buttons: Buttons | None = None
+    ) -> None:
         self._api = api
         self._secrets = signing_secrets
-        self._buttons = Buttons(signing_secrets)
+        self._buttons = buttons or Buttons(signing_secrets)
         self._clock = clock
         self._asides = asides
         self._conversations: Kept[str] = Kept()
@@ -173,6 +185,18 @@ class SlackDriver:
         if "command" in form:
             return _command(form)
         raise BadRequest("neither a payload nor a command")
+
+    def heard(self, kind: str, payload: dict[str, Any]) -> InboundAnswer:
+        """The same for what comes over Socket Mode, where the connection itself proves that it is Slack. Raises BadRequest."""
+        match kind:
+            case "interactive":
+                return self._interaction(payload)
+            case "events_api":
+                return self._event(payload)
+            case "slash_commands":
+                return _command({name: text_at(payload, name) for name in ("user_id", "text", "trigger_id")})
+            case _:
+                raise BadRequest(f"nothing is known of {kind!r}")
 
     async def _post(self, outgoing: Outgoing, key: str, root: Place | None, deadline: Deadline) -> dict[str, Any]:
         """Post it, in the thread if there is one; a thread that is gone does not hold it up. Raises Refused."""
@@ -323,8 +347,14 @@ async def open_slack(settings: SlackSettings, around: Surroundings) -> AsyncIter
     [token, *_] = secrets_in(settings.slack_token_file) or ("",)
     signing = secrets_in(settings.slack_signing_secret_file) if settings.slack_signing_secret_file else ()
     async with http_client([host_of(settings.slack_api_url)]) as http:
-        asides = Asides()
-        yield (Account("slack", SlackDriver(SlackApi(http, settings.slack_api_url, token), signing, around.clock, asides)),)
+        asides, api = Asides(), SlackApi(http, settings.slack_api_url, token)
+        if settings.slack_app_token_file is None:
+            yield (Account("slack", SlackDriver(api, signing, around.clock, asides)),)
+        else:
+            tokens = secrets_in(settings.slack_app_token_file) or ("",)
+            driver = SlackDriver(api, signing, around.clock, asides, Buttons((*signing, *tokens)))
+            socket = SlackSocket(SlackApi(http, settings.slack_api_url, tokens[0]).open_socket, driver.heard)
+            yield (Account("slack", driver, listen=socket.listen),)
         await asides.finish()
 
 
