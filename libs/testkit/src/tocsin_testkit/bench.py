@@ -10,6 +10,7 @@ from pathlib import Path
 from tocsin.response.v1.response_service_pb2 import GetOncallRequest
 
 from tocsin_testkit.bench_intake import fill, print_intake, print_lists, print_storm
+from tocsin_testkit.bench_oncall import print_now, print_rendering
 from tocsin_testkit.installation import Installation, installation
 from tocsin_testkit.measuring import name_of, percentile, print_machine
 from tocsin_testkit.outside.provider import read_ledger
@@ -25,6 +26,7 @@ LATENCY_SECONDS = 20
 
 def main() -> None:
     print_machine()
+    print_rendering()
     environment = {"TOCSIN_WEBHOOK_ALLOW_PRIVATE": "true"}
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder, provider(Path(folder) / "ledger") as provider_port:
         Path(folder).chmod(0o755)
@@ -43,6 +45,7 @@ def main() -> None:
             asyncio.run(print_storm(up))
             fill(up)
             print_lists(up)
+            print_now(caller)
 
 
 def print_memory(up: Installation) -> None:

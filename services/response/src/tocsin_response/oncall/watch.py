@@ -22,7 +22,7 @@ from tocsin_response.oncall.rota import Kept, Rota, rota
 from tocsin_response.oncall.watch_store import Record, Watch
 from tocsin_response.oncall.wire import duty_to_proto
 
-BATCH = 200
+BATCH = 50
 # How often gaps to come are looked for, where nothing else happens.
 WARNING_PAUSE = timedelta(hours=1)
 
