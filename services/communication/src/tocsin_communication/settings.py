@@ -9,9 +9,9 @@ from tocsin_communication.channels.email import EmailSettings
 from tocsin_communication.channels.mattermost import MattermostSettings
 from tocsin_communication.channels.ntfy import NtfySettings
 from tocsin_communication.channels.slack import SlackSettings
+from tocsin_communication.channels.sms import SmsSettings
 from tocsin_communication.channels.teams import TeamsSettings
 from tocsin_communication.channels.telegram import TelegramSettings
-from tocsin_communication.channels.twilio import TwilioSettings
 from tocsin_communication.channels.web_push import WebPushSettings
 from tocsin_communication.channels.webhook import WebhookSettings
 
@@ -25,7 +25,7 @@ class CommunicationSettings(
     NtfySettings,
     TeamsSettings,
     TelegramSettings,
-    TwilioSettings,
+    SmsSettings,
     SlackSettings,
     WebhookSettings,
     EmailSettings,

@@ -1,10 +1,12 @@
-"""SMS by Twilio: short, with a code to answer by, and a receipt from the carrier."""
+"""SMS, by Twilio first: short, with a code to answer by, and a receipt from the carrier."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from xml.sax.saxutils import escape
 
+from tocsin_communication.channels.account_files import different
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, OneWay, Outgoing, Surroundings
 from tocsin_communication.channels.http import host_of, http_client
 from tocsin_communication.channels.inbound import (
@@ -23,6 +25,7 @@ from tocsin_communication.channels.inbound import (
 )
 from tocsin_communication.channels.short import HELP, START, STOP, phone_flaw, text
 from tocsin_communication.channels.twilio import MEANING, Twilio, TwilioSettings, called_back, page_of, twilio_accounts
+from tocsin_communication.channels.vonage import VonageSettings, VonageSms, vonage_accounts
 from tocsin_communication.contact import Channel
 from tocsin_communication.message import one_line
 from tocsin_communication.receipt import Outcome, Receipt
@@ -126,15 +129,26 @@ def _twiml(text: str) -> HttpAnswer:
     return HttpAnswer(200, "text/xml", text.encode())
 
 
+@dataclass(frozen=True, kw_only=True)
+class SmsSettings(VonageSettings, TwilioSettings):
+    """What SMS need."""
+
+
 @asynccontextmanager
-async def open_sms(settings: TwilioSettings, around: Surroundings) -> AsyncIterator[Accounts]:
-    """The accounts that can send SMS."""
-    accounts = [account for account in twilio_accounts(settings.twilio_accounts_file) if account.texts]
-    if not accounts:
+async def open_sms(settings: SmsSettings, around: Surroundings) -> AsyncIterator[Accounts]:
+    """The accounts that can send SMS: those of Twilio, then those of Vonage."""
+    by_twilio = [account for account in twilio_accounts(settings.twilio_accounts_file) if account.texts]
+    by_vonage = vonage_accounts(settings.vonage_accounts_file)
+    different([*by_twilio, *by_vonage])
+    if not by_twilio and not by_vonage:
         yield (Account("sms", Off("SMS is off: TOCSIN_TWILIO_ACCOUNTS_FILE names no account with sms_from or messaging_service")),)
         return
-    async with http_client([host_of(account.url) for account in accounts]) as http:
-        yield tuple(Account(account.name, SmsDriver(Twilio(http, account), around), RECEIPT_WITHIN) for account in accounts)
+    urls = [account.url for account in by_twilio] + [account.url for account in by_vonage]
+    async with http_client([host_of(url) for url in urls]) as http:
+        yield (
+            *(Account(account.name, SmsDriver(Twilio(http, account), around), RECEIPT_WITHIN) for account in by_twilio),
+            *(Account(account.name, VonageSms(http, account, around), RECEIPT_WITHIN) for account in by_vonage),
+        )
 
 
 KIND = ChannelKind(Channel.SMS, "SMS", phone_flaw, open_sms)
