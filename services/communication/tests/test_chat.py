@@ -18,7 +18,8 @@ from tocsin_communication.channels.discord import DiscordApi, DiscordBot
 from tocsin_communication.channels.hooks import Hooks
 from tocsin_communication.channels.http import http_client
 from tocsin_communication.channels.inbound import Acknowledge, InboundEvent, Result
-from tocsin_communication.channels.slack import SlackApi, SlackDriver
+from tocsin_communication.channels.slack import SlackDriver
+from tocsin_communication.channels.slack_api import SlackApi
 from tocsin_communication.contact import Channel
 from tocsin_communication.incident import IncidentState
 from tocsin_kernel.clock import ManualClock

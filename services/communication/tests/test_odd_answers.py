@@ -15,7 +15,8 @@ from tocsin_communication.channels.chat import Asides, Buttons
 from tocsin_communication.channels.discord import DiscordApi, DiscordBot, DiscordWebhooks
 from tocsin_communication.channels.http import http_client
 from tocsin_communication.channels.mattermost import MattermostApi, MattermostBot, MattermostWebhooks
-from tocsin_communication.channels.slack import SlackApi, SlackDriver
+from tocsin_communication.channels.slack import SlackDriver
+from tocsin_communication.channels.slack_api import SlackApi
 from tocsin_communication.channels.teams import Bot, BotConnector, TeamsBot, TeamsWorkflows
 from tocsin_communication.channels.teams_identity import BotKeys, BotToken
 from tocsin_communication.channels.webhook import UpdatingWebhookChannel, WebhookSecret

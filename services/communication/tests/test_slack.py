@@ -26,7 +26,8 @@ from tocsin_communication.channels.inbound import (
     Result,
     Said,
 )
-from tocsin_communication.channels.slack import SlackApi, SlackDriver
+from tocsin_communication.channels.slack import SlackDriver
+from tocsin_communication.channels.slack_api import SlackApi
 from tocsin_communication.channels.slack_words import RESENT, signature
 from tocsin_communication.contact import Channel
 from tocsin_communication.page import Kind

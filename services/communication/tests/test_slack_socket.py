@@ -13,7 +13,8 @@ from tocsin_communication.channels import slack_socket
 from tocsin_communication.channels.chat import Asides
 from tocsin_communication.channels.http import http_client
 from tocsin_communication.channels.inbound import Acknowledge, InboundEvent, Result, Said
-from tocsin_communication.channels.slack import SlackApi, SlackDriver
+from tocsin_communication.channels.slack import SlackDriver
+from tocsin_communication.channels.slack_api import SlackApi
 from tocsin_communication.channels.slack_socket import SlackSocket, trusted
 from tocsin_communication.contact import Channel
 from tocsin_kernel.clock import ManualClock

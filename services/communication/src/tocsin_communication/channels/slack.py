@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from tocsin_chassis.settings import setting
 from tocsin_communication.channels import slack_words as words
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, Outgoing, Surroundings
 from tocsin_communication.channels.chat import Asides, Buttons, Kept, Refused, object_in, said, secrets_in, taken, text_at, told
-from tocsin_communication.channels.http import Deadline, Http, Lost, host_of, http_client
+from tocsin_communication.channels.http import Deadline, host_of, http_client
 from tocsin_communication.channels.inbound import (
     Acknowledge,
     BadRequest,
@@ -26,6 +26,7 @@ from tocsin_communication.channels.inbound import (
     Result,
     Said,
 )
+from tocsin_communication.channels.slack_api import ASIDE_SECONDS, SlackApi
 from tocsin_communication.channels.slack_socket import SlackSocket
 from tocsin_communication.contact import Channel
 from tocsin_communication.page import Kind
@@ -33,14 +34,11 @@ from tocsin_communication.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 
 _ADDRESS = re.compile(r"[UWCGD][A-Z0-9]{2,30}")
-# These do not read JSON.
-READING = frozenset({"conversations.history", "conversations.replies"})
 # Somebody deleted the message that the thread hangs from.
 THREAD_GONE = ("thread_not_found", "message_not_found", "cannot_reply_to_message")
 HISTORY = 100
 MOST_HISTORY_PAGES = 3
 LOOKUP_SHARE = 3.0
-ASIDE_SECONDS = 10.0
 # A message that we sent a moment before the page was made cannot be its own; Slack's clock and ours differ by less.
 EARLIER_SECONDS = 60.0
 
@@ -82,42 +80,6 @@ class Place:
         """Its opposite; None if it is no such text."""
         channel, _, ts = provider_id.partition("/")
         return cls(channel, ts) if channel and ts else None
-
-
-class SlackApi:
-    """Slack's methods."""
-
-    def __init__(self, http: Http, url: str, token: str) -> None:
-        self._http = http
-        self._url = url.rstrip("/")
-        self._token = token
-
-    async def call(self, method: str, arguments: Mapping[str, object], seconds: float) -> dict[str, Any]:
-        """The answer of a method that succeeded. Raises Refused."""
-        headers = {"authorization": f"Bearer {self._token}"}
-        url = f"{self._url}/{method}"
-        try:
-            if method in READING:
-                headers["content-type"] = "application/x-www-form-urlencoded"
-                written = urlencode({name: str(value).lower() if value is True else value for name, value in arguments.items()})
-                answer = await self._http.ask("POST", url, seconds=seconds, headers=headers, content=written.encode())
-            else:
-                answer = await self._http.ask_json("POST", url, arguments, seconds=seconds, headers=headers)
-        except Lost as lost:
-            raise Refused(lost.receipt) from lost
-        refused = words.refusal(answer)
-        if refused is not None:
-            raise Refused(refused)
-        return answer.json
-
-    async def open_socket(self) -> str:
-        """An address for Socket Mode, good once; for an app-level token. Raises Refused."""
-        return text_at(await self.call("apps.connections.open", {}, ASIDE_SECONDS), "url")
-
-    async def answer_press(self, response_url: str, text: str) -> None:
-        """Tell only the one who pressed. Slack says where; the secret of the address is good for this alone."""
-        content = {"response_type": "ephemeral", "replace_original": False, "text": words.escaped(text)}
-        await self._http.ask_json("POST", response_url, content, seconds=ASIDE_SECONDS)
 
 
 class SlackDriver:
