@@ -7,7 +7,9 @@ from uuid import UUID
 from google.protobuf.message import Message
 from tocsin.communication.v1 import communication_service_pb2 as communication
 from tocsin.communication.v1.communication_service_pb2_grpc import CommunicationServiceStub
+from tocsin.communication.v1.contact_service_pb2_grpc import ContactServiceStub
 from tocsin.communication.v1.page_pb2 import Page
+from tocsin.communication.v1.paging_service_pb2_grpc import PagingServiceStub
 from tocsin.detection.v1 import change_service_pb2 as changes
 from tocsin.detection.v1 import detection_service_pb2 as detection
 from tocsin.detection.v1.alert_pb2 import Alert
@@ -55,6 +57,8 @@ class Tocsin:
         self.response = ResponseServiceStub(self.channel)
         self.oncall = OncallServiceStub(self.channel)
         self.communication = CommunicationServiceStub(self.channel)
+        self.paging = PagingServiceStub(self.channel)
+        self.contacts = ContactServiceStub(self.channel)
         self.review = ReviewServiceStub(self.channel)
         self.edge = EdgeServiceStub(self.channel)
 
@@ -92,7 +96,10 @@ class Tocsin:
 
     def pages(self, incident_id: str = "", responder: str = "") -> Iterator[Page]:
         """All pages about an incident or to a responder, newest first."""
-        request = communication.ListPagesRequest(incident_id=incident_id, responder=responder, page_size=500)
+        return self.pages_of(communication.ListPagesRequest(incident_id=incident_id, responder=responder, page_size=500))
+
+    def pages_of(self, request: communication.ListPagesRequest) -> Iterator[Page]:
+        """All pages that the request asks for, newest first."""
         return walk(self.communication.ListPages, request, Page)
 
     def timeline(self, incident_id: str) -> Iterator[TimelineEntry]:

@@ -38,6 +38,10 @@ class Connection:
             raise UsageError(f'connection file {path}: must be JSON with the texts "grpc" (host:port) and "api_key": {error}') from error
 
 
+class NoConnection(UsageError):
+    """Nobody has said where the platform is."""
+
+
 def text(content: Mapping[str, object], name: str) -> str:
     value = content[name]
     if not isinstance(value, str) or not value:
@@ -49,7 +53,7 @@ def find_connection(environment: Mapping[str, str], given: Path | None = None, h
     """The connection that the caller means, by the first of these that is there.
 
     1. the file `given`; 2. the file that TOCSIN_CONNECTION names; 3. TOCSIN_GRPC with TOCSIN_API_KEY;
-    4. ~/.local/share/tocsin/connection.json; 5. .tocsin/connection.json below `here`. UsageError if there is none.
+    4. ~/.local/share/tocsin/connection.json; 5. .tocsin/connection.json below `here`. NoConnection if there is none.
     """
     if given is not None:
         return Connection.from_file(given)
@@ -62,7 +66,7 @@ def find_connection(environment: Mapping[str, str], given: Path | None = None, h
         if path.is_file():
             return Connection.from_file(path)
     places = " nor ".join(str(path) for path in candidates)
-    raise UsageError(
+    raise NoConnection(
         f"no connection to Tocsin: neither {places} is there. "
         "Start a platform with `tocsin up`, give --connection FILE, or set TOCSIN_GRPC (host:port) and TOCSIN_API_KEY."
     )

@@ -1,0 +1,239 @@
+"""`tocsin import`: move here from another on-call system."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import yaml
+from cyclopts import Parameter
+
+from tocsin_client.commands.files import lines, summary
+from tocsin_client.commands.options import REACH, Reach
+from tocsin_client.connection import NoConnection
+from tocsin_client.errors import UsageError
+from tocsin_client.later import later
+from tocsin_client.screen import Screen, plain
+
+if TYPE_CHECKING:
+    from tocsin_client import configuration
+    from tocsin_client.importing import api, folder, moving, report
+else:
+    configuration = later("tocsin_client.configuration")
+    api = later("tocsin_client.importing.api")
+    folder = later("tocsin_client.importing.folder")
+    moving = later("tocsin_client.importing.moving")
+    report = later("tocsin_client.importing.report")
+
+From = Annotated[Path | None, Parameter(name="--from")]
+DEFAULT_OUT = Path("tocsin-import")
+
+
+def opsgenie(
+    *,
+    source: From = None,
+    url: str = "https://api.opsgenie.com",
+    api_key_file: Path | None = None,
+    keys: Path | None = None,
+    save: Path | None = None,
+    out: Path = DEFAULT_OUT,
+    days: int = 90,
+    apply: bool = False,
+    reach: Reach = REACH,
+) -> None:
+    """Import users, teams, schedules, overrides, forwarding, escalations, routing, services, integrations and heartbeats of Opsgenie.
+
+    Shows the plan and changes nothing unless --apply is given. Safe to repeat: the same things keep their names.
+    The API key is read from --api-key-file, else from $OPSGENIE_API_KEY.
+
+    Parameters
+    ----------
+    source
+        What was saved of the API instead of a live one: a JSON file, or a folder with users.json, teams.json, schedules.json, ….
+    url
+        The API's address; https://api.eu.opsgenie.com in the EU.
+    api_key_file
+        File with the API key (GenieKey).
+    keys
+        YAML or JSON file with the integrations' keys by name, which the API does not tell.
+    save
+        Keep what was read in this file.
+    out
+        The folder for the configuration, the names given, and the report.
+    days
+        How many days of "who was on call" are compared each way.
+    apply
+        Change the platform after showing the plan.
+    """
+    move("opsgenie", source, url, api_key_file, keys, save, out, days, apply, reach)
+
+
+def pagerduty(
+    *,
+    source: From = None,
+    url: str = "https://api.pagerduty.com",
+    api_key_file: Path | None = None,
+    keys: Path | None = None,
+    save: Path | None = None,
+    out: Path = DEFAULT_OUT,
+    days: int = 90,
+    apply: bool = False,
+    reach: Reach = REACH,
+) -> None:
+    """Import users, teams, schedules, overrides, escalation policies, services and integrations (with their keys) of PagerDuty.
+
+    Shows the plan and changes nothing unless --apply is given. Safe to repeat: the same things keep their names.
+    The API key is read from --api-key-file, else from $PAGERDUTY_API_KEY.
+
+    Parameters
+    ----------
+    source
+        What was saved of the API instead of a live one: a JSON file, or a folder with users.json, schedules.json, ….
+    url
+        The API's address; https://api.eu.pagerduty.com in the EU.
+    api_key_file
+        File with the API key.
+    keys
+        YAML or JSON file with the integrations' keys by name, where the API does not tell them.
+    save
+        Keep what was read in this file. It holds integration keys.
+    out
+        The folder for the configuration, the names given, and the report.
+    days
+        How many days of "who was on call" are compared each way.
+    apply
+        Change the platform after showing the plan.
+    """
+    move("pagerduty", source, url, api_key_file, keys, save, out, days, apply, reach)
+
+
+def grafana_oncall(
+    *,
+    source: From = None,
+    url: str = "",
+    api_key_file: Path | None = None,
+    keys: Path | None = None,
+    save: Path | None = None,
+    out: Path = DEFAULT_OUT,
+    days: int = 90,
+    apply: bool = False,
+    reach: Reach = REACH,
+) -> None:
+    """Import users, teams, schedules, shifts, escalation chains, routes and integrations of Grafana OnCall, or of Grafana Cloud IRM.
+
+    Shows the plan and changes nothing unless --apply is given. Safe to repeat: the same things keep their names.
+    The API key is read from --api-key-file, else from $GRAFANA_ONCALL_API_KEY.
+
+    Parameters
+    ----------
+    source
+        What was saved of the API instead of a live one: a JSON file, or a folder with users.json, schedules.json, ….
+    url
+        The OnCall API's address, without /api/v1.
+    api_key_file
+        File with the API key.
+    keys
+        YAML or JSON file with the integrations' keys by name, where they differ from those in their addresses.
+    save
+        Keep what was read in this file. It holds integration keys.
+    out
+        The folder for the configuration, the names given, and the report.
+    days
+        How many days of "who was on call" are compared each way.
+    apply
+        Change the platform after showing the plan.
+    """
+    if source is None and not url:
+        raise UsageError("--url: give the address of the OnCall API, or --from what was saved of it")
+    move("grafana-oncall", source, url, api_key_file, keys, save, out, days, apply, reach)
+
+
+def move(
+    system: str,
+    source: Path | None,
+    url: str,
+    api_key_file: Path | None,
+    keys: Path | None,
+    save: Path | None,
+    out: Path,
+    days: int,
+    apply: bool,
+    reach: Reach,
+) -> None:
+    """Read, understand, compare and write; then say what would change, and change it if that is wanted."""
+    if not 1 <= days <= 180:
+        raise UsageError("--days: give 1 to 180")
+    screen = Screen()
+    now = reach.now
+    archive = folder.read(source) if source is not None else _fetched(system, url, api_key_file, now, days, screen)
+    if save is not None:
+        folder.save(archive, save)
+    names = moving.read_names(out)
+    found = moving.understand(system, archive, names, now, _keys(keys), days)
+    wanted = moving.write(found, names, out, now)
+    _tell(screen, found, out)
+    _plan(screen, wanted, reach, apply)
+
+
+def _fetched(system: str, url: str, api_key_file: Path | None, now: Any, days: int, screen: Screen) -> dict[str, Any]:
+    screen.say(f"Reading {url} …")
+    client = api.Api(url, moving.SYSTEMS[system].headers(_api_key(system, api_key_file)))
+    try:
+        return moving.fetch(system, client, now - timedelta(days=days), now + timedelta(days=days))
+    finally:
+        client.close()
+
+
+def _api_key(system: str, file: Path | None) -> str:
+    variable = f"{system.upper().replace('-', '_')}_API_KEY"
+    if file is None:
+        key = os.environ.get(variable, "").strip()
+        if not key:
+            raise UsageError(f"--api-key-file: give a file with the API key, or set {variable}; or read what was saved with --from")
+        return key
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UsageError(f"--api-key-file: {file} cannot be read: {error.strerror}") from error
+
+
+def _keys(file: Path | None) -> dict[str, str]:
+    if file is None:
+        return {}
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise UsageError(f"--keys: {file}: {error}") from error
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise UsageError(f"--keys: {file} must have lines such as `Prometheus EU: 8f1e-…`, a name and its key in quotes where needed")
+    return {str(name): value for name, value in found.items()}
+
+
+def _tell(screen: Screen, found: "moving.Move", out: Path) -> None:
+    kinds = sorted({document.kind for document in found.imported.documents})
+    counts = ", ".join(f"{sum(each.kind == kind for each in found.imported.documents)} {kind}" for kind in kinds)
+    screen.say(plain(f"Understood: {counts or 'nothing'}."))
+    for title, compared in (("to come", found.coming), ("past", found.past)):
+        for each in compared:
+            share = "100 %" if each.share == 1.0 else f"{each.share * 100:.3f} %, {len(each.differences)} differences"
+            screen.say(plain(f"  {each.schedule}: {share} of the {(each.until - each.since).days} days {title} agree"))
+    screen.say(plain(f"{len(found.imported.lost)} things do not come over as they were. The report: {out / 'report.md'}"))
+
+
+def _plan(screen: Screen, wanted: "configuration.Configurations", reach: Reach, apply: bool) -> None:
+    try:
+        connection = reach.found()
+    except NoConnection:
+        if apply:
+            raise
+        screen.say("No platform is connected: the configuration was written and checked, and nothing was compared with what is there.")
+        return
+    planned = configuration.plan(connection, wanted)
+    for line in lines(planned):
+        screen.draw(line)
+    screen.say(summary(planned))
+    if not apply:
+        screen.say("Nothing was changed. --apply does it.")
+    elif any(change.action != "unchanged" for change in planned):
+        configuration.apply(connection, wanted)
+        screen.say("Applied.")

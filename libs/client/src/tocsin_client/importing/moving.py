@@ -1,0 +1,138 @@
+"""The way of an import: read, understand, compare, write, and only then change something."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import yaml
+
+from tocsin_client import configuration
+from tocsin_client.configuration.reading import API_VERSION
+from tocsin_client.configuration.resources import Configurations
+from tocsin_client.configuration.writing import Dumper
+from tocsin_client.importing import grafana_oncall, opsgenie, pagerduty, report
+from tocsin_client.importing.api import Api, ImportFailed
+from tocsin_client.importing.fidelity import Fidelity, compare, fitted
+from tocsin_client.importing.model import Archive, Document, Imported, Unusable
+from tocsin_client.importing.names import Names
+from tocsin_oncall import plain
+
+SYSTEMS: Mapping[str, ModuleType] = {"opsgenie": opsgenie, "pagerduty": pagerduty, "grafana-oncall": grafana_oncall}
+CONFIGURATION = "configuration"
+NAMES = "names.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What an import found, and the comparison of both systems' answers to "who was on call"."""
+
+    system: str
+    imported: Imported
+    past: tuple[Fidelity, ...]
+    coming: tuple[Fidelity, ...]
+
+
+def fetch(system: str, api: Api, since: datetime, until: datetime) -> dict[str, Any]:
+    """Everything that is imported, from a live system. Raises ImportFailed."""
+    archive: dict[str, Any] = SYSTEMS[system].fetch(api, since, until)
+    return archive
+
+
+def understand(system: str, archive: Archive, names: Names, now: datetime, keys: Mapping[str, str], days: int) -> Move:
+    """The configuration, and how far it says the same as the other system. Raises ImportFailed naming the field."""
+    try:
+        imported: Imported = SYSTEMS[system].convert(archive, names, now, keys)
+        return Move(system, imported, *_compared(imported, now, timedelta(days=days)))
+    except (Unusable, ValueError) as error:
+        raise ImportFailed(f"{system}: {error}") from error
+
+
+def _compared(imported: Imported, now: datetime, reach: timedelta) -> tuple[tuple[Fidelity, ...], tuple[Fidelity, ...]]:
+    """What can be compared: the range that the other system has rendered, at most `reach` each way."""
+    known = _known(imported)
+    people = [document.name for document in imported.documents if document.kind == "Responder"]
+    past: list[Fidelity] = []
+    coming: list[Fidelity] = []
+    for name, spans in sorted(imported.rendered.items()):
+        if not spans:
+            continue
+        since = max(now - reach, min(span.start for span in spans))
+        until = min(now + reach, max(span.end for span in spans))
+        schedule = fitted(imported.replayed[name], spans, since, until, known)
+        if schedule is not imported.replayed[name]:
+            _refit(imported, name, schedule)
+        if since < now:
+            past.append(compare(schedule, spans, since, min(now, until), people, known))
+        if now < until:
+            coming.append(compare(schedule, spans, max(now, since), until, people, known))
+    return tuple(past), tuple(coming)
+
+
+def _refit(imported: Imported, name: str, schedule: Mapping[str, Any]) -> None:
+    """The schedule's layers as they were found to reproduce what was rendered."""
+    imported.replayed[name] = schedule
+    fitting = {layer["name"]: layer for layer in schedule["layers"]}
+    for number, document in enumerate(imported.documents):
+        if (document.kind, document.name) == ("Schedule", name):
+            layers = [fitting[layer["name"]] for layer in document.spec.get("layers", [])]
+            imported.documents[number] = Document(document.kind, document.name, {**document.spec, "layers": layers})
+
+
+def _known(imported: Imported) -> plain.Known:
+    teams = {document.name: document.spec.get("members", []) for document in imported.documents if document.kind == "Team"}
+    policies = {}
+    for document in imported.documents:
+        if document.kind == "EscalationPolicy":
+            targets = document.spec["steps"][0]["targets"]
+            named = [each["responder"] for each in targets if "responder" in each]
+            policies[document.name] = [*named, *(name for each in targets if "team" in each for name in teams.get(each["team"], []))]
+    return plain.Known(teams=teams, policies=policies)
+
+
+def read_names(folder: Path) -> Names:
+    """The names that earlier runs have given."""
+    try:
+        return Names(json.loads((folder / NAMES).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return Names()
+    except (OSError, ValueError, AttributeError) as error:
+        raise ImportFailed(f"{folder / NAMES}: {error}") from error
+
+
+def write(move: Move, names: Names, folder: Path, now: datetime) -> Configurations:
+    """Write everything for people and for the next run, and read it back as the configuration it is. Keys stand in no file.
+
+    Raises ConfigurationError for a resource that is none, which names the file and line.
+    """
+    files = folder / CONFIGURATION
+    files.mkdir(parents=True, exist_ok=True)
+    for kind in sorted({document.kind for document in move.imported.documents}):
+        (files / f"{kind}.yaml").write_text(_yaml(move.imported, kind), encoding="utf-8")
+    (folder / NAMES).write_text(json.dumps(names.kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (folder / "report.md").write_text(report.markdown(move.system, move.imported, move.past, move.coming, now), encoding="utf-8")
+    (folder / "report.json").write_text(report.as_json(move.system, move.imported, move.past, move.coming, now), encoding="utf-8")
+    wanted = configuration.load(files)
+    for resource in wanted.resources:
+        if resource.kind.name == "Integration" and resource.name in move.imported.keys:
+            resource.message.key = move.imported.keys[resource.name]
+    return wanted
+
+
+def _yaml(imported: Imported, kind: str) -> str:
+    documents = [
+        {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": document.name}, "spec": dict(document.spec)}
+        for document in sorted(imported.documents, key=lambda each: each.name)
+        if document.kind == kind
+    ]
+    return str(yaml.dump_all(documents, Dumper=_NoAliases, sort_keys=False, allow_unicode=True, explicit_start=True, width=120))
+
+
+class _NoAliases(Dumper):
+    """Writes what stands twice twice: people edit these files."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
