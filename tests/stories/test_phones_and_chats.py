@@ -19,6 +19,7 @@ from tocsin_testkit.outside.http import Callback, Plan, running
 from tocsin_testkit.outside.ntfy import FakeNtfy
 from tocsin_testkit.outside.telegram import FakeTelegram
 from tocsin_testkit.outside.twilio import FakeTwilio, Message
+from tocsin_testkit.outside.vonage import FakeVonage
 from tocsin_testkit.outside.web_push import FakePushService
 from tocsin_testkit.platform import Platform
 from tocsin_testkit.platform import platform as running_platform
@@ -38,6 +39,7 @@ class Town:
     telegram: FakeTelegram
     ntfy: FakeNtfy
     push: FakePushService
+    vonage: FakeVonage
 
     async def methods(self, *methods: tuple[str, str, Any, str]) -> None:
         """Contact methods as (name, responder, kind, address), and a policy that asks all of these responders at once."""
@@ -83,10 +85,13 @@ async def town(world: World, tmp_path: Path) -> AsyncIterator[Town]:
         telegram = await stack.enter_async_context(running(FakeTelegram()))
         ntfy = await stack.enter_async_context(running(FakeNtfy()))
         push = await stack.enter_async_context(running(FakePushService(world.clock.now())))
+        vonage = await stack.enter_async_context(running(FakeVonage(world.clock.now())))
+        second = {"name": "second", "api_key": vonage.key, "api_secret": vonage.secret, "signature_secret": vonage.signature_secret}
         account = {"name": "main", "account_sid": twilio.account, "auth_token": twilio.token, "url": twilio.url}
         senders = {"sms_from": "+15550000001", "voice_from": "+15550000001"}
         files = {
             "accounts": json.dumps([account | senders]),
+            "vonage": json.dumps([second | {"sms_from": "+15550000002", "url": vonage.url}]),
             "telegram": telegram.token,
             "ntfy": ntfy.token,
             "reply": "a secret of this story only",
@@ -97,6 +102,7 @@ async def town(world: World, tmp_path: Path) -> AsyncIterator[Town]:
         settings = {
             "public_url": PUBLIC,
             "twilio_accounts_file": tmp_path / "accounts",
+            "vonage_accounts_file": tmp_path / "vonage",
             "telegram_token_file": tmp_path / "telegram",
             "telegram_url": telegram.url,
             "ntfy_url": ntfy.url,
@@ -107,7 +113,7 @@ async def town(world: World, tmp_path: Path) -> AsyncIterator[Town]:
             "email_reply_secret_file": tmp_path / "reply",
         }
         platform = await stack.enter_async_context(running_platform(world, channels=settings))
-        yield Town(platform, twilio, telegram, ntfy, push)
+        yield Town(platform, twilio, telegram, ntfy, push, vonage)
 
 
 async def test_an_sms_is_delivered_answered_and_confirmed(town):
@@ -151,6 +157,24 @@ async def test_an_sms_without_an_answer_is_looked_for_and_not_sent_twice(town):
 
     await eventually(sent, 30.0)
     assert len(town.twilio.messages) == 1
+
+
+async def test_when_the_first_provider_refuses_us_the_second_one_carries_the_sms(town):
+    town.twilio.plan.append(Plan.CONFIG)
+    await town.methods(("alice-sms", "alice", ContactMethod.KIND_SMS, ALICE))
+    await town.platform.fire("checkout", "HighErrorRate")
+    incident = await town.platform.expect_incident(state=Incident.STATE_OPEN)
+
+    async def carried() -> bool:
+        town.platform.clock.forward(timedelta(seconds=1))
+        return bool(town.vonage.messages)
+
+    await eventually(carried, 30.0, "an SMS by the second provider")
+    assert town.twilio.messages == []
+    town.vonage.now = town.platform.clock.now()
+    answer = town.vonage.text(f"{PUBLIC}/hooks/channels/sms/second/reply", ALICE, f"{incident.number}a")
+    assert (await town.told(answer)).status_code == 200
+    await town.platform.expect_incident(state=Incident.STATE_ACKNOWLEDGED, acknowledged_by="alice")
 
 
 async def test_a_key_takes_the_incident_and_the_other_phone_stops_ringing(town):
