@@ -1,9 +1,12 @@
 """How alerts change: decisions about them become rows, log lines and facts, in the transaction of whoever decided."""
 
 from collections import Counter as Counts
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextvars import Context
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
+from types import MappingProxyType
 
 from prometheus_client import Counter
 
@@ -19,6 +22,10 @@ from tocsin_detection.telling import Telling, Told, reconsidered, snoozed, tell
 from tocsin_detection.wire import fact_of
 from tocsin_kernel.ids import Ids
 
+# The contexts of those who reported something, by its fingerprint.
+Origins = Mapping[str, Context]
+NO_ORIGINS: Origins = MappingProxyType({})
+
 decided = Counter("tocsin_signals_total", "signals, by integration and by what they did to an alert", ["integration", "verdict"])
 
 
@@ -30,19 +37,24 @@ class Observer:
         self._repeats = repeats
         self._ids = ids
 
-    async def observe(self, tx: Tx, signals: Sequence[Signal], now: datetime) -> Sequence[Decision]:
-        """Decide and keep the signals of one integration. Raises Contended if the transaction must start again."""
+    async def observe(self, tx: Tx, signals: Sequence[Signal], now: datetime, origins: Origins = NO_ORIGINS) -> Sequence[Decision]:
+        """Decide and keep the signals of one integration. Raises Contended if the transaction must start again.
+
+        What is told goes on with the trace of whoever reported it: the `origins`, by fingerprint, or else the caller.
+        """
         integration = signals[0].integration
         fingerprints = list({signal.fingerprint for signal in signals})
         await store.lock_things(tx, integration, fingerprints)
         fresh = await self._undelivered(tx, signals, now)
         existing = self._repeats.caught_up(tx, await store.lock_open_alerts(tx, integration, fingerprints))
         decisions = decide(existing, signals, fresh, now, self._ids)
-        kept = {alert.id: alert for alert in await self.keep(tx, existing, decisions, now)}
+        kept = {alert.id: alert for alert in await self.keep(tx, existing, decisions, now, origins)}
         tx.after_commit(lambda: _count(integration, decisions))
         return [replace(item, alert=kept[item.alert.id]) if item.alert and item.alert.id in kept else item for item in decisions]
 
-    async def keep(self, tx: Tx, before: Sequence[Alert], decisions: Sequence[Decision], now: datetime) -> Sequence[Alert]:
+    async def keep(
+        self, tx: Tx, before: Sequence[Alert], decisions: Sequence[Decision], now: datetime, origins: Origins = NO_ORIGINS
+    ) -> Sequence[Alert]:
         """Keep and tell what was decided about alerts that are locked; `before` holds those that were there. Returns each as it is kept."""
         known = {alert.id: alert for alert in before}
         about: dict[str, list[Decision]] = {}
@@ -55,7 +67,7 @@ class Observer:
             for alert_id, made in about.items()
         }
         await _write(tx, known, about, tellings)
-        await _say(tx, tellings, [_line(made, tellings[alert_id], now) for alert_id, made in about.items()])
+        await _say(tx, tellings, [_line(made, tellings[alert_id], now) for alert_id, made in about.items()], origins)
         await store.append_log(tx, _notes(decisions, now))
         self._repeats.unwritten(alert_id for alert_id in known if alert_id not in about)
         otherwise = [alert_id for alert_id, made in about.items() if alert_id in known and not _merely_repeated(made)]
@@ -111,10 +123,12 @@ async def _write(tx: Tx, known: dict[str, Alert], about: dict[str, list[Decision
     await store.update_resolved(tx, [alert for alert in changed if not alert.open])
 
 
-async def _say(tx: Tx, tellings: dict[str, Told], entries: Sequence[store.LogEntry | None]) -> None:
+async def _say(tx: Tx, tellings: dict[str, Told], entries: Sequence[store.LogEntry | None], origins: Origins = NO_ORIGINS) -> None:
     for told in tellings.values():
         if told.telling is not None:
-            tx.emit(fact_of(told), aggregate=told.alert.id, version=told.alert.version)
+            emit = partial(tx.emit, fact_of(told), aggregate=told.alert.id, version=told.alert.version)
+            origin = origins.get(told.alert.fingerprint)
+            origin.copy().run(emit) if origin is not None else emit()
     await store.append_log(tx, [entry for entry in entries if entry is not None])
 
 

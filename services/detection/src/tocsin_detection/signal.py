@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from itertools import chain
 
 LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -115,12 +116,21 @@ def problem_of_labels(labels: Mapping[str, str]) -> str:
 
 def bad_name(names: Iterable[str]) -> str | None:
     """The first name that is not a legal one, cut to a length that can be shown; None if all are."""
-    return next((shortened(name, MOST_WORD) for name in names if LABEL_NAME.fullmatch(name) is None), None)
+    for name in names:
+        if not (_legal(name) if len(name) <= MOST_WORD else LABEL_NAME.fullmatch(name)):
+            return shortened(name, MOST_WORD)
+    return None
+
+
+@lru_cache(maxsize=4_096)
+def _legal(name: str) -> bool:
+    """Senders have few names, and say them with every alert."""
+    return LABEL_NAME.fullmatch(name) is not None
 
 
 def size(texts: Mapping[str, str]) -> int:
     """How many bytes the texts take at most; exact only where it matters."""
-    characters = sum(len(name) + len(text) for name, text in texts.items())
+    characters = sum(map(len, texts)) + sum(map(len, texts.values()))
     if characters * 4 <= MOST_LABELS_BYTES:
         return characters * 4
     return sum(len(name.encode()) + len(text.encode()) for name, text in texts.items())

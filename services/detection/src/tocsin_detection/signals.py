@@ -10,12 +10,13 @@ from prometheus_client import Counter
 
 from tocsin_chassis.postgres.database import Contended, Database, Tx
 from tocsin_detection.alert import Decision, Verdict
+from tocsin_detection.gathering import Gathering
 from tocsin_detection.intake.intake import HttpAnswer, Intake, Outcome, Rejection, Report, Request, SenderApi
 from tocsin_detection.intake.registry import INTAKES, REPEATING
 from tocsin_detection.intake.signature import verify
 from tocsin_detection.integration import Integration, IntegrationKeyUnknown
 from tocsin_detection.integrations import Integrations
-from tocsin_detection.observer import Observer
+from tocsin_detection.observer import Observer, Origins
 from tocsin_detection.rate import Rates
 from tocsin_detection.repeats import Repeats
 from tocsin_detection.signal import Signal
@@ -74,6 +75,7 @@ class Signals:
         self._apis = apis
         self._database = database
         self._observer = observer
+        self._gathering = Gathering(self._keep)
         self._repeats = repeats
         self._integrations = integrations
         self._rates = rates
@@ -107,7 +109,7 @@ class Signals:
         if report.refusal is not None:
             return Answered(report.refusal, 0, ())
         admission = self._rates.admit(integration, report.signals, now)
-        decisions = await self._observe(admission.signals, now)
+        decisions = await self._gathering.keep(admission.signals, now) if admission.signals else ()
         if admission.refusal is not None:
             raise admission.refusal
         news = ((digest, made.alert) for digest, made in zip(said, decisions, strict=False) if made.verdict is not Verdict.IGNORED)
@@ -136,13 +138,11 @@ class Signals:
         refused_ones = {rejection.index for rejection in report.rejections}
         return report, [digest for (index, _), digest in zip(news, digests, strict=True) if index not in refused_ones]
 
-    async def _observe(self, signals: Sequence[Signal], now: datetime) -> Sequence[Decision]:
+    async def _keep(self, signals: Sequence[Signal], now: datetime, origins: Origins) -> Sequence[Decision]:
         """All in one transaction."""
-        if not signals:
-            return ()
 
         async def observe(tx: Tx) -> Sequence[Decision]:
-            return await self._observer.observe(tx, signals, now)
+            return await self._observer.observe(tx, signals, now, origins)
 
         return await contending(self._database, observe)
 

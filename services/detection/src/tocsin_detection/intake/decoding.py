@@ -44,7 +44,7 @@ def decode_instant(value: object) -> datetime | None:
             raise ValueError("it has no time zone")
         if instant.year == 1:
             return None
-        return instant.astimezone(UTC)
+        return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{value[:64]!r} is no instant like 2026-11-23T07:00:00Z") from error
 
