@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from tocsin_chassis.events.bus import EventBus
 from tocsin_chassis.events.streams import stream_of
@@ -198,8 +199,17 @@ class Listener:
             raise Gap("a fact got lost on the way")
         self._last = place.stream
         _, source, _, fact, aggregate = message.subject.split(".", 4)
-        self._feed.tell(fact, source, aggregate if source in ABOUT_INCIDENTS else "")
+        self._feed.tell(fact, source, aggregate if source in ABOUT_INCIDENTS and _is_id(aggregate) else "")
         return int(place.consumer)
+
+
+def _is_id(aggregate: str) -> bool:
+    """Whether a fact names an incident: what is told of duties names a schedule."""
+    try:
+        UUID(aggregate)
+    except ValueError:
+        return False
+    return True
 
 
 async def _within(news: asyncio.Event, seconds: float) -> bool:
