@@ -1,5 +1,6 @@
 """The composition root of review."""
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,8 +21,9 @@ from tocsin_review.settings import ReviewSettings
 
 REDRAFT_SECONDS = 1.0
 HOUR_SECONDS = 3600.0
-# Nobody waits for a line of the timeline, so that many are written at once.
-GATHER_SECONDS = 0.1
+# Nobody waits for a line of the timeline, so that many are written at once, and whoever pages people goes first.
+GATHER_SECONDS = 0.4
+NICENESS = 5
 
 
 @asynccontextmanager
@@ -39,4 +41,5 @@ async def review(settings: ReviewSettings, clock: Clock | None = None) -> AsyncI
 
 def main() -> None:
     """The command tocsin-review."""
+    os.nice(NICENESS)
     sys.exit(cli.run("review", ReviewSettings, review))

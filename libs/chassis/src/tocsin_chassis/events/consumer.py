@@ -104,8 +104,8 @@ class _Arrivals:
         return gathered
 
     def _may_wait(self, message: Msg) -> bool:
-        """Whether nobody waits for this fact, and nothing is behind it yet."""
-        return message.subject.rpartition(".")[0] in self._patient and message.metadata.num_pending == 0
+        """Whether nobody waits for this fact. Where many are behind it, they fill the batch before patience ends."""
+        return message.subject.rpartition(".")[0] in self._patient
 
 
 class UnreadableFact(Exception):
