@@ -27,7 +27,8 @@ SETTINGS = (
     "TOCSIN_PUBLIC_URL",
 )
 # What the kinds of channels can be told; it reaches communication alone, whose secrets they name.
-CHANNELS = tuple(f"TOCSIN_{kind}_" for kind in "SLACK TEAMS MATTERMOST DISCORD APPRISE TELEGRAM NTFY WEB_PUSH TWILIO VONAGE EMAIL".split())
+KINDS_OF_CHANNELS = ("SLACK", "TEAMS", "MATTERMOST", "DISCORD", "APPRISE", "TELEGRAM", "NTFY", "WEB_PUSH", "TWILIO", "VONAGE", "EMAIL")
+CHANNELS = tuple(f"TOCSIN_{kind}_" for kind in KINDS_OF_CHANNELS)
 MAIL_CERTIFICATE = ("TOCSIN_SMTP_CERTIFICATE_FILE", "TOCSIN_SMTP_CERTIFICATE_KEY_FILE")
 EMAIL_FROM = "tocsin@localhost"
 
