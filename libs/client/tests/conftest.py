@@ -10,7 +10,7 @@ import pytest
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
-from tocsin.communication.v1 import communication_service_pb2_grpc
+from tocsin.communication.v1 import communication_service_pb2_grpc, contact_service_pb2_grpc, paging_service_pb2_grpc
 from tocsin.configuration.v1.change_pb2 import Change, FieldChange
 from tocsin.detection.v1 import change_service_pb2_grpc, detection_service_pb2_grpc, heartbeat_service_pb2_grpc, noise_service_pb2_grpc
 from tocsin.edge.v1 import edge_service_pb2_grpc
@@ -34,6 +34,8 @@ GENERATED = [
     response_service_pb2_grpc,
     oncall_service_pb2_grpc,
     communication_service_pb2_grpc,
+    paging_service_pb2_grpc,
+    contact_service_pb2_grpc,
     review_service_pb2_grpc,
     edge_service_pb2_grpc,
 ]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tocsin_client import configuration
 from tocsin_client.cli import run
 from tocsin_client.importing import folder, moving, restrictions
 from tocsin_client.importing.api import Api, ImportFailed
@@ -191,6 +192,32 @@ def test_names_stay_when_things_are_renamed_and_never_collide():
     assert again.of("Team", "3", "Zuri Ops") == "zuri-ops-3"
     assert slug("x" * 100) == "x" * 63
     assert slug("tocsin-watchdog") == "watchdog", "names of the platform's own are not taken"
+
+
+def test_what_is_here_already_keeps_its_name_and_people_are_met_by_their_mailbox(tmp_path):
+    here = tmp_path / "here.yaml"
+    here.write_text(
+        """\
+apiVersion: tocsin/v1
+kind: Integration
+metadata: {name: prometheus-eu}
+spec: {kind: alertmanager}
+---
+apiVersion: tocsin/v1
+kind: Responder
+metadata: {name: ada-l}
+---
+apiVersion: tocsin/v1
+kind: ContactMethod
+metadata: {name: ada-mail}
+spec: {responder: ada-l, kind: EMAIL, address: Ada@Example.org}
+"""
+    )
+    names = Names()
+    moving.heed(names, configuration.load(here))
+    move = imported("opsgenie", names)
+    assert spec(move, "Integration", "prometheus-eu-2")["kind"] == "opsgenie"
+    assert spec(move, "Team", "payments-ledger")["members"] == ["ada-l", "bob"]
 
 
 def test_windows_of_every_shape():

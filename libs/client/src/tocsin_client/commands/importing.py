@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from tocsin_client.commands.files import lines, summary
 from tocsin_client.commands.options import REACH, Reach
-from tocsin_client.connection import NoConnection
+from tocsin_client.connection import Connection, NoConnection
 from tocsin_client.errors import UsageError
 from tocsin_client.later import later
 from tocsin_client.screen import Screen, plain
@@ -169,10 +169,23 @@ def move(
     if save is not None:
         folder.save(archive, save)
     names = moving.read_names(out)
+    connection = _connection(reach, apply)
+    if connection is not None:
+        moving.heed(names, configuration.present(connection))
     found = moving.understand(system, archive, names, now, _keys(keys), days)
     wanted = moving.write(found, names, out, now)
     _tell(screen, found, out)
-    _plan(screen, wanted, reach, apply)
+    _plan(screen, wanted, connection, apply)
+
+
+def _connection(reach: Reach, needed: bool) -> Connection | None:
+    """The platform; None if nobody has said where it is, as long as nothing is to be changed."""
+    try:
+        return reach.found()
+    except NoConnection:
+        if needed:
+            raise
+        return None
 
 
 def _fetched(system: str, url: str, api_key_file: Path | None, now: Any, days: int, screen: Screen) -> dict[str, Any]:
@@ -220,12 +233,8 @@ def _tell(screen: Screen, found: "moving.Move", out: Path) -> None:
     screen.say(plain(f"{len(found.imported.lost)} things do not come over as they were. The report: {out / 'report.md'}"))
 
 
-def _plan(screen: Screen, wanted: "configuration.Configurations", reach: Reach, apply: bool) -> None:
-    try:
-        connection = reach.found()
-    except NoConnection:
-        if apply:
-            raise
+def _plan(screen: Screen, wanted: "configuration.Configurations", connection: Connection | None, apply: bool) -> None:
+    if connection is None:
         screen.say("No platform is connected: the configuration was written and checked, and nothing was compared with what is there.")
         return
     planned = configuration.plan(connection, wanted)

@@ -4,6 +4,7 @@ from tocsin_client.configuration.applying import Change as Change
 from tocsin_client.configuration.applying import FieldChange as FieldChange
 from tocsin_client.configuration.applying import apply as apply
 from tocsin_client.configuration.applying import plan as plan
+from tocsin_client.configuration.applying import present as present
 from tocsin_client.configuration.reading import load as load
 from tocsin_client.configuration.resources import ConfigurationError as ConfigurationError
 from tocsin_client.configuration.resources import Configurations as Configurations

@@ -120,6 +120,12 @@ def located(configurations: Configurations, service: str, violation: FieldViolat
     return f"{resource.where(path)}: {kind.name} {resource.name}: {path or 'spec'}: {violation.description}"
 
 
+def present(connection: Connection) -> Configurations:
+    """What the installation keeps, the platform's own resources too."""
+    with Tocsin(connection) as tocsin:
+        return stored(tocsin)
+
+
 def stored(tocsin: Tocsin) -> Configurations:
     """What the installation keeps."""
     return Configurations(tuple(resource for service in CONTRACTS for resource in exported(tocsin, service)))

@@ -95,7 +95,7 @@ class _Conversion:
         self.made = Imported()
         self.shifts = {str(each["id"]): each for each in items(archive, "on_call_shifts")}
         for user in items(archive, "users"):
-            names.of("Responder", str(user["id"]), str(user.get("username") or user.get("email") or ""))
+            names.person(str(user["id"]), str(user.get("email") or ""), str(user.get("username") or user.get("email") or ""))
         for kind, resource in (("Team", "teams"), ("Schedule", "schedules"), ("EscalationPolicy", "escalation_chains")):
             for each in items(archive, resource):
                 names.of(kind, str(each["id"]), str(each.get("name", "")))

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import yaml
+from tocsin.communication.v1.page_pb2 import ContactMethod
 
 from tocsin_client import configuration
 from tocsin_client.configuration.reading import API_VERSION
@@ -24,6 +25,8 @@ from tocsin_oncall import plain
 SYSTEMS: Mapping[str, ModuleType] = {"opsgenie": opsgenie, "pagerduty": pagerduty, "grafana-oncall": grafana_oncall}
 CONFIGURATION = "configuration"
 NAMES = "names.json"
+# People and how to reach them are matched, not doubled.
+PERSONAL = frozenset({"Responder", "ContactMethod", "PersonalRules", "Fallback"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,15 @@ def read_names(folder: Path) -> Names:
         return Names()
     except (OSError, ValueError, AttributeError) as error:
         raise ImportFailed(f"{folder / NAMES}: {error}") from error
+
+
+def heed(names: Names, present: Configurations) -> None:
+    """Leave what is here already alone: a thing from there takes none of its names. People are the same where their e-mail is."""
+    for resource in present.resources:
+        if resource.kind.name not in PERSONAL:
+            names.avoid(resource.kind.name, resource.name)
+        elif resource.kind.name == "ContactMethod" and resource.message.kind == ContactMethod.KIND_EMAIL:
+            names.take("mailbox", resource.message.address.lower(), resource.message.responder)
 
 
 def write(move: Move, names: Names, folder: Path, now: datetime) -> Configurations:

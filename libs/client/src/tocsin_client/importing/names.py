@@ -8,7 +8,7 @@ LONGEST = 63
 
 
 class Names:
-    """`kept` is what earlier runs have given: "kind/id" to name. `taken` are names that something else has already."""
+    """`kept` is what earlier runs have given: "kind/id" to name."""
 
     def __init__(self, kept: Mapping[str, str] | None = None) -> None:
         self.kept: dict[str, str] = dict(kept or {})
@@ -23,6 +23,14 @@ class Names:
             self._used.add((kind, name))
         return self.kept[key]
 
+    def person(self, identity: str, mailbox: str, wanted: str) -> str:
+        """The name of a person: who has the same mailbox is the same one, wherever they were met first."""
+        name = self.known("Responder", identity) or self.known("mailbox", mailbox.lower()) or self.of("Responder", identity, wanted)
+        self.take("Responder", identity, name)
+        if mailbox:
+            self.take("mailbox", mailbox.lower(), name)
+        return name
+
     def known(self, kind: str, identity: str) -> str | None:
         """The name of a thing that was named before."""
         return self.kept.get(f"{kind}/{identity}")
@@ -30,6 +38,10 @@ class Names:
     def take(self, kind: str, identity: str, name: str) -> None:
         """This thing is one that is here already."""
         self.kept.setdefault(f"{kind}/{identity}", name)
+        self._used.add((kind, name))
+
+    def avoid(self, kind: str, name: str) -> None:
+        """This name belongs to something that no import has made."""
         self._used.add((kind, name))
 
     def _free(self, kind: str, wanted: str) -> str:

@@ -116,7 +116,8 @@ class _Conversion:
         self.made = Imported()
         self.wrapped: set[str] = set()
         for user in items(archive, "users"):
-            self.names.of("Responder", _id(user), str(user.get("username", "")).partition("@")[0])
+            mailbox = str(user.get("username", ""))
+            self.names.person(_id(user), mailbox, mailbox.partition("@")[0])
         for kind, resource in (("Team", "teams"), ("Schedule", "schedules"), ("EscalationPolicy", "escalations")):
             for each in items(archive, resource):
                 self.names.of(kind, _id(each), str(each.get("name", "")))

@@ -150,7 +150,8 @@ class _Conversion:
         self.keys = keys
         self.made = Imported()
         for user in items(archive, "users"):
-            names.of("Responder", str(user["id"]), str(user.get("email", "")).partition("@")[0] or str(user.get("name", "")))
+            mailbox = str(user.get("email", ""))
+            names.person(str(user["id"]), mailbox, mailbox.partition("@")[0] or str(user.get("name", "")))
         for kind, resource in (
             ("Team", "teams"),
             ("Schedule", "schedules"),
