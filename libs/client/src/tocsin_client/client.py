@@ -102,6 +102,10 @@ class Tocsin:
         """All pages that the request asks for, newest first."""
         return walk(self.communication.ListPages, request, Page)
 
+    def walk(self, method: Callable[[Request], Message], request: Request, item: type[Item]) -> Iterator[Item]:
+        """See `walk`."""
+        return walk(method, request, item)
+
     def timeline(self, incident_id: str) -> Iterator[TimelineEntry]:
         """Everything that happened to an incident, oldest first."""
         return walk(self.review.GetTimeline, review.GetTimelineRequest(incident_id=incident_id), TimelineEntry)

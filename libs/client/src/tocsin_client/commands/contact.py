@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from tocsin_client import times
-from tocsin_client.client import walk
 from tocsin_client.commands.options import DEFAULTS, Options
 from tocsin_client.later import later
 from tocsin_client.screen import as_data, short
@@ -35,7 +34,7 @@ def list_(responder: str = "", /, *, problems: bool = False, limit: int = 500, o
     """
     request = contacts.ListContactsRequest(responder=responder, only_problems=problems, page_size=min(limit, 500))
     with options.open() as tocsin:
-        found = list(islice(walk(tocsin.contacts.ListContacts, request, contract.Contact), limit))
+        found = list(islice(tocsin.walk(tocsin.contacts.ListContacts, request, contract.Contact), limit))
     options.screen.table(
         found,
         {
@@ -120,7 +119,7 @@ def delegations(responder: str = "", /, *, all_: Annotated[bool, Parameter(name=
     """
     request = contacts.ListDelegationsRequest(responder=responder, only_current=not all_, page_size=500)
     with options.open() as tocsin:
-        found = list(islice(walk(tocsin.contacts.ListDelegations, request, contract.Delegation), 1000))
+        found = list(islice(tocsin.walk(tocsin.contacts.ListDelegations, request, contract.Delegation), 1000))
     _table(found, options)
 
 

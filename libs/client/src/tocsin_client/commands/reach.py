@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from tocsin_client import times
-from tocsin_client.client import walk
 from tocsin_client.commands.options import DEFAULTS, Options
 from tocsin_client.later import later
 
@@ -25,7 +24,7 @@ def reach(*, problems: bool = False, options: Options = DEFAULTS) -> None:
     """
     request = contacts.ListReachabilityRequest(only_problems=problems, page_size=500)
     with options.open() as tocsin:
-        found = list(walk(tocsin.contacts.ListReachability, request, contract.Reachability))
+        found = list(tocsin.walk(tocsin.contacts.ListReachability, request, contract.Reachability))
     options.screen.table(
         found,
         {
