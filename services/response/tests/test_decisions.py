@@ -174,6 +174,16 @@ def test_a_last_step_without_delay_waits_all_the_same() -> None:
     assert begun(Policy("p", (Step((BOB,), timedelta()),), FOR_EVER)).state.due_at == NOW + PLATFORM_DELAY
 
 
+@pytest.mark.parametrize("repeat", [0, 1, FOR_EVER])
+def test_whoever_was_asked_has_time_to_answer_though_no_further_step_applies(repeat: int) -> None:
+    policy = Policy("p", (Step((BOB,), timedelta()), Step((OPS,), MINUTE, condition=BY_NIGHT)), repeat)
+    decision = begun(policy)
+    assert (asked(decision), *place(decision)) == (["bob"], 1, NOW + PLATFORM_DELAY)
+    later = Policy("p", (Step((PRIMARY,), MINUTE), *policy.steps), repeat)
+    climbs = time_out(begun(later).state, at(NOW + MINUTE))
+    assert (asked(climbs), *place(climbs)) == (["bob"], 2, NOW + MINUTE + PLATFORM_DELAY)
+
+
 def test_for_ever_is_for_ever() -> None:
     decision = begun(Policy("p", (Step((BOB,), MINUTE),), FOR_EVER))
     for number in range(300):
@@ -394,7 +404,7 @@ def test_whatever_a_policy_says_somebody_is_asked_or_waited_for(policy: Policy, 
     now = NOW + half_hours * 30 * MINUTE
     decision = begun(policy, at(now, severity=severity))
     assert asked(decision) or decision.state.waiting
-    assert decision.state.due_at is not None and decision.state.due_at > now
+    assert decision.state.state is State.RUNNING and decision.state.due_at is not None and decision.state.due_at > now
 
 
 @given(POLICIES)

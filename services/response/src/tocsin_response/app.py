@@ -5,10 +5,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tocsin.response.v1 import oncall_service_pb2
+from tocsin.response.v1.escalation_service_pb2 import DESCRIPTOR as ESCALATION
+from tocsin.response.v1.escalation_service_pb2_grpc import add_EscalationServiceServicer_to_server
 from tocsin.response.v1.oncall_service_pb2_grpc import add_OncallServiceServicer_to_server
 from tocsin.response.v1.response_service_pb2 import DESCRIPTOR
 from tocsin.response.v1.response_service_pb2_grpc import add_ResponseServiceServicer_to_server
-from tocsin.triage.v1.events_pb2 import IncidentAcknowledged, IncidentOpened, IncidentReopened, IncidentResolved, SeverityChanged
+from tocsin.triage.v1.events_pb2 import (
+    IncidentAcknowledged,
+    IncidentOpened,
+    IncidentReopened,
+    IncidentResolved,
+    IncidentUnacknowledged,
+    SeverityChanged,
+)
 
 from tocsin_chassis import cli
 from tocsin_chassis.app import App
@@ -17,7 +26,12 @@ from tocsin_kernel.clock import Clock
 from tocsin_response.actions.platform import detection
 from tocsin_response.api import ResponseApi
 from tocsin_response.configuration.configurations import Configurations
+from tocsin_response.escalation.acknowledgements import Acknowledgements
+from tocsin_response.escalation.api import EscalationApi
+from tocsin_response.escalation.auditor import Auditor
+from tocsin_response.escalation.by_hand import ByHand
 from tocsin_response.escalation.escalations import Escalations
+from tocsin_response.escalation.simulations import Simulations
 from tocsin_response.gap.reports import GapReports
 from tocsin_response.oncall.api import OncallApi
 from tocsin_response.oncall.feeds import Feeds
@@ -29,6 +43,8 @@ from tocsin_response.settings import ResponseSettings
 
 STEP_SECONDS = 0.25
 REPORT_SECONDS = 0.5
+EXPIRY_SECONDS = 1.0
+AUDIT_SECONDS = 60.0
 DUTY_SECONDS = 1.0
 
 
@@ -40,7 +56,12 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
         detection(settings.detection_address, base.identity) as alerts,
     ):
         oncall = Oncall(base.database, base.clock, base.ids)
-        escalations = Escalations(base.database, base.clock, base.ids)
+        acknowledgements = Acknowledgements(base.database, base.clock)
+        escalations = Escalations(base.database, base.clock, base.ids, acknowledgements)
+        auditor = Auditor(base.database, base.clock, base.ids, alerts)
+        escalation_api = EscalationApi(
+            base.database, ByHand(base.clock, base.ids, acknowledgements), Simulations(base.database, base.clock), auditor
+        )
         configurations = Configurations(base.database, base.clock)
         api = ResponseApi(base.database, oncall, escalations, configurations)
         watch = DutyWatch(base.database, base.clock, base.ids)
@@ -56,17 +77,21 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
         yield (
             base.app.serves(api, add_ResponseServiceServicer_to_server, DESCRIPTOR.services_by_name["ResponseService"])
             .serves(duties, add_OncallServiceServicer_to_server, oncall_service_pb2.DESCRIPTOR.services_by_name["OncallService"])
+            .serves(escalation_api, add_EscalationServiceServicer_to_server, ESCALATION.services_by_name["EscalationService"])
             .consumes(
                 {
                     IncidentOpened: escalations.on_opening,
                     IncidentReopened: escalations.on_opening,
+                    IncidentUnacknowledged: escalations.on_opening,
                     IncidentAcknowledged: escalations.on_change,
                     IncidentResolved: escalations.on_change,
                     SeverityChanged: escalations.on_change,
                 }
             )
             .ticks("escalation steps", STEP_SECONDS, escalations.step_on)
+            .ticks("acknowledgements that run out", EXPIRY_SECONDS, acknowledgements.expire_due)
             .ticks("duty watch", DUTY_SECONDS, watch.look)
+            .ticks("audit of timers", AUDIT_SECONDS, auditor.look)
             .ticks("gap reports", REPORT_SECONDS, GapReports(base.database, base.clock, alerts).send_due)
         )
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LONGEST_KEY = 500
 SECONDS = 3.0
+AUDIT_KEY = "escalation-timers"
 
 
 class Detection:
@@ -34,6 +35,19 @@ class Detection:
             dedup_key=_dedup_key(report.gap),
             severity="warning",
             labels={"alertname": "OncallCoverageGap", "gap": report.gap},
+        )
+        answer: RaiseAlertResponse = await self._stub.RaiseAlert(request, timeout=SECONDS)
+        return answer.alert.id
+
+    async def raise_finding(self, request_id: str, title: str, description: str) -> str:
+        """Raise the alert that timers of escalations did not fire as they should; returns the alert's id. Raises grpc.RpcError."""
+        request = RaiseAlertRequest(
+            request_id=request_id,
+            title=title,
+            description=description,
+            dedup_key=AUDIT_KEY,
+            severity="critical",
+            labels={"alertname": "EscalationTimerMissed"},
         )
         answer: RaiseAlertResponse = await self._stub.RaiseAlert(request, timeout=SECONDS)
         return answer.alert.id

@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from psycopg.types.json import Jsonb
-from tocsin.response.v1.escalation_pb2 import EscalationPolicy, Fallback
+from tocsin.response.v1.escalation_pb2 import BusinessHours, EscalationPolicy, Fallback
 from tocsin.response.v1.oncall_pb2 import Calendar, Responder, Rotation, Schedule, Team
 
 from tocsin_chassis.postgres.database import Tx
@@ -29,6 +29,11 @@ class _TeamRow:
     name: str
     display_name: str
     members: list[str]
+    managers: list[str]
+    time_zone: str
+
+    def to_proto(self) -> Team:
+        return Team(name=self.name, display_name=self.display_name, members=self.members, managers=self.managers, time_zone=self.time_zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +94,22 @@ async def lock(tx: Tx) -> None:
 async def load(tx: Tx) -> Resources:
     """Everything, by kind and name."""
     responders = await tx.many(_ResponderRow, "SELECT name, display_name, time_zone FROM responder")
-    teams = await tx.many(_TeamRow, "SELECT name, display_name, members FROM team")
+    teams = await tx.many(_TeamRow, "SELECT name, display_name, members, managers, time_zone FROM team")
     schedules = await tx.many(
         _ScheduleRow, "SELECT name, display_name, time_zone, unit, length, starts_on, handoff_time, responders, definition FROM schedule"
     )
     calendars = await tx.many(_CalendarRow, "SELECT name, display_name, kind, responder, time_zone, text FROM calendar WHERE from_file")
     policies = await tx.values(dict[str, Any], "SELECT definition FROM escalation_policy")
+    calendars_of_work = await tx.values(dict[str, Any], "SELECT definition FROM business_hours")
     fallback = await tx.maybe(_FallbackRow, "SELECT responders FROM platform_fallback")
-    parsed = [json_format.ParseDict(definition, EscalationPolicy()) for definition in policies]
+    parsed = [json_format.ParseDict(definition, EscalationPolicy(), ignore_unknown_fields=True) for definition in policies]
+    hours = [json_format.ParseDict(definition, BusinessHours(), ignore_unknown_fields=True) for definition in calendars_of_work]
     return {
         "Responder": {row.name: Responder(name=row.name, display_name=row.display_name, time_zone=row.time_zone) for row in responders},
-        "Team": {row.name: Team(name=row.name, display_name=row.display_name, members=row.members) for row in teams},
+        "Team": {row.name: row.to_proto() for row in teams},
         "Calendar": {row.name: row.to_proto() for row in calendars},
         "Schedule": {row.name: row.to_proto() for row in schedules},
+        "BusinessHours": {each.name: each for each in hours},
         "EscalationPolicy": {policy.name: policy for policy in parsed},
         "Fallback": {PLATFORM: Fallback(responders=fallback.responders)} if fallback is not None else {},
     }
@@ -118,6 +126,8 @@ async def save(tx: Tx, resource: Message) -> None:
             await _save_calendar(tx, resource)
         case Schedule():
             await _save_schedule(tx, resource)
+        case BusinessHours():
+            await _save_hours(tx, resource)
         case EscalationPolicy():
             await _save_policy(tx, resource)
         case Fallback():
@@ -137,6 +147,8 @@ async def delete(tx: Tx, kind: str, name: str) -> None:
             await tx.execute("DELETE FROM calendar WHERE name = %s AND from_file", (name,))
         case "Schedule":
             await tx.execute("DELETE FROM schedule WHERE name = %s", (name,))
+        case "BusinessHours":
+            await tx.execute("DELETE FROM business_hours WHERE name = %s", (name,))
         case "EscalationPolicy":
             await tx.execute("DELETE FROM escalation_policy WHERE name = %s", (name,))
         case "Fallback":
@@ -155,9 +167,10 @@ async def _save_responder(tx: Tx, responder: Responder) -> None:
 
 async def _save_team(tx: Tx, team: Team) -> None:
     await tx.execute(
-        """INSERT INTO team (name, display_name, members) VALUES (%s, %s, %s)
-           ON CONFLICT (name) DO UPDATE SET display_name = excluded.display_name, members = excluded.members""",
-        (team.name, team.display_name, list(team.members)),
+        """INSERT INTO team (name, display_name, members, managers, time_zone) VALUES (%s, %s, %s, %s, %s)
+           ON CONFLICT (name) DO UPDATE SET display_name = excluded.display_name, members = excluded.members,
+               managers = excluded.managers, time_zone = excluded.time_zone""",
+        (team.name, team.display_name, list(team.members), list(team.managers), team.time_zone),
     )
 
 
@@ -191,6 +204,15 @@ def _rotation_columns(schedule: Schedule) -> tuple[object, ...]:
         return (None,) * 5
     handoff = time.fromisoformat(rotation.handoff_time)
     return (_UNITS[rotation.unit], rotation.length, date.fromisoformat(rotation.starts_on), handoff, list(rotation.responders))
+
+
+async def _save_hours(tx: Tx, hours: BusinessHours) -> None:
+    definition = json_format.MessageToDict(hours, preserving_proto_field_name=True)
+    await tx.execute(
+        """INSERT INTO business_hours (name, definition) VALUES (%s, %s)
+           ON CONFLICT (name) DO UPDATE SET definition = excluded.definition""",
+        (hours.name, Jsonb(definition)),
+    )
 
 
 async def _save_policy(tx: Tx, policy: EscalationPolicy) -> None:

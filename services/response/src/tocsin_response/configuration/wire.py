@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from tocsin.response.v1.escalation_pb2 import EscalationPolicy, Fallback, Target
+from tocsin.response.v1.escalation_pb2 import BusinessHours, EscalationPolicy, Fallback, Target
 from tocsin.response.v1.oncall_pb2 import Calendar, Participant, Responder, Rotation, Schedule, Team
 from tocsin.response.v1.response_service_pb2 import Configuration
 
@@ -13,6 +13,8 @@ from tocsin_oncall.ical import calendar_of
 from tocsin_oncall.plain import read
 from tocsin_response.configuration import checks
 from tocsin_response.configuration.checks import Problem, Reference
+from tocsin_response.escalation.checks import problems_of_hours, problems_of_policy
+from tocsin_response.escalation.definition_wire import conditions_of
 
 PLATFORM = "platform"
 
@@ -27,6 +29,7 @@ def resources(configuration: Configuration) -> Resources:
         "Team": {item.name: item for item in configuration.teams},
         "Calendar": {item.name: item for item in configuration.calendars},
         "Schedule": {item.name: item for item in configuration.schedules},
+        "BusinessHours": {item.name: item for item in configuration.business_hours},
         "EscalationPolicy": {item.name: item for item in configuration.escalation_policies},
         "Fallback": {PLATFORM: configuration.fallback} if configuration.HasField("fallback") else {},
     }
@@ -39,6 +42,7 @@ def configuration_of(stored: Mapping[str, Mapping[str, Message]]) -> Configurati
         teams=_sorted(stored["Team"], Team),
         calendars=_sorted(stored["Calendar"], Calendar),
         schedules=_sorted(stored["Schedule"], Schedule),
+        business_hours=_sorted(stored["BusinessHours"], BusinessHours),
         escalation_policies=_sorted(stored["EscalationPolicy"], EscalationPolicy),
         fallback=next(iter(_sorted(stored["Fallback"], Fallback)), None),
     )
@@ -47,7 +51,7 @@ def configuration_of(stored: Mapping[str, Mapping[str, Message]]) -> Configurati
 def problems(configuration: Configuration) -> list[Problem]:
     """What is wrong with the resources, each by itself."""
     found: list[Problem] = []
-    for field in ("responders", "teams", "calendars", "schedules", "escalation_policies"):
+    for field in ("responders", "teams", "calendars", "schedules", "business_hours", "escalation_policies"):
         items = getattr(configuration, field)
         found += checks.problems_of_names(f"configuration.{field}", [item.name for item in items])
         for index, item in enumerate(items):
@@ -56,11 +60,29 @@ def problems(configuration: Configuration) -> list[Problem]:
     for index, responder in enumerate(configuration.responders):
         if responder.time_zone:
             found += checks.problem_of_zone(f"configuration.responders[{index}].time_zone", responder.time_zone)
+    for index, team in enumerate(configuration.teams):
+        if team.time_zone:
+            found += checks.problem_of_zone(f"configuration.teams[{index}].time_zone", team.time_zone)
+        found += problems_of_managers(f"configuration.teams[{index}]", team)
+    for index, hours in enumerate(configuration.business_hours):
+        found += problems_of_hours(f"configuration.business_hours[{index}]", hours)
+    for index, policy in enumerate(configuration.escalation_policies):
+        found += problems_of_policy(f"configuration.escalation_policies[{index}]", policy)
     for index, calendar in enumerate(configuration.calendars):
         found += [(f"configuration.calendars[{index}].{field}", detail) for field, detail in calendar_problems(calendar)]
     for index, schedule in enumerate(configuration.schedules):
         found += [(f"configuration.schedules[{index}].{field}", detail) for field, detail in schedule_problems(schedule)]
     return found
+
+
+def problems_of_managers(field: str, team: Team) -> list[Problem]:
+    """Whoever manages a team belongs to it."""
+    members = set(team.members)
+    return [
+        (f"{field}.managers[{index}]", f"{name} is no member of team {team.name}")
+        for index, name in enumerate(team.managers)
+        if name not in members
+    ]
 
 
 def schedule_problems(schedule: Schedule) -> list[Problem]:
@@ -103,6 +125,12 @@ def references(configuration: Configuration) -> Iterator[Reference]:
         for number, step in enumerate(policy.steps):
             yield from _targets(f"{field}.steps[{number}].targets", referrer, step.targets)
         yield from _targets(f"{field}.fallback", referrer, policy.fallback)
+        for path, condition in conditions_of(policy):
+            if condition.business_hours:
+                yield Reference(f"{field}.{path}.business_hours", referrer, "BusinessHours", condition.business_hours)
+        for number, rule in enumerate(policy.urgency_rules):
+            if rule.escalation_policy:
+                yield Reference(f"{field}.urgency_rules[{number}].escalation_policy", referrer, "EscalationPolicy", rule.escalation_policy)
     yield from _responders("configuration.fallback.responders", "Fallback platform", configuration.fallback.responders)
 
 
@@ -152,7 +180,8 @@ def _responders(field: str, referrer: str, names: Iterable[str]) -> Iterator[Ref
 def _targets(field: str, referrer: str, targets: Iterable[Target]) -> Iterator[Reference]:
     for index, target in enumerate(targets):
         kind = target.WhichOneof("target")
-        if kind is not None:
+        # Contacts are kept by communication.
+        if kind is not None and kind != "contact":
             yield Reference(f"{field}[{index}].{kind}", referrer, kind.capitalize(), getattr(target, kind))
 
 

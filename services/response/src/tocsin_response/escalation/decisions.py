@@ -54,6 +54,12 @@ def steps_ahead(escalation: Escalation, *, first: Place | None = None) -> list[S
     return found
 
 
+def place_by_hand(escalation: Escalation) -> Place:
+    """The step that comes next if a person wants one, though there may be none any more."""
+    after = None if escalation.state is State.EXHAUSTED else _next_place(escalation)
+    return after or Place(0, escalation.round + 1)
+
+
 def cursor_key(escalation: Escalation, number: int) -> str:
     """The name under which the turn of a step is kept."""
     step = escalation.policy.steps[number]
@@ -110,11 +116,7 @@ def escalate(
     by, why = cause
     policy = escalation.policy
     running = replace(_beyond(escalation, taken_by), state=State.RUNNING, stop_reason="")
-    if number is not None:
-        place = Place(number, escalation.round)
-    else:
-        after = None if escalation.state is State.EXHAUSTED else _next_place(escalation)
-        place = after or Place(0, escalation.round + 1)
+    place = place_by_hand(escalation) if number is None else Place(number, escalation.round)
     done = f"escalated to step {place.step + 1} of {policy}"
     moved, facts = _proceed(running, place, situation, _Cause(Reason.ESCALATED, None, by, why, forced=True))
     return Decision(moved, (Redirected(by, done, why), *facts), f"{by} {done}")
@@ -213,31 +215,28 @@ def _acknowledged(escalation: Escalation) -> str:
 
 
 def _proceed(escalation: Escalation, place: Place | None, situation: Situation, cause: _Cause) -> tuple[Escalation, tuple[Fact, ...]]:
-    """Take the step at this place, and those that are reached at once from there."""
-    steps, facts, passed = escalation.policy.steps, list[Fact](), list[str]()
+    """Take the step at this place, and those of its round that are reached at once from there."""
+    steps, facts, passed, taken = escalation.policy.steps, list[Fact](), list[str](), False
     while place is not None:
         step, here = steps[place.step], replace(escalation, step=place.step, round=place.round, waiting=False)
-        if not (cause.forced and not facts) and not step.condition.holds(situation.severity, situation.now):
+        if (cause.forced and not taken) or step.condition.holds(situation.severity, situation.now):
+            taken = True
+            if step.until_closed or not here.enough:
+                facts += _without_repeats(_ask(here, situation, cause, passed), facts)
+            if step.delay:
+                return replace(here, due_at=situation.now + step.delay), tuple(facts)
+        else:
             begins = step.condition.holds_from(situation.severity, situation.now) if step.waits else None
             if begins is not None:
                 return replace(here, waiting=True, due_at=begins), tuple(facts)
             passed.append(f"step {place.step + 1} is only asked {step.condition}")
             if len(passed) == len(steps):
                 return _no_step_applies(here, situation, cause, passed, facts)
-        else:
-            if step.until_closed or not here.enough:
-                facts += _without_repeats(_ask(here, situation, cause, passed), facts)
-                passed = []
-            delay = _delay(escalation.policy, place.step)
-            if delay:
-                return replace(here, due_at=situation.now + delay), tuple(facts)
         place = _place_after(escalation.policy, place)
+        if taken and (place is None or place.round != here.round):
+            # Whoever was asked has time to answer before the next round, or the end.
+            return replace(here, due_at=situation.now + PLATFORM_DELAY), tuple(facts)
     return _exhausted(escalation, facts)
-
-
-def _delay(policy: Policy, number: int) -> timedelta:
-    """How long this step waits. The last one always does, so that rounds do not follow each other at once."""
-    return policy.steps[number].delay or (PLATFORM_DELAY if number == len(policy.steps) - 1 else timedelta())
 
 
 def _exhausted(escalation: Escalation, facts: list[Fact]) -> tuple[Escalation, tuple[Fact, ...]]:

@@ -1,22 +1,30 @@
 """Whom each target stands for at one moment, and why."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from tocsin_oncall.render import Duty
-from tocsin_response.escalation.policy import Candidate, Kind, Roster, Target
-from tocsin_response.oncall.store import Person
+from tocsin_response.escalation.definition import Kind, Target
+from tocsin_response.escalation.escalation import Candidate, Roster
+
+
+class Person(Protocol):
+    """A responder."""
+
+    @property
+    def display_name(self) -> str:
+        """The name that people read; may be empty."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """What is known at that moment: people by responder, members by team, duties by schedule, the platform's fallback."""
+    """What is known at that moment: people by responder, members (or managers) and duties (who, and why) by target, the fallback."""
 
     responders: Mapping[str, Person]
-    teams: Mapping[str, Sequence[str]]
-    duties: Mapping[str, Duty]
-    fallback: tuple[str, ...]
+    teams: Mapping[Target, tuple[str, ...]] = field(default_factory=dict)
+    duties: Mapping[Target, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    fallback: tuple[str, ...] = ()
 
     def called(self, responder: str) -> str:
         """The name that people read."""
@@ -25,9 +33,9 @@ class People:
 
 
 def roster(targets: Iterable[Target], people: People) -> Roster:
-    """The candidates of every target. Who is no responder any more is no candidate."""
+    """The candidates of every target. Who is no responder any more is no candidate; a contact always is one."""
     return {
-        target: tuple(candidate for candidate in _candidates(target, people) if candidate.responder in people.responders)
+        target: tuple(each for each in _candidates(target, people) if each.contact or each.responder in people.responders)
         for target in targets
     }
 
@@ -36,22 +44,18 @@ def _candidates(target: Target, people: People) -> list[Candidate]:
     match target.kind:
         case Kind.RESPONDER:
             return [Candidate(target.name, f"{people.called(target.name)} is named by the step")]
+        case Kind.CONTACT:
+            return [Candidate("", f"contact {target.name} is named by the step", target.name)]
         case Kind.TEAM:
-            return [Candidate(name, f"team {target.name}; {people.called(name)} is a member") for name in people.teams.get(target.name, ())]
+            what = "manager" if target.managers else "member"
+            return [Candidate(name, f"team {target.name}; {people.called(name)} is a {what}") for name in people.teams.get(target, ())]
         case Kind.SCHEDULE:
-            duty = people.duties.get(target.name)
-            return [Candidate(duty.responder, _on_call(target, duty, people))] if duty is not None and duty.responder else []
+            return [Candidate(name, f"{_said(target)}; {people.called(name)} {why}") for name, why in people.duties.get(target, ())]
         case Kind.PLATFORM if people.fallback:
             return [Candidate(name, f"the platform's fallback; it names {people.called(name)}") for name in people.fallback]
         case Kind.PLATFORM:
             return [Candidate(name, "every responder is asked, because the platform has no fallback") for name in sorted(people.responders)]
 
 
-def _on_call(target: Target, duty: Duty, people: People) -> str:
-    since = f" from {_said(duty.since)}" if duty.since is not None else ""
-    until = f" until {_said(duty.until)}" if duty.until is not None else ""
-    return f"{target}; {people.called(duty.responder)} is on call{since}{until} as {duty.reason}"
-
-
-def _said(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+def _said(target: Target) -> str:
+    return f"layer {target.layer} of schedule {target.name}" if target.layer else f"schedule {target.name}"

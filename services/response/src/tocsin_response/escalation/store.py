@@ -1,7 +1,7 @@
 """Escalations, summonses and the newest that was heard of each incident, in the database."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from tocsin_chassis.postgres.database import Tx
 from tocsin_response.escalation import snapshot
-from tocsin_response.escalation.policy import Escalation, State
+from tocsin_response.escalation.escalation import Escalation, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,12 @@ class IncidentCopy:
 
     version: int
     incident: bytes
-    fresh: bool
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Summons:
-    """One request to one responder."""
+    """One request to one responder, or to a contact that is nobody's own."""
 
     id: str
     escalation_id: str
@@ -34,6 +34,13 @@ class Summons:
     explanation: str
     at: datetime
     late_by: timedelta | None
+    contact: str = ""
+    urgency: str = "HIGH"
+    stands: bool = False
+    every_channel: bool = False
+    answer: str = ""
+    answer_reason: str = ""
+    answered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +50,6 @@ class Claimed:
     escalation: Escalation
     incident: bytes
     traceparent: str
-
-
-@dataclass(frozen=True, slots=True)
-class _PolicyRow:
-    name: str
-    definition: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,9 @@ class _EscalationRow:
     version: int
     opened_version: int
     about_gap: bool
+    acknowledged_by: list[str]
+    needed: int
+    waiting: bool
 
     def to_domain(self) -> Escalation:
         return Escalation(
@@ -80,6 +84,9 @@ class _EscalationRow:
             version=self.version,
             opened_version=self.opened_version,
             about_gap=self.about_gap,
+            acknowledged_by=tuple(self.acknowledged_by),
+            needed=self.needed,
+            waiting=self.waiting,
         )
 
 
@@ -87,6 +94,11 @@ class _EscalationRow:
 class _ClaimedRow(_EscalationRow):
     incident: bytes
     traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class _SummonsRow(Summons):
+    incident_id: str = ""
 
 
 async def remember_incident(tx: Tx, incident_id: str, version: int, incident: bytes) -> IncidentCopy:
@@ -101,10 +113,9 @@ async def remember_incident(tx: Tx, incident_id: str, version: int, incident: by
     )
 
 
-async def load_policies(tx: Tx) -> dict[str, dict[str, Any]]:
-    """The definitions of all policies, by name."""
-    rows = await tx.many(_PolicyRow, "SELECT name, definition FROM escalation_policy")
-    return {row.name: row.definition for row in rows}
+async def lock_copy(tx: Tx, incident_id: str) -> IncidentCopy | None:
+    """The newest that was heard of an incident, locked for the rest of the transaction."""
+    return await tx.maybe(IncidentCopy, "SELECT version, incident FROM incident_copy WHERE id = %s FOR UPDATE", (incident_id,))
 
 
 async def load_latest(tx: Tx, incident_id: str) -> Escalation | None:
@@ -112,7 +123,7 @@ async def load_latest(tx: Tx, incident_id: str) -> Escalation | None:
     row = await tx.maybe(
         _EscalationRow,
         """SELECT id::text, incident_id::text, policy, state, step, round, due_at, started_at, stop_reason, version, opened_version,
-                  about_gap
+                  about_gap, acknowledged_by, needed, waiting
            FROM escalation WHERE incident_id = %s ORDER BY opened_version DESC LIMIT 1 FOR UPDATE""",
         (incident_id,),
     )
@@ -120,23 +131,23 @@ async def load_latest(tx: Tx, incident_id: str) -> Escalation | None:
 
 
 async def claim_due(tx: Tx, now: datetime, limit: int) -> list[Claimed]:
-    """Escalations whose time is up, the longest overdue first, which no other process is at."""
+    """Escalations whose time is up, the worst incidents first, of them the newest, which no other process is at."""
     rows = await tx.many(
         _ClaimedRow,
         """SELECT e.id::text, e.incident_id::text, e.policy, e.state, e.step, e.round, e.due_at, e.started_at, e.stop_reason, e.version,
-                  e.opened_version, e.about_gap, e.traceparent, i.incident
+                  e.opened_version, e.about_gap, e.acknowledged_by, e.needed, e.waiting, e.traceparent, i.incident
            FROM escalation AS e JOIN incident_copy AS i ON i.id = e.incident_id
-           WHERE e.state = 'RUNNING' AND e.due_at <= %s ORDER BY e.due_at LIMIT %s FOR UPDATE OF e SKIP LOCKED""",
+           WHERE e.state = 'RUNNING' AND e.due_at <= %s ORDER BY e.severity, e.started_at DESC LIMIT %s FOR UPDATE OF e SKIP LOCKED""",
         (now, limit),
     )
     return [Claimed(row.to_domain(), row.incident, row.traceparent) for row in rows]
 
 
-async def insert_escalation(tx: Tx, escalation: Escalation, traceparent: str) -> None:
+async def insert_escalation(tx: Tx, escalation: Escalation, severity: int, traceparent: str) -> None:
     await tx.execute(
         """INSERT INTO escalation (id, incident_id, policy, state, step, round, due_at, started_at, stop_reason, version, opened_version,
-                                   about_gap, traceparent)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+                                   about_gap, needed, waiting, severity, first_due_at, traceparent)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
         (
             escalation.id,
             escalation.incident_id,
@@ -150,15 +161,21 @@ async def insert_escalation(tx: Tx, escalation: Escalation, traceparent: str) ->
             escalation.version,
             escalation.opened_version,
             escalation.about_gap,
+            escalation.needed,
+            escalation.waiting,
+            severity,
+            escalation.due_at,
             traceparent,
         ),
     )
 
 
-async def update_escalation(tx: Tx, escalation: Escalation) -> None:
-    """Write what an escalation's decisions can change."""
+async def update_escalation(tx: Tx, escalation: Escalation, now: datetime) -> None:
+    """Write what an escalation's decisions can change, but for its policy."""
     await tx.execute(
-        "UPDATE escalation SET state = %s, step = %s, round = %s, due_at = %s, stop_reason = %s, version = %s WHERE id = %s",
+        """UPDATE escalation SET state = %s, step = %s, round = %s, due_at = %s, stop_reason = %s, version = %s, acknowledged_by = %s,
+                  needed = %s, waiting = %s, ended_at = %s
+           WHERE id = %s""",
         (
             escalation.state.value,
             escalation.step,
@@ -166,20 +183,76 @@ async def update_escalation(tx: Tx, escalation: Escalation) -> None:
             escalation.due_at,
             escalation.stop_reason,
             escalation.version,
+            list(escalation.acknowledged_by),
+            escalation.needed,
+            escalation.waiting,
+            None if escalation.state is State.RUNNING else now,
             escalation.id,
         ),
     )
 
 
+async def replace_policy(tx: Tx, escalation: Escalation) -> None:
+    """It goes on by another policy."""
+    await tx.execute("UPDATE escalation SET policy = %s WHERE id = %s", (Jsonb(snapshot.to_plain(escalation.policy)), escalation.id))
+
+
+async def update_severity(tx: Tx, incident_id: str, severity: int) -> None:
+    """What is overdue is taken by severity."""
+    await tx.execute("UPDATE escalation SET severity = %s WHERE incident_id = %s AND state = 'RUNNING'", (severity, incident_id))
+
+
+async def postpone(tx: Tx, escalation_id: str, due_at: datetime) -> None:
+    """Look at it again then: its step could not be taken."""
+    await tx.execute("UPDATE escalation SET due_at = %s WHERE id = %s AND state = 'RUNNING'", (due_at, escalation_id))
+
+
 async def insert_summonses(tx: Tx, summonses: Iterable[Summons]) -> None:
     await tx.execute_set(
-        """INSERT INTO summons (id, escalation_id, responder, step, round, reason, explanation, at, late_by)
+        """INSERT INTO summons (id, escalation_id, responder, step, round, reason, explanation, at, late_by, contact, urgency, stands,
+                                every_channel)
            SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::integer[], %s::integer[], %s::text[], %s::text[],
-               %s::timestamptz[], %s::interval[])""",
+               %s::timestamptz[], %s::interval[], %s::text[], %s::text[], %s::boolean[], %s::boolean[])""",
         [
-            (one.id, one.escalation_id, one.responder, one.step, one.round, one.reason, one.explanation, one.at, one.late_by)
+            (
+                one.id,
+                one.escalation_id,
+                one.responder,
+                one.step,
+                one.round,
+                one.reason,
+                one.explanation,
+                one.at,
+                one.late_by,
+                one.contact,
+                one.urgency,
+                one.stands,
+                one.every_channel,
+            )
             for one in summonses
         ],
+    )
+
+
+async def lock_summons(tx: Tx, summons_id: str) -> tuple[Summons, str] | None:
+    """A summons, locked for the rest of the transaction, and its incident."""
+    row = await tx.maybe(
+        _SummonsRow,
+        """SELECT s.id::text, s.escalation_id::text, s.responder, s.step, s.round, s.reason, s.explanation, s.at, s.late_by, s.contact,
+                  s.urgency, s.stands, s.every_channel, s.answer, s.answer_reason, s.answered_at, e.incident_id::text
+           FROM summons AS s JOIN escalation AS e ON e.id = s.escalation_id WHERE s.id = %s FOR UPDATE OF s""",
+        (summons_id,),
+    )
+    if row is None:
+        return None
+    values = {field.name: getattr(row, field.name) for field in fields(Summons)}
+    return Summons(**values), row.incident_id
+
+
+async def save_answer(tx: Tx, summons: Summons) -> None:
+    await tx.execute(
+        "UPDATE summons SET answer = %s, answer_reason = %s, answered_at = %s WHERE id = %s",
+        (summons.answer, summons.answer_reason, summons.answered_at, summons.id),
     )
 
 
@@ -188,7 +261,7 @@ async def list_escalations(tx: Tx, incident_id: str) -> list[Escalation]:
     rows = await tx.many(
         _EscalationRow,
         """SELECT id::text, incident_id::text, policy, state, step, round, due_at, started_at, stop_reason, version, opened_version,
-                  about_gap
+                  about_gap, acknowledged_by, needed, waiting
            FROM escalation WHERE incident_id = %s ORDER BY opened_version DESC""",
         (incident_id,),
     )
@@ -199,7 +272,9 @@ async def list_summonses(tx: Tx, escalation_ids: list[str]) -> list[Summons]:
     """The summonses of these escalations, newest first."""
     return await tx.many(
         Summons,
-        """SELECT id::text, escalation_id::text, responder, step, round, reason, explanation, at, late_by FROM summons
+        """SELECT id::text, escalation_id::text, responder, step, round, reason, explanation, at, late_by, contact, urgency, stands,
+                  every_channel, answer, answer_reason, answered_at
+           FROM summons
            WHERE escalation_id = ANY(%s::uuid[]) ORDER BY at DESC, round DESC, step DESC, id DESC""",
         (escalation_ids,),
     )

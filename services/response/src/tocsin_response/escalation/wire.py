@@ -1,18 +1,17 @@
 """Escalation words between protobuf and the domain."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from tocsin.response.v1 import escalation_pb2 as pb
 from tocsin.response.v1 import events_pb2 as events
-from tocsin.triage.v1.incident_pb2 import Incident
+from tocsin.triage.v1.incident_pb2 import Incident, Severity
 
-from tocsin_response.escalation.policy import Escalation, GapFound, Kind, Policy, State, Step, Target
+from tocsin_response.escalation.escalation import Escalation, GapFound, Redirected, State
 from tocsin_response.escalation.store import Summons
+from tocsin_response.escalation.timer_store import Expiring
 from tocsin_response.oncall.wire import timestamp
 
 _STATES = {
@@ -22,16 +21,24 @@ _STATES = {
 }
 
 
-def policy_of(definition: dict[str, object]) -> Policy:
-    """The policy whose protobuf message was kept as JSON."""
-    given = json_format.ParseDict(definition, pb.EscalationPolicy())
-    steps = tuple(Step(_targets(step.targets), step.delay.ToTimedelta()) for step in given.steps)
-    return Policy(given.name, steps, given.repeat, _targets(given.fallback))
-
-
 def is_open(incident: Incident) -> bool:
     """Whether people are still to be asked."""
     return incident.state == Incident.STATE_OPEN
+
+
+def is_acknowledged(incident: Incident) -> bool:
+    """Whether somebody has it, and it is not over."""
+    return incident.state == Incident.STATE_ACKNOWLEDGED
+
+
+def is_closed(incident: Incident) -> bool:
+    """Whether it is over."""
+    return incident.state == Incident.STATE_RESOLVED
+
+
+def severity(incident: Incident) -> int:
+    """1 (worst) to 5; SEV3 where none is said."""
+    return incident.severity or Severity.SEVERITY_SEV3
 
 
 def why_not_open(incident: Incident) -> str:
@@ -42,7 +49,7 @@ def why_not_open(incident: Incident) -> str:
     return f"{by}: {incident.resolve_reason}" if incident.resolve_reason else by
 
 
-def escalation_to_proto(escalation: Escalation) -> pb.Escalation:
+def escalation_to_proto(escalation: Escalation, acknowledgement_expires_at: datetime | None = None) -> pb.Escalation:
     return pb.Escalation(
         id=escalation.id,
         incident_id=escalation.incident_id,
@@ -53,11 +60,15 @@ def escalation_to_proto(escalation: Escalation) -> pb.Escalation:
         due_at=timestamp(escalation.due_at),
         started_at=timestamp(escalation.started_at),
         stop_reason=escalation.stop_reason,
+        acknowledged_by=escalation.acknowledged_by,
+        acknowledgements_needed=escalation.needed,
+        waiting=escalation.waiting,
+        acknowledgement_expires_at=timestamp(acknowledgement_expires_at),
     )
 
 
 def summons_to_proto(summons: Summons) -> pb.Summons:
-    made = pb.Summons(
+    return pb.Summons(
         id=summons.id,
         escalation_id=summons.escalation_id,
         responder=summons.responder,
@@ -66,10 +77,15 @@ def summons_to_proto(summons: Summons) -> pb.Summons:
         reason=summons.reason,
         explanation=summons.explanation,
         at=_instant(summons.at),
+        late_by=duration(summons.late_by) if summons.late_by is not None else None,
+        urgency=pb.Urgency.Value(f"URGENCY_{summons.urgency}"),
+        contact=summons.contact,
+        stands_when_acknowledged=summons.stands,
+        every_channel=summons.every_channel,
+        answer=pb.Summons.Answer.Value(f"ANSWER_{summons.answer or 'UNSPECIFIED'}"),
+        answer_reason=summons.answer_reason,
+        answered_at=timestamp(summons.answered_at),
     )
-    if summons.late_by is not None:
-        made.late_by.CopyFrom(_duration(summons))
-    return made
 
 
 def started(escalation: Escalation) -> Message:
@@ -85,7 +101,10 @@ def exhausted(escalation: Escalation, at: datetime) -> Message:
 
 
 def summoned(summons: Summons, incident: Incident) -> Message:
-    return events.ResponderSummoned(summons=summons_to_proto(summons), incident=incident)
+    message = summons_to_proto(summons)
+    if summons.contact:
+        return events.ContactSummoned(summons=message, incident=incident)
+    return events.ResponderSummoned(summons=message, incident=incident)
 
 
 def gap_found(escalation: Escalation, gap: GapFound, at: datetime) -> Message:
@@ -94,14 +113,31 @@ def gap_found(escalation: Escalation, gap: GapFound, at: datetime) -> Message:
     )
 
 
-def _targets(given: Iterable[pb.Target]) -> tuple[Target, ...]:
-    return tuple(_target(target) for target in given)
+def counted(escalation: Escalation, by: str) -> Message:
+    return events.AcknowledgementCounted(escalation=escalation_to_proto(escalation), acknowledged_by=by)
 
 
-def _target(given: pb.Target) -> Target:
-    kind = given.WhichOneof("target")
-    assert kind is not None
-    return Target(Kind(kind), getattr(given, kind))
+def redirected(escalation: Escalation, redirected: Redirected, at: datetime) -> Message:
+    return events.EscalationRedirected(
+        escalation=escalation_to_proto(escalation), by=redirected.by, done=redirected.done, reason=redirected.reason, at=_instant(at)
+    )
+
+
+def answered(summons: Summons, incident_id: str) -> Message:
+    return events.SummonsAnswered(summons=summons_to_proto(summons), incident_id=incident_id)
+
+
+def expired(timer: Expiring, at: datetime) -> Message:
+    said = f"{timer.acknowledged_by} acknowledged, and nothing followed within {_said(timer.after)}"
+    return events.AcknowledgementExpired(
+        incident_id=timer.incident_id, acknowledged_by=timer.acknowledged_by, after=duration(timer.after), at=_instant(at), reason=said
+    )
+
+
+def duration(length: timedelta) -> Duration:
+    made = Duration()
+    made.FromTimedelta(length)
+    return made
 
 
 def _instant(at: datetime) -> Timestamp:
@@ -110,8 +146,8 @@ def _instant(at: datetime) -> Timestamp:
     return made
 
 
-def _duration(summons: Summons) -> Duration:
-    made = Duration()
-    if summons.late_by is not None:
-        made.FromTimedelta(summons.late_by)
-    return made
+def _said(length: timedelta) -> str:
+    minutes, seconds = divmod(int(length.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "min"), (seconds, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
