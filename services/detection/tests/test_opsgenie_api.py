@@ -11,10 +11,11 @@ from uuid import UUID
 
 import pytest
 from tocsin.access.v1.access_pb2 import Role
+from tocsin.detection.v1 import alert_pb2 as pb_alert
 from tocsin.detection.v1 import detection_service_pb2 as pb
 from tocsin.detection.v1.alert_pb2 import Alert
 from tocsin.detection.v1.detection_service_pb2_grpc import DetectionServiceStub
-from tocsin.detection.v1.events_pb2 import AlertAcknowledged, AlertChanged, AlertOpened, AlertResolved
+from tocsin.detection.v1.events_pb2 import AlertAcknowledged, AlertChanged, AlertOpened, AlertResolved, AlertResponseAsked
 from tocsin.detection.v1.integration_pb2 import Configuration, Integration
 
 from tocsin_chassis.app import App
@@ -356,3 +357,48 @@ async def test_alerts_are_ours_as_any_other(client: Client) -> None:
     assert (found.fingerprint, found.annotations["runbook"], found.told) == ("disk", "https://example.com", True)
     await client.admin.ResolveAlert(pb.ResolveAlertRequest(alert_id=found.id))
     assert (await client.shown())["status"] == "closed"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "how", "party"),
+    [
+        ("escalate", {"escalation": {"name": "Shop"}}, pb_alert.Asked.HOW_ESCALATE, (pb_alert.Party.KIND_ESCALATION_POLICY, "Shop")),
+        (
+            "assign",
+            {"owner": {"username": "bob@shop.example"}},
+            pb_alert.Asked.HOW_ASSIGN,
+            (pb_alert.Party.KIND_RESPONDER, "bob@shop.example"),
+        ),
+        (
+            "responders",
+            {"responder": {"type": "schedule", "name": "primary"}},
+            pb_alert.Asked.HOW_ADD,
+            (pb_alert.Party.KIND_SCHEDULE, "primary"),
+        ),
+        ("teams", {"team": {"name": "sre"}}, pb_alert.Asked.HOW_ADD, (pb_alert.Party.KIND_TEAM, "sre")),
+    ],
+)
+async def test_what_is_wanted_of_those_who_respond_is_told(
+    client: Client, path: str, body: dict[str, object], how: int, party: tuple[int, str]
+) -> None:
+    alert_id = await client.create()
+    answer = await client.send("POST", f"/v2/alerts/{alert_id}/{path}", {**body, "user": "eve", "note": "please"})
+    assert (await client.outcome(answer))["success"]
+    [told] = await client.world.facts(AlertResponseAsked)
+    assert (told.alert.id, told.asked.how, told.asked.by, told.asked.note) == (alert_id, how, "eve", "please")
+    assert (told.asked.party.kind, told.asked.party.name) == party
+    assert told.asked.HasField("at")
+
+
+async def test_a_custom_action_is_told_and_one_that_the_alert_has_not_is_not(client: Client) -> None:
+    alert_id = await client.create(actions=["restart"])
+    await client.send("POST", f"/v2/alerts/{alert_id}/actions/stop", {"user": "eve"})
+    await client.send("POST", f"/v2/alerts/{alert_id}/actions/restart", {"user": "eve"})
+    [told] = await client.world.facts(AlertResponseAsked)
+    assert (told.asked.how, told.asked.action, told.asked.HasField("party")) == (pb_alert.Asked.HOW_ACTION, "restart", False)
+
+
+async def test_whom_an_alert_asks_for_as_it_opens_is_told_with_it(client: Client) -> None:
+    await client.create(responders=[{"type": "user", "username": "bob@shop.example"}, {"type": "team", "name": "sre"}])
+    [told] = await client.world.facts(AlertOpened)
+    assert [party.name for party in told.alert.responders] == ["bob@shop.example", "sre"]

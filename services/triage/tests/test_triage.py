@@ -8,8 +8,8 @@ import grpc
 import pytest
 from tocsin.access.v1.access_pb2 import Role
 from tocsin.configuration.v1.change_pb2 import Change
-from tocsin.detection.v1.alert_pb2 import Alert
-from tocsin.detection.v1.events_pb2 import AlertChanged, AlertOpened, AlertResolved
+from tocsin.detection.v1.alert_pb2 import Alert, Asked, Party
+from tocsin.detection.v1.events_pb2 import AlertChanged, AlertOpened, AlertResolved, AlertResponseAsked
 from tocsin.response.v1.events_pb2 import AcknowledgementExpired
 from tocsin.triage.v1 import triage_service_pb2 as pb
 from tocsin.triage.v1.catalogue_pb2 import Configuration, Route, Service
@@ -20,6 +20,7 @@ from tocsin.triage.v1.events_pb2 import (
     IncidentReopened,
     IncidentResolved,
     IncidentUnacknowledged,
+    ResponseAsked,
     SeverityChanged,
 )
 from tocsin.triage.v1.incident_pb2 import Incident, Severity
@@ -352,3 +353,25 @@ async def test_wrong_configuration_is_refused_by_field_and_changes_nothing(alice
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert field in refused.value.details()
     assert (await alice.ExportConfiguration(pb.ExportConfigurationRequest())).configuration == before
+
+
+async def test_what_a_sender_wants_of_those_who_respond_is_told_for_the_incident(world, alice):
+    """A team that an alert names as it opens is for routes; and what ended, or woke nobody, asks nobody."""
+    bob, sales = Party(kind=Party.KIND_RESPONDER, name="bob"), Party(kind=Party.KIND_TEAM, name="sales")
+    alert = an_alert(responders=[bob, sales])
+    await fire(world, alert)
+    [opened] = await world.facts(IncidentOpened)
+    [first] = await world.facts(ResponseAsked)
+    assert (first.incident.id, first.alert_id, first.asked.party, first.asked.by) == (opened.incident.id, alert.id, bob, "prometheus")
+    wanted = Asked(how=Asked.HOW_ADD, party=sales, by="eve", note="please")
+    await world.publish(AlertResponseAsked(alert=an_alert(), asked=wanted), "nowhere")
+    await world.publish(AlertResponseAsked(alert=alert, asked=wanted), alert.id)
+    asked = await world.facts(ResponseAsked, 2)
+    assert [fact.asked for fact in asked[1:]] == [wanted]
+    await end(world, alert)
+    await world.facts(IncidentResolved)
+    await world.publish(AlertResponseAsked(alert=alert, asked=wanted), alert.id)
+    another = an_alert(name="Other")
+    await fire(world, another)
+    await world.facts(IncidentOpened, 2)
+    assert len(await world.facts(ResponseAsked, 2)) == 2

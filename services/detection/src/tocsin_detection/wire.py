@@ -1,13 +1,15 @@
 """Alerts as protobuf messages."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from tocsin.detection.v1.alert_pb2 import Alert as AlertMessage
 from tocsin.detection.v1.alert_pb2 import AlertLogEntry
 from tocsin.detection.v1.alert_pb2 import Hold as HoldMessage
+from tocsin.detection.v1.alert_pb2 import Party as PartyMessage
 from tocsin.detection.v1.events_pb2 import AlertAcknowledged, AlertChanged, AlertOpened, AlertResolved, AlertSuppressed
 
 from tocsin_detection.alert import Alert
@@ -15,6 +17,12 @@ from tocsin_detection.hold import Hold
 from tocsin_detection.store import LogEntry
 from tocsin_detection.telling import Telling, Told
 
+PARTIES = {
+    "user": PartyMessage.KIND_RESPONDER,
+    "team": PartyMessage.KIND_TEAM,
+    "escalation": PartyMessage.KIND_ESCALATION_POLICY,
+    "schedule": PartyMessage.KIND_SCHEDULE,
+}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 FACTS: Mapping[Telling, Callable[..., Message]] = {
@@ -62,7 +70,19 @@ def alert_message(alert: Alert) -> AlertMessage:
         snoozed_until=timestamp(alert.snoozed_until),
         told=alert.told,
         holds=[hold_message(hold) for hold in alert.holds],
+        responders=[party_message(party) for party in _parties(alert)],
     )
+
+
+def _parties(alert: Alert) -> Sequence[Mapping[str, str]]:
+    """Whom its sender asks for: {type, id | name | username}."""
+    parties: Any = alert.sender_fields.get("responders", ())
+    return parties  # type: ignore[no-any-return]  # what only its sender's API writes
+
+
+def party_message(party: Mapping[str, str]) -> PartyMessage:
+    """A person is named by a mailbox, or by a name."""
+    return PartyMessage(kind=PARTIES[party["type"]], name=party.get("name") or party.get("username") or party.get("id", ""))
 
 
 def hold_message(hold: Hold) -> HoldMessage:

@@ -14,6 +14,7 @@ from tocsin.communication.v1.page_pb2 import ContactMethod, Page
 from tocsin.detection.v1 import change_events_pb2 as changes
 from tocsin.detection.v1 import events_pb2 as detection
 from tocsin.detection.v1 import noise_events_pb2 as noise
+from tocsin.detection.v1.alert_pb2 import Asked, Party
 from tocsin.detection.v1.noise_pb2 import Silence
 from tocsin.edge.v1 import events_pb2 as edge
 from tocsin.response.v1 import events_pb2 as response
@@ -28,6 +29,13 @@ PAGES = {
     Page.KIND_RESOLVED: "message that it is resolved",
     Page.KIND_DIRECT: "direct page",
     Page.KIND_TAKEN: "message that it is taken",
+}
+WANTED = {Asked.HOW_ADD: "add", Asked.HOW_ESCALATE: "go on by", Asked.HOW_ASSIGN: "give it to"}
+PARTIES = {
+    Party.KIND_RESPONDER: "responder",
+    Party.KIND_TEAM: "team",
+    Party.KIND_ESCALATION_POLICY: "escalation policy",
+    Party.KIND_SCHEDULE: "schedule",
 }
 LONGEST = 1000
 EVERY_SERVICE = "*"
@@ -145,6 +153,27 @@ def _alert_resolved(fact: detection.AlertResolved) -> Line:
     alert = fact.alert
     reason = fact.reason or alert.resolve_reason
     return Line(f"Alert ended: {alert.title}", reason=reason, at=_instant(alert.resolved_at), alert_id=alert.id)
+
+
+def _alert_response_asked(fact: detection.AlertResponseAsked) -> Line:
+    """The incident that gathers the alert tells it."""
+    return Line(f"{fact.asked.by} asks: {_wanted(fact.asked)}", fact.asked.by, fact.asked.note, _instant(fact.asked.at))
+
+
+def _response_asked(fact: triage.ResponseAsked) -> Line:
+    asked = fact.asked
+    return Line(f"{asked.by} asks: {_wanted(asked)}", asked.by, asked.note, _instant(asked.at), fact.incident.id)
+
+
+def _asked_in_vain(fact: response.AskedInVain) -> Line:
+    return Line(f"{fact.party} could not be asked", fact.by, fact.reason, incident_id=fact.incident_id)
+
+
+def _wanted(asked: Asked) -> str:
+    if asked.how == Asked.HOW_ACTION:
+        return f"do {asked.action}"
+    kind = PARTIES.get(asked.party.kind, "")
+    return f"{WANTED.get(asked.how, '')} {kind} {asked.party.name}".strip()
 
 
 def _incident_opened(fact: triage.IncidentOpened) -> Line:
@@ -319,6 +348,9 @@ NARRATORS: Mapping[type[Message], Callable[[Any], Line]] = {
     triage.AlertAttached: _alert_attached,
     triage.SeverityChanged: _severity_changed,
     triage.IncidentReopened: _incident_reopened,
+    detection.AlertResponseAsked: _alert_response_asked,
+    triage.ResponseAsked: _response_asked,
+    response.AskedInVain: _asked_in_vain,
     response.AcknowledgementExpired: _acknowledgement_expired,
     triage.IncidentUnacknowledged: _incident_unacknowledged,
     response.HandoffDue: _handoff_due,

@@ -2,7 +2,8 @@
 
 from datetime import UTC
 
-from tocsin.detection.v1.events_pb2 import AlertAcknowledged, AlertChanged, AlertOpened, AlertResolved
+from tocsin.detection.v1.alert_pb2 import Asked, Party
+from tocsin.detection.v1.events_pb2 import AlertAcknowledged, AlertChanged, AlertOpened, AlertResolved, AlertResponseAsked
 from tocsin.response.v1.events_pb2 import AcknowledgementExpired
 
 from tocsin_chassis.events.consumer import Handlers
@@ -26,10 +27,20 @@ class AlertFacts:
             AlertChanged: self.on_changed,
             AlertAcknowledged: self.on_changed,
             AlertResolved: self.on_resolved,
+            AlertResponseAsked: self.on_asked,
         }
 
     async def on_opened(self, tx: Tx, fact: Fact[AlertOpened]) -> None:
-        await self._placements.open(tx, alert_of(fact.message.alert))
+        alert = fact.message.alert
+        if await self._placements.open(tx, alert_of(alert)):
+            for party in alert.responders:
+                # A team is not a person: routes say what becomes of its alerts.
+                if party.kind != Party.KIND_TEAM:
+                    wanted = Asked(how=Asked.HOW_ADD, party=party, by=alert.integration, at=alert.opened_at)
+                    await self._placements.ask(tx, alert.id, wanted)
+
+    async def on_asked(self, tx: Tx, fact: Fact[AlertResponseAsked]) -> None:
+        await self._placements.ask(tx, fact.message.alert.id, fact.message.asked)
 
     async def on_changed(self, tx: Tx, fact: Fact[AlertChanged | AlertAcknowledged]) -> None:
         alert = fact.message.alert

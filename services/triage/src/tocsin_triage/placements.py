@@ -4,6 +4,8 @@ from datetime import timedelta
 from weakref import WeakKeyDictionary
 
 from tocsin.detection.v1.alert_pb2 import Alert as AlertMessage
+from tocsin.detection.v1.alert_pb2 import Asked
+from tocsin.triage.v1.events_pb2 import ResponseAsked
 
 from tocsin_chassis.postgres.database import Contended, Database, Tx
 from tocsin_chassis.telemetry import name_incident
@@ -14,7 +16,7 @@ from tocsin_triage import store
 from tocsin_triage.catalogue import Catalogue
 from tocsin_triage.correlation import Alert, Place, place
 from tocsin_triage.incident import AttachedAlert, Incident, State, opened
-from tocsin_triage.wire import alert_of, tell
+from tocsin_triage.wire import alert_of, incident_message, tell
 
 # The streams forget facts sooner: an opening that has not come by then never will.
 EARLY_KEPT = timedelta(days=8)
@@ -31,21 +33,33 @@ class Placements:
         self._ids = ids
         self._catalogues: WeakKeyDictionary[Tx, Catalogue] = WeakKeyDictionary()
 
-    async def open(self, tx: Tx, alert: Alert) -> None:
+    async def open(self, tx: Tx, alert: Alert) -> bool:
         """An alert opened: it joins the open incident of its group, or opens one. An alert that has its place keeps it.
 
-        One that was put aside is told again when that has ended.
+        One that was put aside is told again when that has ended. Returns whether it has just got its place.
         """
         await store.serialize_alert(tx, alert.id)
         heard_of = await store.heard_of(tx, alert.id)
         if heard_of.placed:
             await self._take_up(tx, alert)
-            return
+            return False
         await self._place(tx, alert)
         early = await store.take_early(tx, alert.id) if heard_of.early else None
         if early is not None:
             heard = AlertMessage.FromString(early)
             await self._follow(tx, alert_of(heard, put_aside_by=heard.integration if heard.HasField("snoozed_until") else ""))
+        return True
+
+    async def ask(self, tx: Tx, alert_id: str, asked: Asked) -> None:
+        """Somebody at the sender wants something of those who respond. Nobody does to an alert that woke nobody, or has ended."""
+        await store.serialize_alert(tx, alert_id)
+        placement = await store.placement_of(tx, alert_id)
+        incident = await store.lock_incident(tx, placement.incident_id) if placement is not None else None
+        if incident is None or incident.state is State.RESOLVED:
+            return
+        name_incident(incident.id)
+        told = ResponseAsked(incident=incident_message(incident), alert_id=alert_id, asked=asked)
+        tx.emit(told, aggregate=incident.id, version=incident.version)
 
     async def follow(self, tx: Tx, alert: Alert, message: AlertMessage) -> None:
         """An alert changed or ended. Heard before its opening, it is remembered until that comes."""

@@ -1,8 +1,9 @@
 """What Opsgenie's API can do to an alert. Pure: the request's fields and the alert in, the decision out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from tocsin_detection.alert import Alert, Decision, ResolveReason, Verdict, acknowledge, changed, snooze, unacknowledge
@@ -30,14 +31,36 @@ class NotDone(Exception):
 Change = Callable[[Alert, str, datetime], Decision]
 
 
+class How(StrEnum):
+    """What is wanted of those who respond."""
+
+    ADD = "ADD"
+    ESCALATE = "ESCALATE"
+    ASSIGN = "ASSIGN"
+    ACTION = "ACTION"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request wants of those who respond: of a party, or an action that means something to people."""
+
+    how: How
+    party: Mapping[str, str] = field(default_factory=dict)
+    action: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One kind of request: its name, what its status says once it is done, and how its fields become a change of an alert."""
+    """One kind of request: its name, what its status says once it is done, and how its fields become a change of an alert.
+
+    `asks` is what it wants of those who respond.
+    """
 
     name: str
     done: str
     read: Callable[[Fields], Change]
     of_closed: bool = False
+    asks: Callable[[Fields], Asked] | None = None
 
     def decide(self, change: Change, alert: Alert, by: str, note: str, now: datetime) -> Decision:
         """The decision, with the note that came with it. Raises NotDone."""
@@ -160,6 +183,22 @@ def _remove_details(fields: Fields) -> Change:
     return change
 
 
+def _asks_responder(fields: Fields) -> Asked:
+    return Asked(How.ADD, fields.party("responder"))
+
+
+def _asks_team(fields: Fields) -> Asked:
+    return Asked(How.ADD, fields.party("team", ("team",), kind="team"))
+
+
+def _asks_escalation(fields: Fields) -> Asked:
+    return Asked(How.ESCALATE, fields.party("escalation", ("escalation",), kind="escalation"))
+
+
+def _asks_owner(fields: Fields) -> Asked:
+    return Asked(How.ASSIGN, fields.party("owner", ("user",), kind="user"))
+
+
 def _add_responder(fields: Fields) -> Change:
     return _adding(fields.party("responder"))
 
@@ -198,10 +237,10 @@ ACTIONS: Mapping[tuple[str, str], Action] = {
     ("POST", "unacknowledge"): Action("UnAcknowledge", "Unacknowledged alert", _unacknowledge),
     ("POST", "snooze"): Action("Snooze", "Snoozed alert", _snooze),
     ("POST", "notes"): Action("AddNote", "Added note", _note, of_closed=True),
-    ("POST", "escalate"): Action("EscalateToNext", "Escalated alert", _escalate),
-    ("POST", "assign"): Action("Assign", "Assigned alert", _assign),
-    ("POST", "responders"): Action("AddResponder", "Added responder", _add_responder),
-    ("POST", "teams"): Action("AddTeam", "Added team", _add_team),
+    ("POST", "escalate"): Action("EscalateToNext", "Escalated alert", _escalate, asks=_asks_escalation),
+    ("POST", "assign"): Action("Assign", "Assigned alert", _assign, asks=_asks_owner),
+    ("POST", "responders"): Action("AddResponder", "Added responder", _add_responder, asks=_asks_responder),
+    ("POST", "teams"): Action("AddTeam", "Added team", _add_team, asks=_asks_team),
     ("POST", "tags"): Action("AddTags", "Added tags", _add_tags, of_closed=True),
     ("DELETE", "tags"): Action("RemoveTags", "Removed tags", _remove_tags, of_closed=True),
     ("POST", "details"): Action("AddDetails", "Added details", _add_details, of_closed=True),
@@ -213,7 +252,7 @@ ACTIONS: Mapping[tuple[str, str], Action] = {
 
 
 def custom_action(name: str) -> Action:
-    """An action that the alert's sender made up. It is noted in the log; what it means is for those who read that."""
+    """An action that the alert's sender made up. It is noted and told; what it means is for those who hear that."""
 
     def read(fields: Fields) -> Change:
         def change(alert: Alert, by: str, now: datetime) -> Decision:
@@ -224,7 +263,7 @@ def custom_action(name: str) -> Action:
 
         return change
 
-    return Action("CustomAction", "Executed custom action", read)
+    return Action("CustomAction", "Executed custom action", read, asks=lambda fields: Asked(How.ACTION, action=name))
 
 
 def _keeping(alert: Alert, fields: Mapping[str, object]) -> Alert:

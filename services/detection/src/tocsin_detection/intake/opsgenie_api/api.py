@@ -19,6 +19,7 @@ from tocsin_detection.intake.decoding import Undecodable
 from tocsin_detection.intake.intake import HttpAnswer, Outcome, Request
 from tocsin_detection.intake.opsgenie_api import store
 from tocsin_detection.intake.opsgenie_api.actions import ACTIONS, Action, NotDone, closed, custom_action
+from tocsin_detection.intake.opsgenie_api.asking import asked_fact
 from tocsin_detection.intake.opsgenie_api.heartbeats import OpsgenieHeartbeats
 from tocsin_detection.intake.opsgenie_api.searching import links, search_of
 from tocsin_detection.intake.opsgenie_api.shapes import alert_in_full, alert_in_list, log_entry, note, notes_of, request_status
@@ -127,7 +128,7 @@ class OpsgenieApi:
     async def _act(self, request: Request, identifier: str, action: Action, request_id: str) -> Said:
         by_type = _identifier_type(request)
         fields = _parameters(request) if request.method == "DELETE" else _body(request)
-        change = action.read(fields)
+        change, asked = action.read(fields), action.asks(fields) if action.asks else None
         by, said = opsgenie.actor(fields, request.integration.name), fields.text("note", MOST_NOTE)
         if fields.errors:
             raise unprocessable(fields.errors)
@@ -137,7 +138,10 @@ class OpsgenieApi:
             if found is None:
                 return await self._note(tx, request, request_id, action.name, NO_SUCH_ALERT, None)
             try:
-                kept = await self._alerts.keep(tx, found, action.decide(change, found, by, said, self._clock.now()))
+                now = self._clock.now()
+                kept = await self._alerts.keep(tx, found, action.decide(change, found, by, said, now))
+                if asked is not None:
+                    tx.emit(asked_fact(kept, asked, by, said, now), aggregate=kept.id, version=kept.version)
                 await self._note(tx, request, request_id, action.name, action.done, kept)
             except NotDone as error:
                 await self._note(tx, request, request_id, action.name, str(error), found, success=False)
