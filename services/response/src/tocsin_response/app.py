@@ -16,6 +16,7 @@ from tocsin.triage.v1.events_pb2 import (
     IncidentReopened,
     IncidentResolved,
     IncidentUnacknowledged,
+    ResponseAsked,
     SeverityChanged,
 )
 
@@ -28,6 +29,7 @@ from tocsin_response.api import ResponseApi
 from tocsin_response.configuration.configurations import Configurations
 from tocsin_response.escalation.acknowledgements import Acknowledgements
 from tocsin_response.escalation.api import EscalationApi
+from tocsin_response.escalation.asked import AskedBySenders
 from tocsin_response.escalation.auditor import Auditor
 from tocsin_response.escalation.by_hand import ByHand
 from tocsin_response.escalation.escalations import Escalations
@@ -59,9 +61,8 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
         acknowledgements = Acknowledgements(base.database, base.clock)
         escalations = Escalations(base.database, base.clock, base.ids, acknowledgements)
         auditor = Auditor(base.database, base.clock, base.ids, alerts)
-        escalation_api = EscalationApi(
-            base.database, ByHand(base.clock, base.ids, acknowledgements), Simulations(base.database, base.clock), auditor
-        )
+        by_hand = ByHand(base.clock, base.ids, acknowledgements)
+        escalation_api = EscalationApi(base.database, by_hand, Simulations(base.database, base.clock), auditor)
         configurations = Configurations(base.database, base.clock)
         api = ResponseApi(base.database, oncall, escalations, configurations)
         watch = DutyWatch(base.database, base.clock, base.ids)
@@ -86,6 +87,7 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
                     IncidentAcknowledged: escalations.on_change,
                     IncidentResolved: escalations.on_change,
                     SeverityChanged: escalations.on_change,
+                    ResponseAsked: AskedBySenders(by_hand, base.clock).on_asked,
                 }
             )
             .ticks("escalation steps", STEP_SECONDS, escalations.step_on)
