@@ -250,6 +250,12 @@ class Asides:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("somebody was not told what became of their answer: %s", error)
 
+    async def __aenter__(self) -> "Asides":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.finish()
+
     async def finish(self) -> None:
         """Let what is under way end, for a moment."""
         if self._under_way:

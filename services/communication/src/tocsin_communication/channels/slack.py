@@ -308,16 +308,15 @@ async def open_slack(settings: SlackSettings, around: Surroundings) -> AsyncIter
         return
     [token, *_] = secrets_in(settings.slack_token_file) or ("",)
     signing = secrets_in(settings.slack_signing_secret_file) if settings.slack_signing_secret_file else ()
-    async with http_client([host_of(settings.slack_api_url)]) as http:
-        asides, api = Asides(), SlackApi(http, settings.slack_api_url, token)
+    async with http_client([host_of(settings.slack_api_url)]) as http, Asides() as asides:
+        api = SlackApi(http, settings.slack_api_url, token)
         if settings.slack_app_token_file is None:
             yield (Account("slack", SlackDriver(api, signing, around.clock, asides)),)
-        else:
-            tokens = secrets_in(settings.slack_app_token_file) or ("",)
-            driver = SlackDriver(api, signing, around.clock, asides, Buttons((*signing, *tokens)))
-            socket = SlackSocket(SlackApi(http, settings.slack_api_url, tokens[0]).open_socket, driver.heard)
-            yield (Account("slack", driver, listen=socket.listen),)
-        await asides.finish()
+            return
+        tokens = secrets_in(settings.slack_app_token_file) or ("",)
+        driver = SlackDriver(api, signing, around.clock, asides, Buttons((*signing, *tokens)))
+        socket = SlackSocket(SlackApi(http, settings.slack_api_url, tokens[0]).open_socket, driver.heard)
+        yield (Account("slack", driver, listen=socket.listen),)
 
 
 KIND = ChannelKind(Channel.SLACK, "Slack", address_flaw, open_slack)

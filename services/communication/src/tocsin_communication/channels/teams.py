@@ -301,10 +301,8 @@ def address_flaw(address: str) -> str:
 async def open_teams(settings: TeamsSettings, around: Surroundings) -> AsyncIterator[Accounts]:
     """The bot, if it is set up, and the way to workflows, which always is there."""
     own = [host_of(url) for url in (settings.teams_service_url, settings.teams_login_url, settings.teams_openid_url)]
-    async with http_client(own) as http, http_client() as to_workflows:
-        asides = Asides()
+    async with http_client(own) as http, http_client() as to_workflows, Asides() as asides:
         yield (Account("teams", UrlsAndBot(TeamsWorkflows(to_workflows), _bot(settings, http, around.clock, asides))),)
-        await asides.finish()
 
 
 def _bot(settings: TeamsSettings, http: Http, clock: Clock, asides: Asides) -> TeamsBot | Off:
