@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
 from tocsin_detection.noise.matcher import expression
@@ -45,7 +45,9 @@ def postgres(servers):
         yield connection
 
 
-@settings(deadline=None, max_examples=1_500, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(written=r"(?i)\W", tried=["\u017f"])
+@example(written=r"(?i)[\w]", tried=["\u017f", "\u212a"])
+@settings(deadline=None, max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(written=expressions, tried=some.lists(texts, min_size=1, max_size=8))
 def test_what_is_translated_means_the_same(postgres, written: str, tried: list[str]) -> None:
     in_postgres = translated(written)

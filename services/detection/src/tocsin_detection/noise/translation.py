@@ -137,8 +137,11 @@ class _Reader:
     def _escaped(self) -> str:
         character = self._any()
         if character.lower() in _CLASSES:
-            return f"[{'^' if character.isupper() else ''}{_CLASSES[character.lower()]}]"
+            return f"[{'^' if character.isupper() else ''}{self._class(character.lower())}]"
         return self._literal(_escape(character))
+
+    def _class(self, letter: str) -> str:
+        return _CLASSES[letter] + ("".join(_FOLDED.values()) if self._folding and letter == "w" else "")
 
     def _literal(self, character: str) -> str:
         if not self._folding:
@@ -158,7 +161,7 @@ class _Reader:
     def _item(self) -> str:
         character = self._any()
         if character == "\\" and self._next() in _CLASSES:
-            return _CLASSES[self._any()]
+            return self._class(self._any())
         if character == "[":
             raise _Untranslated
         first = _escape(self._any()) if character == "\\" else character
