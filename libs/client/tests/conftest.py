@@ -14,7 +14,7 @@ from tocsin.communication.v1 import communication_service_pb2_grpc, contact_serv
 from tocsin.configuration.v1.change_pb2 import Change, FieldChange
 from tocsin.detection.v1 import change_service_pb2_grpc, detection_service_pb2_grpc, heartbeat_service_pb2_grpc, noise_service_pb2_grpc
 from tocsin.edge.v1 import edge_service_pb2_grpc
-from tocsin.response.v1 import oncall_service_pb2_grpc, response_service_pb2_grpc
+from tocsin.response.v1 import escalation_service_pb2_grpc, oncall_service_pb2_grpc, response_service_pb2_grpc
 from tocsin.review.v1 import review_service_pb2_grpc
 from tocsin.triage.v1 import triage_service_pb2_grpc
 
@@ -33,6 +33,7 @@ GENERATED = [
     triage_service_pb2_grpc,
     response_service_pb2_grpc,
     oncall_service_pb2_grpc,
+    escalation_service_pb2_grpc,
     communication_service_pb2_grpc,
     paging_service_pb2_grpc,
     contact_service_pb2_grpc,

@@ -12,7 +12,9 @@ import grpc
 import pytest
 import yaml
 from tocsin.communication.v1 import communication_service_pb2 as communication
-from tocsin.communication.v1.page_pb2 import Page
+from tocsin.communication.v1 import paging_service_pb2 as paging_service
+from tocsin.communication.v1.page_pb2 import ContactMethod, Page
+from tocsin.communication.v1.paging_service_pb2 import PreviewedPage
 from tocsin.detection.v1 import change_service_pb2 as change_service
 from tocsin.detection.v1 import detection_service_pb2 as detection
 from tocsin.detection.v1 import heartbeat_service_pb2 as heartbeat_service
@@ -23,13 +25,15 @@ from tocsin.detection.v1.heartbeat_pb2 import Heartbeat
 from tocsin.detection.v1.integration_pb2 import Integration, Mapping
 from tocsin.detection.v1.noise_pb2 import MaintenanceWindow, Occurrence, PlannedMaintenance, Silence, Verdict
 from tocsin.edge.v1 import edge_service_pb2 as edge
+from tocsin.response.v1 import escalation_service_pb2 as escalation_service
 from tocsin.response.v1 import response_service_pb2 as response
-from tocsin.response.v1.escalation_pb2 import Escalation, Summons
+from tocsin.response.v1.escalation_pb2 import URGENCY_HIGH, URGENCY_LOW, Escalation, Summons
 from tocsin.response.v1.oncall_pb2 import Duty, Override
 from tocsin.review.v1 import review_service_pb2 as review
 from tocsin.review.v1.review_pb2 import Figures, Review, TimelineEntry
 from tocsin.triage.v1 import triage_service_pb2 as triage
-from tocsin.triage.v1.incident_pb2 import AttachedAlert, Incident
+from tocsin.triage.v1.catalogue_pb2 import Service
+from tocsin.triage.v1.incident_pb2 import AttachedAlert, Incident, Severity
 
 from tocsin_client.cli import COMMANDS, GROUPS, run
 from tocsin_client.commands import platform
@@ -713,3 +717,58 @@ def test_up_without_the_platform_says_what_to_install(tocsin: Terminal, monkeypa
     assert "tocsin-standalone" in tocsin.error
     tocsin("doctor", "--home", str(tmp_path), status=2)
     assert "tocsin-standalone" in tocsin.error
+
+
+def test_escalations_are_changed_by_hand(tocsin: Terminal, installation: Any) -> None:
+    running = Escalation(policy="checkout", state=Escalation.STATE_RUNNING, step=1, acknowledgements_needed=2, acknowledged_by=["ann"])
+    asked = Summons(id=ID, responder="bob", urgency=URGENCY_HIGH, explanation="Step 2 of checkout: Bob is on call")
+    installation.answer("EscalateNow", escalation_service.EscalateNowResponse(escalation=running, summonses=[asked]))
+    output = tocsin("escalation", "now", ID, "--step", "2", "--reason", "no answer")
+    assert "RUNNING" in output and "1 of 2 (ann)" in output and "Bob is on call" in output
+    [request] = installation.requests("EscalateNow")
+    assert (request.step_number, request.reason) == (2, "no answer") and request.request_id
+    installation.answer("Reassign", escalation_service.ReassignResponse(escalation=running, summonses=[asked]))
+    for to in ("policy:night", "schedule:primary", "bob"):
+        tocsin("escalation", "reassign", ID, to)
+    given = installation.requests("Reassign")
+    assert given[0].escalation_policy == "night"
+    assert [each.target.WhichOneof("target") for each in given[1:]] == ["schedule", "responder"]
+    tocsin("escalation", "reassign", ID, "robot:x", status=2)
+    assert "schedule:NAME" in tocsin.error
+    installation.answer("AddResponder", escalation_service.AddResponderResponse(summonses=[asked]))
+    assert "bob" in tocsin("escalation", "add", ID, "bob", "--message", "the database")
+    installation.answer("AnswerSummons", escalation_service.AnswerSummonsResponse(summons=Summons(id=ID, answer=Summons.ANSWER_DECLINED)))
+    assert "DECLINED" in tocsin("escalation", "answer", ID, "declined", "--reason", "on a plane")
+    stopped = Escalation(state=Escalation.STATE_STOPPED, stop_reason="stopped by alice: a drill")
+    installation.answer("StopEscalation", escalation_service.StopEscalationResponse(escalation=stopped))
+    assert "a drill" in tocsin("escalation", "stop", ID, "--reason", "a drill")
+    installation.answer("ConfirmAcknowledgement", at(escalation_service.ConfirmAcknowledgementResponse(), "expires_at", NINE))
+    assert "2026-11-23 09:00:00 CET" in tocsin("escalation", "confirm", ID)
+
+
+def test_an_escalation_is_simulated_with_its_channels(tocsin: Terminal, installation: Any) -> None:
+    installation.answer("ListServices", triage.ListServicesResponse(services=[Service(name="shop", escalation_policy="p", team="t")]))
+    asked = at(escalation_service.SimulatedSummons(responder="ann", urgency=URGENCY_LOW, explanation="Step 1 of p"), "at", NINE)
+    remark = at(escalation_service.SimulatedRemark(text="step 2 waits"), "at", NINE)
+    answer = escalation_service.SimulateEscalationResponse(summonses=[asked], remarks=[remark], escalation_policy="p")
+    installation.answer("SimulateEscalation", answer)
+    page = at(PreviewedPage(contact_method="ann-mail", channel=ContactMethod.KIND_EMAIL, warning="not confirmed"), "at", NINE)
+    installation.answer("PreviewPages", paging_service.PreviewPagesResponse(pages=[page]))
+    output = tocsin("escalation", "simulate", "--service", "shop", "--severity", "sev2", "--at", "2026-11-23T09:00Z")
+    assert "EMAIL ann-mail" in output and "not confirmed" in output and "step 2 waits" in output and "LOW" in output
+    [request] = installation.requests("SimulateEscalation")
+    assert (request.escalation_policy, request.team, request.severity) == ("p", "t", Severity.SEVERITY_SEV2)
+    [preview] = installation.requests("PreviewPages")
+    assert (preview.responder, preview.severity, preview.service) == ("ann", "SEV2", "shop")
+    tocsin("escalation", "simulate", "--service", "gone", status=2)
+    tocsin("escalation", "simulate", status=2)
+
+
+def test_an_audit_with_findings_fails(tocsin: Terminal, installation: Any) -> None:
+    installation.answer("AuditTimers", escalation_service.AuditTimersResponse(escalations=3, expected=5))
+    assert "5" in tocsin("escalation", "audit", "--window", "7d")
+    [request] = installation.requests("AuditTimers")
+    assert request.window.ToTimedelta() == timedelta(days=7)
+    late = escalation_service.TimerFinding(kind=escalation_service.TimerFinding.KIND_LATE, text="step 2 was 90 s late")
+    installation.answer("AuditTimers", escalation_service.AuditTimersResponse(findings=[late]))
+    assert "90 s late" in tocsin("escalation", "audit", status=1)
