@@ -163,9 +163,13 @@ async def test_its_accounts_come_after_those_of_twilio(bench, tmp_path: Path):
     both = SmsSettings(twilio_accounts_file=tmp_path / "twilio", vonage_accounts_file=tmp_path / "vonage")
     async with open_sms(both, AROUND) as accounts:
         assert [account.name for account in accounts] == ["main", "vonage"]
+        assert all(account.receipt_within for account in accounts)
         assert (await accounts[1].driver.send(outgoing(Channel.SMS, ADDRESS), KEY, 5.0)).outcome is Outcome.ACCEPTED
     async with open_sms(SmsSettings(vonage_accounts_file=tmp_path / "vonage"), AROUND) as accounts:
         assert [account.name for account in accounts] == ["vonage"]
+    unreachable = Surroundings(ManualClock(NOW), "http://localhost:8080")
+    async with open_sms(both, unreachable) as accounts:
+        assert [account.receipt_within for account in accounts] == [None, None]
     async with open_sms(SmsSettings(), AROUND) as [account]:
         assert isinstance(account.driver, Off)
     (tmp_path / "vonage").write_text(json.dumps([vonage | {"name": "main"}]))

@@ -143,11 +143,13 @@ async def open_sms(settings: SmsSettings, around: Surroundings) -> AsyncIterator
     if not by_twilio and not by_vonage:
         yield (Account("sms", Off("SMS is off: TOCSIN_TWILIO_ACCOUNTS_FILE names no account with sms_from or messaging_service")),)
         return
+    # Where nobody can call back no receipt ever comes: waiting for one would send every SMS twice.
+    receipt_within = RECEIPT_WITHIN if called_back(around.public_url) else None
     urls = [account.url for account in by_twilio] + [account.url for account in by_vonage]
     async with http_client([host_of(url) for url in urls]) as http:
         yield (
-            *(Account(account.name, SmsDriver(Twilio(http, account), around), RECEIPT_WITHIN) for account in by_twilio),
-            *(Account(account.name, VonageSms(http, account, around), RECEIPT_WITHIN) for account in by_vonage),
+            *(Account(account.name, SmsDriver(Twilio(http, account), around), receipt_within) for account in by_twilio),
+            *(Account(account.name, VonageSms(http, account, around), receipt_within) for account in by_vonage),
         )
 
 
