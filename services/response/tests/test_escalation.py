@@ -47,6 +47,7 @@ from tocsin_chassis.grpc.caller import Caller
 from tocsin_kernel.clock import ManualClock
 from tocsin_kernel.ids import uuid7
 from tocsin_response.app import response
+from tocsin_response.escalation.audit_command import AUDIT
 from tocsin_response.settings import ResponseSettings
 from tocsin_testkit.world import World
 
@@ -466,6 +467,18 @@ async def test_an_open_incident_without_an_escalation_is_found(world: World, stu
     world.clock.forward(MINUTE)
     [finding] = (await stubs.escalation.AuditTimers(pb.AuditTimersRequest())).findings
     assert (finding.kind, finding.incident_id) == (pb.TimerFinding.KIND_NOT_STARTED, lost.id)
+
+
+async def test_the_command_audits(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    async with response(world.settings("response", ResponseSettings)) as app:
+        assert await AUDIT.work(app) == 0
+        assert capsys.readouterr().out == "0 escalations, 0 timers, 0 findings\n"
+        lost = incident(id=str(uuid7()))
+        lost.opened_at.FromDatetime(datetime.now(UTC) - HOUR)
+        with psycopg.connect(world.servers.postgres_url(world.database, "tocsin_response")) as connection:
+            connection.execute("INSERT INTO incident_copy VALUES (%s, 1, %s)", (lost.id, lost.SerializeToString()))
+        assert await AUDIT.work(app) == 1
+    assert lost.id in capsys.readouterr().out
 
 
 async def test_a_step_that_cannot_be_taken_does_not_hold_up_others(world: World, stubs: Stubs) -> None:

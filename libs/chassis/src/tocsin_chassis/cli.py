@@ -5,8 +5,9 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -29,9 +30,20 @@ SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
 Compose = Callable[[Any], AbstractAsyncContextManager[App]]
 
 
-def run(service: str, settings: type[ServiceSettings], compose: Compose, arguments: list[str] | None = None) -> int:
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One more command, of this service alone: it is given the composed service, which does not run, and returns the exit status."""
+
+    name: str
+    summary: str
+    work: Callable[[App], Awaitable[int]]
+
+
+def run(
+    service: str, settings: type[ServiceSettings], compose: Compose, arguments: list[str] | None = None, more: Sequence[Command] = ()
+) -> int:
     """The whole command line of one service; returns the exit status."""
-    chosen = _parser(service).parse_args(arguments)
+    chosen = _parser(service, more).parse_args(arguments)
     if chosen.command == "settings":
         return _print_settings(settings)
     if chosen.command == "secrets" and chosen.secrets == "new-key":
@@ -43,18 +55,23 @@ def run(service: str, settings: type[ServiceSettings], compose: Compose, argumen
         return 2
     telemetry.start_logging(service, read.log_level)
     try:
+        own = {command.name: command for command in more}
+        if chosen.command in own:
+            return uvloop.run(_work(own[chosen.command], read, compose))
         return uvloop.run(_COMMANDS[chosen.command](service, read, compose, chosen))
     except (SchemaBehind, LookupError, BadKeyFile) as error:
         print(f"tocsin-{service}: {error}", file=sys.stderr)
         return 1
 
 
-def _parser(service: str) -> argparse.ArgumentParser:
+def _parser(service: str, more: Sequence[Command]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"tocsin-{service}", description=f"The {service} service of Tocsin.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="serve until SIGTERM")
     commands.add_parser("migrate", help="bring the schema and the stream to this version")
     commands.add_parser("settings", help="print every setting")
+    for command in more:
+        commands.add_parser(command.name, help=command.summary)
     dead = commands.add_parser("dead", help="facts that could not be handled").add_subparsers(dest="dead", required=True)
     dead.add_parser("list", help="list all of them, oldest first")
     retry = dead.add_parser("retry", help="handle them again: all of them, or the one given")
@@ -107,6 +124,11 @@ def _collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+async def _work(command: Command, settings: ServiceSettings, compose: Compose) -> int:
+    async with compose(settings) as app:
+        return await command.work(app)
 
 
 async def _migrate(service: str, settings: ServiceSettings, _: Compose, __: argparse.Namespace) -> int:

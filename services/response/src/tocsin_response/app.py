@@ -30,6 +30,7 @@ from tocsin_response.configuration.configurations import Configurations
 from tocsin_response.escalation.acknowledgements import Acknowledgements
 from tocsin_response.escalation.api import EscalationApi
 from tocsin_response.escalation.asked import AskedBySenders
+from tocsin_response.escalation.audit_command import AUDIT
 from tocsin_response.escalation.auditor import Auditor
 from tocsin_response.escalation.by_hand import ByHand
 from tocsin_response.escalation.escalations import Escalations
@@ -100,4 +101,4 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
 
 def main() -> None:
     """The command `tocsin-response`."""
-    sys.exit(cli.run("response", ResponseSettings, response))
+    sys.exit(cli.run("response", ResponseSettings, response, more=[AUDIT]))
