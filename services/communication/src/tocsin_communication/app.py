@@ -89,7 +89,7 @@ async def communication(settings: CommunicationSettings, clock: Clock | None = N
             base.app.serves(api, add_CommunicationServiceServicer_to_server, DESCRIPTOR.services_by_name["CommunicationService"])
             .serves(paging_api, add_PagingServiceServicer_to_server, paging_service_pb2.DESCRIPTOR.services_by_name["PagingService"])
             .serves(contact_api, add_ContactServiceServicer_to_server, contact_service_pb2.DESCRIPTOR.services_by_name["ContactService"])
-            .consumes(consumers.handlers)
+            .consumes(consumers.of_escalations)
             .consumes(consumers.of_incidents, Patience((IncidentOpened,), GATHER_SECONDS))
             .runs("sender", sender.run)
             .runs("listeners", hooks.listen)

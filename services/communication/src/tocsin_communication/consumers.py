@@ -1,19 +1,19 @@
 """Facts of response and triage, translated."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC
+from itertools import groupby
 from typing import Any
 
-from google.protobuf.message import Message
 from opentelemetry.trace import SpanKind
 from tocsin.response.v1.events_pb2 import EscalationExhausted, EscalationStopped, ResponderSummoned
 from tocsin.triage.v1.events_pb2 import IncidentAcknowledged, IncidentOpened, IncidentReopened, IncidentResolved, SeverityChanged
 
-from tocsin_chassis.events.consumer import Handler, Together
+from tocsin_chassis.events.consumer import Together
 from tocsin_chassis.events.fact import Fact
 from tocsin_chassis.postgres.database import Tx
 from tocsin_chassis.telemetry import name_incident, trace_context, tracer
-from tocsin_communication.pages import Asked, Pages
+from tocsin_communication.pages import Asked, Pages, Summoned
 from tocsin_communication.wire import to_incident, urgency_of
 
 
@@ -24,41 +24,25 @@ class Consumers:
         self._pages = pages
 
     @property
-    def handlers(self) -> Mapping[type[Message], Handler]:
-        """By fact, what response says."""
-        return {
-            ResponderSummoned: self.on_responder_summoned,
-            EscalationStopped: self.on_escalation_stopped,
-            EscalationExhausted: self.on_escalation_exhausted,
-        }
+    def of_escalations(self) -> Together:
+        """What response says: a step may ask fifty at once, and what one look can tell of all of them is looked at once."""
+        return Together((ResponderSummoned, EscalationStopped, EscalationExhausted), self.on_escalations)
 
     @property
     def of_incidents(self) -> Together:
         """What triage says. Most of it came along with a summons before, so that one look tells what is new of many."""
         return Together((IncidentOpened, SeverityChanged, IncidentAcknowledged, IncidentResolved, IncidentReopened), self.on_incidents)
 
-    async def on_responder_summoned(self, tx: Tx, fact: Fact[ResponderSummoned]) -> None:
-        """Response wants this person now: page them."""
-        summons = fact.message.summons
-        at = summons.at.ToDatetime(UTC)
-        asked = Asked(
-            responder=summons.responder,
-            summons_id=summons.id,
-            explanation=summons.explanation or summons.reason,
-            at=at,
-            escalation_id=summons.escalation_id,
-            urgency=urgency_of(summons.urgency),
-            contact=summons.contact,
-            stands=summons.stands_when_acknowledged,
-            every_channel=summons.every_channel,
-        )
-        await self._pages.summon(tx, to_incident(fact.message.incident), asked)
-
-    async def on_escalation_stopped(self, tx: Tx, fact: Fact[EscalationStopped]) -> None:
-        """Nobody is asked any more: pages that were to be answered all the same are dropped."""
-        escalation = fact.message.escalation
-        name_incident(escalation.incident_id)
-        await self._pages.escalation_ended(tx, escalation.id, escalation.incident_id)
+    async def on_escalations(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
+        """Response wants people now: page them, together where their summonses follow one another. Or nobody is asked any more."""
+        for kind, group in groupby(facts, key=lambda fact: type(fact.message)):
+            together = list(group)
+            if kind is ResponderSummoned:
+                await self._pages.summon(tx, [_summoned(fact) for fact in together])
+            elif kind is EscalationStopped:
+                for fact in together:
+                    await self._pages.escalation_ended(tx, fact.message.escalation.id, fact.message.escalation.incident_id)
+            # Nobody answered: whom to tell of that is response's decision; there is nobody left to page here.
 
     async def on_incidents(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
         """Incidents changed: keep the copies, drop what is pointless now, tell who was told; each in the trace of its fact."""
@@ -70,6 +54,18 @@ class Consumers:
                 name_incident(incident.id)
                 await self._pages.hear(tx, incident)
 
-    async def on_escalation_exhausted(self, tx: Tx, fact: Fact[EscalationExhausted]) -> None:
-        """Nobody answered. Whom to tell of that is response's decision; there is nobody left to page here."""
-        name_incident(fact.message.escalation.incident_id)
+
+def _summoned(fact: Fact[ResponderSummoned]) -> Summoned:
+    summons = fact.message.summons
+    asked = Asked(
+        responder=summons.responder,
+        summons_id=summons.id,
+        explanation=summons.explanation or summons.reason,
+        at=summons.at.ToDatetime(UTC),
+        escalation_id=summons.escalation_id,
+        urgency=urgency_of(summons.urgency),
+        contact=summons.contact,
+        stands=summons.stands_when_acknowledged,
+        every_channel=summons.every_channel,
+    )
+    return Summoned(to_incident(fact.message.incident), asked, fact.traceparent)

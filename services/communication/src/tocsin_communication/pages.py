@@ -4,8 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind
+
 from tocsin_chassis.postgres.database import Tx
-from tocsin_chassis.telemetry import name_incident, traceparent
+from tocsin_chassis.telemetry import name_incident, trace_context, traceparent, tracer
 from tocsin_communication import message, store, wire
 from tocsin_communication.channels.accounts import Channels, provider
 from tocsin_communication.contact import Channel, ContactMethod
@@ -53,6 +56,15 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Summoned:
+    """A summons as it was heard: with the incident as response knew it, and the trace that it belongs to."""
+
+    heard: Incident
+    asked: Asked
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Reach:
     """How somebody is reached: who gets the pages in the end, how, and why it is not the one who was asked (empty if it is)."""
 
@@ -84,25 +96,51 @@ class Pages:
         self._wake = wake
         self._wake_editor = wake_editor
 
-    async def summon(self, tx: Tx, heard: Incident, asked: Asked) -> None:
-        """Page a responder as they want to be paged. One who has no contact method gets one that failed, so that somebody hears of it."""
-        name_incident(heard.id)
-        known = await self.hear(tx, heard)
-        reach = await self._reach_of_contact(tx, asked.contact) if asked.contact else await self.reach(tx, asked.responder, asked.at)
+    async def summon(self, tx: Tx, summonses: Sequence[Summoned]) -> None:
+        """Page responders as they want to be paged. One who has no contact method gets one that failed, so that somebody hears of it."""
+        known = await self._heard(tx, [summoned.heard for summoned in summonses])
+        reaches = await self._reaches(tx, [summoned.asked for summoned in summonses])
+        made: list[Decision[Page]] = []
+        for summoned, reach in zip(summonses, reaches, strict=True):
+            incident = known[summoned.heard.id]
+            with tracer.start_as_current_span("handle ResponderSummoned", context=_trace(summoned), kind=SpanKind.CONSUMER):
+                name_incident(incident.id)
+                pages = await self._summons(tx, summoned, incident, reach)
+            made += [self._leaving(tx, _judged(page, incident), incident) for page in pages]
+        await self._keep(tx, made)
+
+    async def _heard(self, tx: Tx, heard: Sequence[Incident]) -> dict[str, Incident]:
+        """The newest copies of these incidents, each looked at once."""
+        newest: dict[str, Incident] = {}
+        for incident in heard:
+            if incident.id not in newest or newest[incident.id].version < incident.version:
+                newest[incident.id] = incident
+        return {incident.id: await self.hear(tx, incident) for incident in newest.values()}
+
+    async def _reaches(self, tx: Tx, asked: Sequence[Asked]) -> list[Reach]:
+        """How each of them is reached; everybody who is asked at the same instant is looked up in one go."""
+        found: dict[tuple[str, datetime], Reach] = {}
+        for at in dict.fromkeys(each.at for each in asked if not each.contact):
+            names = list(dict.fromkeys(each.responder for each in asked if each.at == at and not each.contact))
+            found |= {(name, at): reach for name, reach in (await self.reach(tx, names, at)).items()}
+        return [await self._reach_of_contact(tx, each.contact) if each.contact else found[each.responder, each.at] for each in asked]
+
+    async def _summons(self, tx: Tx, summoned: Summoned, known: Incident, reach: Reach) -> list[Page]:
+        """The pages of one summons."""
+        heard, asked = summoned.heard, summoned.asked
         explanation = "; ".join(filter(None, [asked.explanation, reach.why]))
         text = message.summons(heard, explanation)
-        planned = planned_pages(reach, Matter(asked.urgency, heard.service, heard.severity), asked.at, every_channel=asked.every_channel)
-        made = [
+        matter = Matter(asked.urgency, heard.service, heard.severity)
+        planned = planned_pages(reach, matter, asked.at, every_channel=asked.every_channel)
+        return [
             await self._linked(tx, _asked(self._page(Kind.SUMMONS, page, text, explanation, heard), asked, known, reach))
             for page in planned
         ] or [_asked(self._page(Kind.SUMMONS, _nowhere(reach, asked.at), text, explanation, heard), asked, known, reach)]
-        judged = [_judged(page, known) for page in made]
-        await self._keep(tx, [self._leaving(tx, decision, known) for decision in judged])
 
     async def direct(self, tx: Tx, sender: str, responder: str, said: str, incident_id: str) -> list[Page]:
         """Page a responder now, on every contact method. An answer to one of the pages stops the others. Raises Unreachable."""
         now = self._clock.now()
-        reach = await self.reach(tx, responder, now)
+        reach = (await self.reach(tx, [responder], now))[responder]
         if not reach.methods:
             raise Unreachable(responder=reach.responder)
         incident = await store.incident(tx, incident_id) if incident_id else None
@@ -146,23 +184,23 @@ class Pages:
         await store.told_together(tx, page.id, [member.id for member in members])
         return page
 
-    async def reach(self, tx: Tx, responder: str, at: datetime) -> Reach:
-        """How a responder is reached at this instant, delegations followed to their end."""
-        asked, whys = responder, list[str]()
+    async def reach(self, tx: Tx, responders: Sequence[str], at: datetime) -> dict[str, Reach]:
+        """How these responders are reached at this instant, delegations followed to their end."""
+        ends: dict[str, str] = {name: name for name in responders}
+        whys: dict[str, list[str]] = {name: [] for name in responders}
+        rows: dict[str, list[store.ReachRow]] = {}
         for _ in range(LONGEST_CHAIN):
-            rows = await store.reach_of(tx, responder, at)
-            if rows[0].delegated_to is None:
+            wanted = sorted({end for end in ends.values() if end not in rows})
+            if not wanted:
                 break
-            why = f": {rows[0].delegation_reason}" if rows[0].delegation_reason else ""
-            whys.append(f"{responder}'s pages go to {rows[0].delegated_to}{why}")
-            responder = rows[0].delegated_to
-        methods = [
-            ContactMethod(row.name, responder, Channel(row.channel), row.address, row.delay)
-            for row in rows
-            if row.name is not None and row.channel is not None and row.address is not None
-        ]
-        rules = wire.to_rules(rows[0].rules) if rows[0].rules is not None else None
-        return Reach(responder, tuple(methods), rules, asked if asked != responder else "", "; ".join(whys))
+            rows |= await store.reach_of(tx, wanted, at)
+            for name, end in ends.items():
+                to = rows[end][0].delegated_to if end in wanted else None
+                if to is not None:
+                    why = f": {rows[end][0].delegation_reason}" if rows[end][0].delegation_reason else ""
+                    whys[name].append(f"{end}'s pages go to {to}{why}")
+                    ends[name] = to
+        return {name: _reach(name, ends[name], rows.get(ends[name], []), whys[name]) for name in responders}
 
     async def _reach_of_contact(self, tx: Tx, name: str) -> Reach:
         """One contact method that was asked for by its name: a room, a program."""
@@ -292,11 +330,25 @@ class Pages:
         )
 
 
+def _trace(summoned: Summoned) -> Context:
+    return trace_context({"traceparent": summoned.traceparent})
+
+
 def planned_pages(reach: Reach, matter: Matter, at: datetime, *, every_channel: bool = False) -> list[Planned]:
     """The pages of a summons: by the responder's rules, or at once over everything there is."""
     if every_channel:
         return [Planned(method, at, "on every channel at once") for method in reach.methods]
     return plan(reach.methods, reach.rules, matter, at)
+
+
+def _reach(asked: str, responder: str, rows: Sequence[store.ReachRow], whys: Sequence[str]) -> Reach:
+    methods = tuple(
+        ContactMethod(row.name, responder, Channel(row.channel), row.address, row.delay)
+        for row in rows
+        if row.name is not None and row.channel is not None and row.address is not None
+    )
+    rules = wire.to_rules(rows[0].rules) if rows and rows[0].rules is not None else None
+    return Reach(responder, methods, rules, asked if asked != responder else "", "; ".join(whys))
 
 
 def _asked(page: Page, asked: Asked, known: Incident, reach: Reach) -> Page:

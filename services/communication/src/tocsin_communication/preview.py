@@ -34,7 +34,7 @@ class Preview:
     async def of(self, responder: str, matter: Matter, at: datetime) -> Previewed:
         """The pages of a summons to this responder at this instant."""
         async with self._database.transaction() as tx:
-            reach = await self._pages.reach(tx, responder, at)
+            reach = (await self._pages.reach(tx, [responder], at))[responder]
             rows = await contacts.contacts(tx, reach.responder, ("", ""), MOST_CONTACTS)
         known = {row.name: row.to_domain(self._channels.off(Channel(row.channel))) for row in rows}
         planned = planned_pages(reach, matter, at)

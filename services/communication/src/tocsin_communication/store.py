@@ -145,6 +145,7 @@ class Told:
 class ReachRow:
     """A contact method of a responder, or none of it, with their rules and where their pages go instead."""
 
+    responder: str
     rules: bytes | None
     delegated_to: str | None
     delegation_reason: str | None
@@ -214,13 +215,14 @@ SAVED = (
 # Contact methods
 
 
-async def reach_of(tx: Tx, responder: str, at: datetime) -> list[ReachRow]:
-    """How to reach a responder, by name of the contact method: one row at least, whose fields are empty where there is nothing."""
-    return await tx.many(
+async def reach_of(tx: Tx, responders: Sequence[str], at: datetime) -> dict[str, list[ReachRow]]:
+    """How to reach these responders, by name of the contact method: for each one row at least, whose fields are empty where there is
+    nothing."""
+    rows = await tx.many(
         ReachRow,
-        """SELECT personal.rules, away.to_responder AS delegated_to, away.reason AS delegation_reason,
+        """SELECT asked.name AS responder, personal.rules, away.to_responder AS delegated_to, away.reason AS delegation_reason,
                   method.name, method.channel, method.address, method.delay
-           FROM (SELECT %(responder)s::text AS name) AS asked
+           FROM unnest(%(responders)s::text[]) AS asked (name)
            LEFT JOIN personal_rules AS personal ON personal.responder = asked.name
            LEFT JOIN LATERAL (
                SELECT to_responder, reason FROM delegation
@@ -228,9 +230,13 @@ async def reach_of(tx: Tx, responder: str, at: datetime) -> list[ReachRow]:
                ORDER BY id DESC LIMIT 1
            ) AS away ON true
            LEFT JOIN contact_method AS method ON method.responder = asked.name
-           ORDER BY method.name""",
-        {"responder": responder, "at": at},
+           ORDER BY asked.name, method.name""",
+        {"responders": list(responders), "at": at},
     )
+    found: dict[str, list[ReachRow]] = {}
+    for row in rows:
+        found.setdefault(row.responder, []).append(row)
+    return found
 
 
 async def method(tx: Tx, name: str) -> ContactMethod | None:
