@@ -14,7 +14,7 @@ from tocsin_oncall.wall import instant_of, wall_of
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7f7f00", "#5e3c99")
 GAP_COLOUR = "#c0143c"
 DAY = timedelta(days=1)
-NAMES, ROW, HEAD, WIDTH = 150, 26, 44, 960
+NAMES, ROW, HEAD, WIDTH = 150, 26, 52, 960
 STYLE = "text{font:12px system-ui,sans-serif;fill:#222}.d{fill:#666;font-size:10px}.g{stroke:#ddd}.w{fill:#f3f3f3}"
 
 
@@ -33,10 +33,21 @@ def timeline(title: str, shifts: Sequence[Shift], zone: ZoneInfo) -> str:
         top = HEAD + row * ROW
         parts.append(f'<text x="8" y="{top + 17}">{escape(name)}</text>')
         colour = GAP_COLOUR if row >= len(people) else COLOURS[row % len(COLOURS)]
-        for shift in shifts:
-            if name in shift.responders or (row >= len(people) and not shift.responders):
-                parts.append(_bar(at(shift.start), top + 4, at(shift.end) - at(shift.start), colour, _said(shift, zone)))
+        for bar in _bars(name if row < len(people) else "", shifts):
+            parts.append(_bar(at(bar.start), top + 4, at(bar.end) - at(bar.start), colour, _said(bar, zone)))
     return "".join([*parts, "</svg>\n"])
+
+
+def _bars(name: str, shifts: Sequence[Shift]) -> list[Shift]:
+    """What one person (an empty name: nobody) has without a pause, whoever else is on call meanwhile."""
+    found: list[Shift] = []
+    for shift in shifts:
+        if (name in shift.responders) if name else not shift.responders:
+            if found and found[-1].end == shift.start:
+                found[-1] = found[-1]._replace(end=shift.end)
+            else:
+                found.append(shift._replace(responders=(name,) if name else ()))
+    return found
 
 
 def loads(title: str, shared: Sequence[Load]) -> str:
@@ -82,8 +93,9 @@ def _columns(since: datetime, until: datetime, zone: ZoneInfo, height: int, at: 
             yield f'<rect class="w" x="{left:.1f}" y="{HEAD - 14}" width="{right - left:.1f}" height="{height - HEAD + 8}"/>'
         yield f'<line class="g" x1="{left:.1f}" y1="{HEAD - 14}" x2="{left:.1f}" y2="{height - 6}"/>'
         if number % every == 0:
-            month = f" {here:%b}" if here.day == 1 or number == 0 else ""
-            yield f'<text class="d" x="{left + 2:.1f}" y="{HEAD - 5}">{here.day}{month}</text>'
+            yield f'<text class="d" x="{left + 2:.1f}" y="{HEAD - 5}">{here.day}</text>'
+        if here.day == 1 or number == 0:
+            yield f'<text class="d" x="{left + 2:.1f}" y="{HEAD - 16}">{here:%b %Y}</text>'
 
 
 def _bar(left: float, top: float, width: float, colour: str, said: str, height: int = ROW - 8) -> str:

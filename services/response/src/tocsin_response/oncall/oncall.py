@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Protocol
 
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_kernel.clock import Clock
@@ -76,15 +75,6 @@ class Explanation:
     lines: tuple[str, ...]
     next: list[NamedDuty]
     previous: list[NamedDuty]
-
-
-class Named(Protocol):
-    """Anything that stands for a schedule."""
-
-    @property
-    def name(self) -> str:
-        """The schedule's name."""
-        ...
 
 
 class Oncall:
@@ -185,12 +175,6 @@ def on_duty(current: Rota, schedule: str, at: datetime, turn: Turn, layer: str =
     if kept is not None and layer:
         kept = Kept(_of_layer(kept.plan, layer), kept.plain)
     return tuple(_on_duty(kept, at, turn))
-
-
-async def duties_at(tx: Tx, schedules: Sequence[Named], at: datetime) -> dict[str, Duty]:
-    """The first duty of each schedule, by its name. Ask `people` for all."""
-    current = await rota(tx, at)
-    return {schedule.name: current.kept[schedule.name].duties_at(at)[0] for schedule in schedules if schedule.name in current.kept}
 
 
 async def plans_over(tx: Tx, current: Rota, names: Sequence[str], since: datetime, until: datetime) -> dict[str, Plan]:
