@@ -39,6 +39,7 @@ from tocsin_detection.integrations import Integrations
 from tocsin_detection.mail.threads import MailThreads
 from tocsin_detection.noise.api import NoiseApi
 from tocsin_detection.noise.court import Court
+from tocsin_detection.noise.explaining import Explaining
 from tocsin_detection.noise.explanations import Explanations
 from tocsin_detection.noise.floods import Floods
 from tocsin_detection.noise.matching import Matching
@@ -114,6 +115,7 @@ async def detection(settings: DetectionSettings, clock: Clock | None = None) -> 
             .runs("changes of other processes", repeats.run)
             .ticks("counts of repeats", REPEATS_WRITTEN_SECONDS, lambda: repeats.write(base.clock.now()))
             .ticks("held alerts", 0.5, alerts.reconsider)
+            .ticks("alerts that something new explains", 0.5, Explaining(base.database, rulebook, base.clock).look)
             .ticks("old requests of Opsgenie's clients", 3600.0, opsgenie.forget_requests)
             .ticks("old messages", 3600.0, mail_threads.forget_old)
             .ticks("old changes", 3600.0, changes.forget_old)

@@ -19,8 +19,9 @@ class HoldKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What holds it (`rule` is its id or name), who made that (empty: a rule of Tocsin's own), why in words, since when, until when.
+    """What holds it, who made that (empty: a rule of Tocsin's own), why in words, since when, until when.
 
+    `rule` is its id or name; of an inhibition it is the id of the alert that explains this one, and `named` the rule's name.
     `until` is None where the end depends on what happens; such a hold is looked at again every few seconds.
     """
 
@@ -30,3 +31,4 @@ class Hold:
     reason: str
     since: datetime
     until: datetime | None = None
+    named: str = ""

@@ -66,6 +66,7 @@ class Observer:
             alert_id: tell(known.get(alert_id), made, holds.get(alert_id, known[alert_id].holds if alert_id in known else ()), now)
             for alert_id, made in about.items()
         }
+        await self._judge_what_explains(tx, about, now)
         await _write(tx, known, about, tellings)
         await _say(tx, tellings, [_line(made, tellings[alert_id], now) for alert_id, made in about.items()], origins)
         await store.append_log(tx, _notes(decisions, now))
@@ -78,6 +79,8 @@ class Observer:
     async def reconsider(self, tx: Tx, alerts: Sequence[Alert], now: datetime) -> None:
         """Judge held alerts, which are locked, again, and tell those that nothing holds any more."""
         holds = await self._judged(tx, [alert for alert in alerts if not alert.told], now)
+        told = [alert for alert in alerts if alert.told and alert.snoozed_until is None]
+        holds |= zip((alert.id for alert in told), await self._judge.explained(tx, told, now) if told else (), strict=True)
         tellings = {alert.id: reconsidered(alert, holds.get(alert.id, ()), now) for alert in alerts}
         as_before = [alert for alert in alerts if tellings[alert.id].telling is None and tellings[alert.id].alert.holds == alert.holds]
         await store.look_again(tx, [tellings[alert.id].alert for alert in as_before])
@@ -95,6 +98,13 @@ class Observer:
         """What holds those back whose telling is open. One that floods with others waits for the end of the flood."""
         asked = [alert for alert in alerts if alert.open and not alert.told and not _only_floods(known.get(alert.id))]
         return await self._judged(tx, asked, now)
+
+    async def _judge_what_explains(self, tx: Tx, about: dict[str, list[Decision]], now: datetime) -> None:
+        """What was told is not judged any more, but may explain others once it says something else."""
+        last = [made[-1].alert for made in about.values() if any(item.verdict is Verdict.CHANGED for item in made)]
+        otherwise = [alert for alert in last if alert is not None and alert.open and alert.told]
+        if otherwise:
+            await self._judge.changed(tx, otherwise, now)
 
     async def _judged(self, tx: Tx, alerts: Sequence[Alert], now: datetime) -> dict[str, tuple[Hold, ...]]:
         if not alerts:

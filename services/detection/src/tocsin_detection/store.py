@@ -470,4 +470,5 @@ def _hold(found: Mapping[str, Any]) -> Hold:
         found["reason"],
         datetime.fromisoformat(found["since"]),
         datetime.fromisoformat(until) if until else None,
+        found.get("named", ""),
     )

@@ -54,10 +54,24 @@ def tell(before: Alert | None, decisions: Sequence[Decision], holds: Sequence[Ho
 
 
 def reconsidered(alert: Alert, holds: Sequence[Hold], now: datetime) -> Told:
-    """What is told of a held alert whose holds were judged again, or of one whose snooze has ended."""
-    if alert.told:
+    """What is told of an alert that was judged again: it is held, or its snooze has ended, or something explains it by now."""
+    if alert.told and alert.snoozed_until is not None:
         return Told(replace(alert, snoozed_until=None, reconsider_at=None), Telling.OPENED, "it was put aside until now")
+    if alert.told:
+        return _explained(alert, tuple(holds), now)
     return _judged(alert, alert, tuple(holds), "", now)
+
+
+def _explained(alert: Alert, holds: tuple[Hold, ...], now: datetime) -> Told:
+    """An alert that was told is put aside while another one explains it, and told again when that has ended."""
+    kept = _since_they_began(holds, alert.holds)
+    after = replace(alert, holds=kept, reconsider_at=_next_look(kept, now))
+    if bool(kept) == bool(alert.holds):
+        return Told(after, None, "")
+    after = replace(after, version=alert.version + 1)
+    if not kept:
+        return Told(after, Telling.OPENED, f"what explained it has ended: {in_words(alert.holds)}")
+    return Told(after, Telling.CHANGED, in_words(kept), f"inhibition {kept[0].named}")
 
 
 def snoozed(alert: Alert, now: datetime) -> tuple[Hold, ...]:

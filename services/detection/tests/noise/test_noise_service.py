@@ -16,7 +16,7 @@ from tocsin.detection.v1 import detection_service_pb2 as detection_pb
 from tocsin.detection.v1 import noise_service_pb2 as pb
 from tocsin.detection.v1.alert_pb2 import Alert, Hold
 from tocsin.detection.v1.detection_service_pb2_grpc import DetectionServiceStub
-from tocsin.detection.v1.events_pb2 import AlertOpened, AlertResolved, AlertSuppressed
+from tocsin.detection.v1.events_pb2 import AlertChanged, AlertOpened, AlertResolved, AlertSuppressed
 from tocsin.detection.v1.integration_pb2 import Configuration, Integration
 from tocsin.detection.v1.noise_events_pb2 import SilenceCreated, SilenceExpired, SilenceExpiring
 from tocsin.detection.v1.noise_pb2 import Inhibition, MaintenanceWindow, NoiseRule, Silence
@@ -307,6 +307,46 @@ async def test_cause_and_effect_in_one_report_and_rules_that_come_later(platform
     assert [await platform.held(each) for each in both] == [["INHIBITION"], []]
     await platform.apply(prune=True, integrations=[Integration(name="door", kind="webhook")])
     await platform.told(later)
+
+
+async def test_what_was_told_before_its_cause_opened_is_put_aside_until_that_ends(platform: Platform) -> None:
+    await platform.apply(inhibitions=[NODE_DOWN])
+    [effect] = await platform.fire("d1", labels={"alertname": "Disk", "node": "n1"})
+    [other] = await platform.fire("d2", labels={"alertname": "Disk", "node": "n2"})
+    [cause] = await platform.fire("n1", labels={"alertname": "NodeDown", "node": "n1"})
+
+    async def explained() -> bool:
+        return [hold.rule for hold in (await platform.alert(effect)).holds] == [cause]
+
+    await platform.world.eventually(explained, within=30)
+    [aside] = [fact for fact in await platform.world.facts(AlertChanged) if fact.alert.id == effect]
+    assert (aside.put_aside_by, aside.alert.told, aside.alert.version) == ("inhibition node-down", True, 2)
+    assert not (await platform.alert(other)).holds and not (await platform.alert(cause)).holds
+    await platform.end("n1")
+    platform.world.clock.forward(timedelta(seconds=6))
+
+    async def free() -> bool:
+        return not (await platform.alert(effect)).holds
+
+    await platform.world.eventually(free, within=30)
+    [again] = [fact for fact in await platform.world.facts(AlertOpened, 4) if fact.alert.id == effect and fact.alert.version > 1]
+    assert "has ended" in again.reason and again.alert.version == 3
+
+
+async def test_what_was_told_explains_others_once_it_says_so(platform: Platform) -> None:
+    worse = Inhibition(name="worse", source_matchers=['severity="critical"'], target_matchers=['severity="warning"'], equal=["node"])
+    await platform.apply(inhibitions=[worse])
+    [cause] = await platform.fire("n1", severity="warning", labels={"alertname": "Node", "node": "n1"})
+    [effect] = await platform.fire("d1", severity="warning", labels={"alertname": "Disk", "node": "n1"})
+    assert not await platform.held(effect)
+    await platform.fire("n1", severity="critical", labels={"alertname": "Node", "node": "n1"})
+
+    async def explained() -> bool:
+        return [hold.rule for hold in (await platform.alert(effect)).holds] == [cause]
+
+    await platform.world.eventually(explained, within=30)
+    [later] = await platform.fire("d2", severity="warning", labels={"alertname": "Disk", "node": "n1"})
+    assert await platform.held(later) == ["INHIBITION"]
 
 
 async def test_what_flaps_is_held_until_it_is_calm(platform: Platform) -> None:

@@ -49,6 +49,20 @@ class Court:
             await self._ask_others(tx, rules, cases, [case for case in cases if case.alert.id not in flooding], holds, now)
         return [tuple(holds[alert.id]) for alert in alerts]
 
+    async def explained(self, tx: Tx, alerts: Sequence[Alert], now: datetime) -> Sequence[tuple[Hold, ...]]:
+        """See `Judge`."""
+        rules = await self._rulebook.rules(tx, now)
+        cases = [Case(alert, labels_of(alert)) for alert in alerts]
+        holds: dict[str, list[Hold]] = {alert.id: [] for alert in alerts}
+        for alert_id, held in await inhibited(tx, rules, (), cases, now):
+            holds[alert_id].append(held)
+        return [tuple(holds[alert.id]) for alert in alerts]
+
+    async def changed(self, tx: Tx, alerts: Sequence[Alert], now: datetime) -> None:
+        """See `Judge`."""
+        rules = await self._rulebook.rules(tx, now)
+        await note_explaining(tx, rules, [Case(alert, labels_of(alert)) for alert in alerts] if rules.inhibitions else [])
+
     async def _ask_others(
         self, tx: Tx, rules: Rules, all_cases: Sequence[Case], cases: Sequence[Case], holds: Mapping[str, list[Hold]], now: datetime
     ) -> None:
@@ -66,9 +80,7 @@ async def inhibited(tx: Tx, rules: Rules, all_cases: Sequence[Case], cases: Sequ
     """What other alerts explain, as (alert's id, hold). Notes which of all cases may explain others."""
     if not rules.inhibitions:
         return ()
-    explaining = [(rule, rule.key(case.labels), case) for case in all_cases for rule in rules.explains(case.labels)]
-    if explaining:
-        await store.note_sources(tx, [(rule, key, case.alert.id) for rule, key, case in explaining])
+    explaining = await note_explaining(tx, rules, all_cases)
     wanted = [(rule, rule.key(case.labels), case) for case in cases for rule in rules.explained_by(case.labels)]
     if not wanted:
         return ()
@@ -82,6 +94,14 @@ async def inhibited(tx: Tx, rules: Rules, all_cases: Sequence[Case], cases: Sequ
         (case, source_of(rule, case, beside.get((rule.name, key), ()), stored.get((rule.name, key), ()))) for rule, key, case in wanted
     )
     return [(case.alert.id, hold(found[0], found[1], found[2], now)) for case, found in verdicts if found is not None]
+
+
+async def note_explaining(tx: Tx, rules: Rules, cases: Sequence[Case]) -> Sequence[tuple[Inhibition, str, Case]]:
+    """Note which of the cases may explain others, as (rule, hash of the equal labels, case)."""
+    explaining = [(rule, rule.key(case.labels), case) for case in cases for rule in rules.explains(case.labels)]
+    if explaining:
+        await store.note_sources(tx, [(rule, key, case.alert.id) for rule, key, case in explaining])
+    return explaining
 
 
 def source_of(rule: Inhibition, target: Case, beside: Sequence[Case], stored: Sequence[store.Source]) -> tuple[Inhibition, str, str] | None:

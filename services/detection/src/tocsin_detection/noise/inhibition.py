@@ -37,4 +37,4 @@ def hold(rule: Inhibition, source_id: str, source_title: str, now: datetime) -> 
     """What holds back an alert that another one explains. It lasts as long as that one fires."""
     same = f" with the same {', '.join(rule.equal)}" if rule.equal else ""
     why = f": {rule.description}" if rule.description else ""
-    return Hold(HoldKind.INHIBITION, source_id, "", f"{source_title!r} fires{same} (inhibition {rule.name}{why})", now)
+    return Hold(HoldKind.INHIBITION, source_id, "", f"{source_title!r} fires{same} (inhibition {rule.name}{why})", now, named=rule.name)

@@ -21,9 +21,23 @@ class Judge(Protocol):
         """
         ...
 
+    async def explained(self, tx: Tx, alerts: Sequence[Alert], now: datetime) -> Sequence[tuple[Hold, ...]]:
+        """For each open alert, in order, what explains it now: of all holds the only ones that concern an alert that was told."""
+        ...
+
+    async def changed(self, tx: Tx, alerts: Sequence[Alert], now: datetime) -> None:
+        """Open alerts that were told say something else now, and may explain others by it."""
+        ...
+
 
 class NothingHolds:
     """The judge of an installation without rules."""
 
     async def judge(self, tx: Tx, alerts: Sequence[Alert], now: datetime) -> Sequence[tuple[Hold, ...]]:
         return [()] * len(alerts)
+
+    async def explained(self, tx: Tx, alerts: Sequence[Alert], now: datetime) -> Sequence[tuple[Hold, ...]]:
+        return [()] * len(alerts)
+
+    async def changed(self, tx: Tx, alerts: Sequence[Alert], now: datetime) -> None:
+        pass

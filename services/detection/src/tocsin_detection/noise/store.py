@@ -51,6 +51,12 @@ class Source(OpenAlert):
 
 
 @dataclass(frozen=True, slots=True)
+class _ExplainedRow:
+    rule: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Openings:
     """How often a thing opened before, about which the alert is."""
 
@@ -311,10 +317,17 @@ async def delete_definition(tx: Tx, kind: str, name: str) -> None:
 
 
 async def note_sources(tx: Tx, found: Sequence[tuple[Inhibition, str, str]]) -> None:
-    """Note open alerts that may hold others back: the rule, the hash of the equal labels, the alert's id."""
+    """Note open alerts that may hold others back: the rule, the hash of the equal labels, the alert's id.
+
+    Where that is news, those that were told before are looked at soon (`take_newly_explained`).
+    """
     await tx.execute(
-        """INSERT INTO noise_source (rule, key, alert_id) SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[]) AS given (rule, key, id)
-           ORDER BY rule, key, id ON CONFLICT DO NOTHING""",
+        """WITH noted AS (
+               INSERT INTO noise_source (rule, key, alert_id)
+               SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[]) AS given (rule, key, id)
+               ORDER BY rule, key, id ON CONFLICT DO NOTHING RETURNING rule, key
+           )
+           INSERT INTO noise_newly_explained (rule, key) SELECT DISTINCT rule, key FROM noted ORDER BY rule, key ON CONFLICT DO NOTHING""",
         ([rule.name for rule, _, _ in found], [key for _, key, _ in found], [alert_id for _, _, alert_id in found]),
     )
 
@@ -330,6 +343,37 @@ async def sources(tx: Tx, wanted: Iterable[tuple[str, str]]) -> list[Source]:
                WHERE noise_source.rule = given.rule AND noise_source.key = given.key LIMIT %s
            ) AS found""",
         ([rule for rule, _ in pairs], [key for _, key in pairs], MOST_SOURCES),
+    )
+
+
+async def take_newly_explained(tx: Tx, limit: int) -> list[tuple[str, str]]:
+    """Some rules and hashes for which an alert has begun to explain others. Those locked by another are left to it."""
+    rows = await tx.many(
+        _ExplainedRow,
+        """DELETE FROM noise_newly_explained WHERE (rule, key) IN (
+               SELECT rule, key FROM noise_newly_explained ORDER BY rule, key LIMIT %s FOR UPDATE SKIP LOCKED
+           ) RETURNING rule, key""",
+        (limit,),
+    )
+    return [(row.rule, row.key) for row in rows]
+
+
+async def told_alerts(tx: Tx, labels: Mapping[str, str], limit: int) -> list[OpenAlert]:
+    """Open alerts that were told, are not put aside and have these labels, the newest first."""
+    return await tx.many(
+        OpenAlert,
+        """SELECT id::text AS id, title, integration, fingerprint, labels, sender_severity, sender_service FROM alert
+           WHERE told AND snoozed_until IS NULL AND holds = '[]' AND labels @> %s ORDER BY opened_at DESC LIMIT %s""",
+        (Jsonb(dict(labels)), limit),
+    )
+
+
+async def judge_again(tx: Tx, alert_ids: Sequence[str], now: datetime) -> None:
+    """Have open alerts judged again, in one order for all."""
+    await tx.execute(
+        """UPDATE alert SET reconsider_at = %s FROM (SELECT id FROM alert WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE) AS given
+           WHERE alert.id = given.id""",
+        (now, list(alert_ids)),
     )
 
 
