@@ -23,6 +23,7 @@ const HeartbeatsPage = lazy(() => import("./heartbeats/HeartbeatsPage"));
 const IntegrationsPage = lazy(() => import("./integrations/IntegrationsPage"));
 const SilencesPage = lazy(() => import("./noise/SilencesPage"));
 const OncallPage = lazy(() => import("./oncall/OncallPage"));
+const SchedulePage = lazy(() => import("./oncall/SchedulePage"));
 
 export function App({ live }: { live: LiveStore }) {
   return (
@@ -90,6 +91,7 @@ function SignedIn({ live, answer }: { live: LiveStore; answer: GetCallerResponse
             <Route path="/oncall">
               <OncallPage />
             </Route>
+            <Route path="/oncall/:name">{({ name }) => <SchedulePage key={name} name={name} />}</Route>
             <Route>
               <main id="main">
                 <Empty icon={SearchX} title="There is no such page" />

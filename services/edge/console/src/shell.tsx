@@ -64,7 +64,7 @@ export function Shell({ live, active, version, children }: ShellProps) {
           <NavLink href="/silences" current={location === "/silences"} label="Silences" />
           <NavLink href="/heartbeats" current={location === "/heartbeats"} label="Heartbeats" />
           <NavLink href="/integrations" current={location.startsWith("/integrations")} label="Integrations" />
-          <NavLink href="/oncall" current={location === "/oncall"} label="On call" />
+          <NavLink href="/oncall" current={location.startsWith("/oncall")} label="On call" />
         </nav>
         <button type="button" className="button danger" disabled={refusal !== undefined} title={refusal} aria-keyshortcuts="c" onClick={declare}>
           <Plus aria-hidden /> <span className="label">Declare incident</span> <kbd aria-hidden>c</kbd>

@@ -3,7 +3,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test, vi } from "vitest";
 import { ErrorInfoSchema } from "../src/gen/google/rpc/error_details_pb";
-import { DutySchema } from "../src/gen/tocsin/response/v1/oncall_pb";
+import { reading, readings } from "../src/platform/localTime";
+import { ShiftSchema } from "../src/gen/tocsin/response/v1/oncall_service_pb";
 import { bars, days, fitsName, gaps } from "../src/oncall/shifts";
 import { explain, isTransient, reasonOf } from "../src/platform/errors";
 import { press } from "../src/platform/keys";
@@ -65,11 +66,11 @@ describe("shifts", () => {
   const from = new Date("2026-11-23T00:00:00Z");
   const until = new Date("2026-11-25T00:00:00Z");
   const duty = (responder: string, since: string | undefined, end: string | undefined) =>
-    create(DutySchema, {
+    create(ShiftSchema, {
       schedule: "primary",
-      responder,
-      since: since ? timestampFromDate(new Date(since)) : undefined,
-      until: end ? timestampFromDate(new Date(end)) : undefined,
+      responders: responder === "" ? [] : [responder],
+      startsAt: since ? timestampFromDate(new Date(since)) : undefined,
+      endsAt: end ? timestampFromDate(new Date(end)) : undefined,
     });
 
   test("are clipped to the range, keep their order and show gaps", () => {
@@ -92,7 +93,7 @@ describe("shifts", () => {
     expect(gaps(all)).toHaveLength(1);
     expect(all[0]?.colour).toBe(all[3]?.colour);
     expect(all[0]?.colour).not.toBe(all[2]?.colour);
-    expect(all.map(fitsName)).toEqual([true, true, false, true]);
+    expect(all.map((bar) => fitsName(bar, 14))).toEqual([true, true, false, true]);
   });
 
   test("outside the range are not drawn", () => {
@@ -110,5 +111,16 @@ describe("shifts", () => {
       "2026-10-25T23:00:00.000Z",
       "2026-10-26T23:00:00.000Z",
     ]);
+  });
+});
+
+describe("typed times", () => {
+  test("have one reading, two where clocks are put back, none where they are put forward", () => {
+    vi.stubEnv("TZ", "Europe/Paris");
+    const found = ["2026-10-25T12:00", "2026-10-25T02:30", "2026-03-29T02:30", "nonsense"].map((text) => readings(text).map((at) => at.toISOString()));
+    const said = readings("2026-10-25T02:30").map(reading);
+    vi.unstubAllEnvs();
+    expect(found).toEqual([["2026-10-25T11:00:00.000Z"], ["2026-10-25T00:30:00.000Z", "2026-10-25T01:30:00.000Z"], [], []]);
+    expect(said).toEqual(["02:30 +02:00", "02:30 +01:00"]);
   });
 });

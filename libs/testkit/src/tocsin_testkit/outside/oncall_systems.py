@@ -136,16 +136,39 @@ def opsgenie(now: datetime) -> OncallSystem:
         return on_call
 
     rotations = [
-        {"id": "r1", "name": "Follow me", "type": "weekly", "length": 1, "startDate": text(ANCHOR), "endDate": None,
-         "participants": [{"type": "user", "id": each["id"], "username": each["username"]} for each in (ada, bob, cyd)]},
-        {"id": "r2", "name": "Office", "type": "daily", "length": 1, "startDate": text(ANCHOR), "endDate": None,
-         "participants": [{"type": "user", "id": each["id"], "username": each["username"]} for each in (cyd, ada)],
-         "timeRestriction": {"type": "weekday-and-time-of-day", "restrictions": [
-             {"startDay": day, "startHour": 9, "startMin": 0, "endDay": day, "endHour": 17, "endMin": 0}
-             for day in ("monday", "tuesday", "wednesday", "thursday", "friday")]}},
-    ]  # fmt: skip
-    override = {"alias": "o1", "user": {"type": "user", "id": "u2", "username": bob["username"]}, "startDate": text(covered),
-                "endDate": text(covered + timedelta(hours=6)), "rotations": []}  # fmt: skip
+        {
+            "id": "r1",
+            "name": "Follow me",
+            "type": "weekly",
+            "length": 1,
+            "startDate": text(ANCHOR),
+            "endDate": None,
+            "participants": [{"type": "user", "id": each["id"], "username": each["username"]} for each in (ada, bob, cyd)],
+        },
+        {
+            "id": "r2",
+            "name": "Office",
+            "type": "daily",
+            "length": 1,
+            "startDate": text(ANCHOR),
+            "endDate": None,
+            "participants": [{"type": "user", "id": each["id"], "username": each["username"]} for each in (cyd, ada)],
+            "timeRestriction": {
+                "type": "weekday-and-time-of-day",
+                "restrictions": [
+                    {"startDay": day, "startHour": 9, "startMin": 0, "endDay": day, "endHour": 17, "endMin": 0}
+                    for day in ("monday", "tuesday", "wednesday", "thursday", "friday")
+                ],
+            },
+        },
+    ]
+    override = {
+        "alias": "o1",
+        "user": {"type": "user", "id": "u2", "username": bob["username"]},
+        "startDate": text(covered),
+        "endDate": text(covered + timedelta(hours=6)),
+        "rotations": [],
+    }
 
     def timeline(query: Mapping[str, list[str]]) -> Answer:
         since = datetime.fromisoformat(query["date"][0].replace("Z", "+00:00")).replace(day=1, hour=0, minute=0, second=0)
@@ -153,55 +176,155 @@ def opsgenie(now: datetime) -> OncallSystem:
         parts = []
         for rotation, rule in ((rotations[0], weekly), (rotations[1], office)):
             periods = [
-                {"startDate": text(start), "endDate": text(end), "type": "historical" if end < now else "default",
-                 "flattenedRecipients": [{"id": name, "type": "user", "name": users[name]["username"]} for name in sorted(people)]}
+                {
+                    "startDate": text(start),
+                    "endDate": text(end),
+                    "type": "historical" if end < now else "default",
+                    "flattenedRecipients": [{"id": name, "type": "user", "name": users[name]["username"]} for name in sorted(people)],
+                }
                 for start, end, people in rendered(of_rotation(rule), since, until)
-            ]  # fmt: skip
+            ]
             parts.append({"id": rotation["id"], "name": rotation["name"], "order": 1.0, "periods": periods})
         return 200, {"data": {"startDate": text(since), "endDate": text(until), "finalTimeline": {"rotations": parts}}}
 
-    team = {"id": "t1", "name": "Payments & Ledger", "description": "Money", "members": [
-        {"user": {"id": "u1", "username": ada["username"]}, "role": "admin"}, {"user": {"id": "u2", "username": bob["username"]}, "role": "user"}]}  # fmt: skip
+    team = {
+        "id": "t1",
+        "name": "Payments & Ledger",
+        "description": "Money",
+        "members": [
+            {"user": {"id": "u1", "username": ada["username"]}, "role": "admin"},
+            {"user": {"id": "u2", "username": bob["username"]}, "role": "user"},
+        ],
+    }
     routing = [
-        {"id": "x1", "name": "urgent", "order": 0, "isDefault": False, "criteria": {"type": "match-any-condition", "conditions": [
-            {"field": "priority", "operation": "equals", "expectedValue": "P1", "not": False}]}, "notify": {"type": "escalation", "id": "e2", "name": "All hands"}},
-        {"id": "x2", "name": "Default", "order": 1, "isDefault": True, "criteria": {"type": "match-all"}, "notify": {"type": "escalation", "id": "e1", "name": "Payments"}},
-    ]  # fmt: skip
+        {
+            "id": "x1",
+            "name": "urgent",
+            "order": 0,
+            "isDefault": False,
+            "criteria": {
+                "type": "match-any-condition",
+                "conditions": [{"field": "priority", "operation": "equals", "expectedValue": "P1", "not": False}],
+            },
+            "notify": {"type": "escalation", "id": "e2", "name": "All hands"},
+        },
+        {
+            "id": "x2",
+            "name": "Default",
+            "order": 1,
+            "isDefault": True,
+            "criteria": {"type": "match-all"},
+            "notify": {"type": "escalation", "id": "e1", "name": "Payments"},
+        },
+    ]
     escalations = [
-        {"id": "e1", "name": "Payments", "ownerTeam": {"id": "t1"}, "rules": [
-            {"condition": "if-not-acked", "notifyType": "default", "delay": {"timeAmount": 0, "timeUnit": "minutes"},
-             "recipient": {"type": "schedule", "id": "s1", "name": "Primary NY"}},
-            {"condition": "if-not-acked", "notifyType": "next", "delay": {"timeAmount": 5, "timeUnit": "minutes"},
-             "recipient": {"type": "schedule", "id": "s1", "name": "Primary NY"}},
-            {"condition": "if-not-closed", "notifyType": "admins", "delay": {"timeAmount": 20, "timeUnit": "minutes"},
-             "recipient": {"type": "team", "id": "t1", "name": team["name"]}}],
-         "repeat": {"waitInterval": 10, "count": 2, "resetRecipientStates": False, "closeAlertAfterAll": False}},
-        {"id": "e2", "name": "All hands", "ownerTeam": {"id": "t1"}, "rules": [
-            {"condition": "if-not-acked", "notifyType": "all", "delay": {"timeAmount": 0, "timeUnit": "minutes"},
-             "recipient": {"type": "team", "id": "t1", "name": team["name"]}}], "repeat": {"waitInterval": 0, "count": 0}},
-    ]  # fmt: skip
-    contacts = {"u1": [{"id": "c1", "method": "sms", "to": "1-5555550101", "status": {"enabled": True}},
-                       {"id": "c2", "method": "email", "to": ada["username"], "status": {"enabled": True}},
-                       {"id": "c3", "method": "mobile", "to": "Ada's phone", "status": {"enabled": True}}]}  # fmt: skip
-    rules = {"u1": [{"id": "n1", "name": "New Alert", "actionType": "create-alert", "enabled": True, "steps": [
-        {"contact": {"method": "sms", "to": "1-5555550101"}, "sendAfter": {"timeAmount": 0, "timeUnit": "minutes"}, "enabled": True},
-        {"contact": {"method": "email", "to": ada["username"]}, "sendAfter": {"timeAmount": 3, "timeUnit": "minutes"}, "enabled": True}]}]}  # fmt: skip
+        {
+            "id": "e1",
+            "name": "Payments",
+            "ownerTeam": {"id": "t1"},
+            "rules": [
+                {
+                    "condition": "if-not-acked",
+                    "notifyType": "default",
+                    "delay": {"timeAmount": 0, "timeUnit": "minutes"},
+                    "recipient": {"type": "schedule", "id": "s1", "name": "Primary NY"},
+                },
+                {
+                    "condition": "if-not-acked",
+                    "notifyType": "next",
+                    "delay": {"timeAmount": 5, "timeUnit": "minutes"},
+                    "recipient": {"type": "schedule", "id": "s1", "name": "Primary NY"},
+                },
+                {
+                    "condition": "if-not-closed",
+                    "notifyType": "admins",
+                    "delay": {"timeAmount": 20, "timeUnit": "minutes"},
+                    "recipient": {"type": "team", "id": "t1", "name": team["name"]},
+                },
+            ],
+            "repeat": {"waitInterval": 10, "count": 2, "resetRecipientStates": False, "closeAlertAfterAll": False},
+        },
+        {
+            "id": "e2",
+            "name": "All hands",
+            "ownerTeam": {"id": "t1"},
+            "rules": [
+                {
+                    "condition": "if-not-acked",
+                    "notifyType": "all",
+                    "delay": {"timeAmount": 0, "timeUnit": "minutes"},
+                    "recipient": {"type": "team", "id": "t1", "name": team["name"]},
+                }
+            ],
+            "repeat": {"waitInterval": 0, "count": 0},
+        },
+    ]
+    contacts = {
+        "u1": [
+            {"id": "c1", "method": "sms", "to": "1-5555550101", "status": {"enabled": True}},
+            {"id": "c2", "method": "email", "to": ada["username"], "status": {"enabled": True}},
+            {"id": "c3", "method": "mobile", "to": "Ada's phone", "status": {"enabled": True}},
+        ]
+    }
+    rules = {
+        "u1": [
+            {
+                "id": "n1",
+                "name": "New Alert",
+                "actionType": "create-alert",
+                "enabled": True,
+                "steps": [
+                    {
+                        "contact": {"method": "sms", "to": "1-5555550101"},
+                        "sendAfter": {"timeAmount": 0, "timeUnit": "minutes"},
+                        "enabled": True,
+                    },
+                    {
+                        "contact": {"method": "email", "to": ada["username"]},
+                        "sendAfter": {"timeAmount": 3, "timeUnit": "minutes"},
+                        "enabled": True,
+                    },
+                ],
+            }
+        ]
+    }
     lists = {
         "/v2/teams": [{"id": "t1", "name": team["name"], "description": team["description"]}],
         "/v2/teams/t1/routing-rules": routing,
-        "/v2/schedules": [{"id": "s1", "name": "Primary NY", "timezone": NEW_YORK, "enabled": True, "ownerTeam": {"id": "t1"}, "rotations": rotations}],
+        "/v2/schedules": [
+            {"id": "s1", "name": "Primary NY", "timezone": NEW_YORK, "enabled": True, "ownerTeam": {"id": "t1"}, "rotations": rotations}
+        ],
         "/v2/schedules/s1/overrides": [{key: value for key, value in override.items() if key != "rotations"}],
         "/v2/schedules/s1/overrides/o1": override,
         "/v2/escalations": escalations,
-        "/v2/forwarding-rules": [{"id": "f1", "fromUser": {"id": "u1", "username": ada["username"]}, "toUser": {"id": "u2", "username": bob["username"]},
-                                  "startDate": text(forwarded), "endDate": text(forwarded + timedelta(days=5))}],
-        "/v2/integrations": [{"id": "i1", "name": "Prometheus EU", "type": "Prometheus", "enabled": True, "teamId": "t1"},
-                             {"id": "i2", "name": "Tell Slack", "type": "Slack", "enabled": True, "teamId": "t1"}],
-        "/v2/heartbeats": {"heartbeats": [{"name": "nightly backup", "interval": 25, "intervalUnit": "hours", "enabled": True,
-                                           "ownerTeam": {"id": "t1", "name": team["name"]}, "alertPriority": "P2"}]},
+        "/v2/forwarding-rules": [
+            {
+                "id": "f1",
+                "fromUser": {"id": "u1", "username": ada["username"]},
+                "toUser": {"id": "u2", "username": bob["username"]},
+                "startDate": text(forwarded),
+                "endDate": text(forwarded + timedelta(days=5)),
+            }
+        ],
+        "/v2/integrations": [
+            {"id": "i1", "name": "Prometheus EU", "type": "Prometheus", "enabled": True, "teamId": "t1"},
+            {"id": "i2", "name": "Tell Slack", "type": "Slack", "enabled": True, "teamId": "t1"},
+        ],
+        "/v2/heartbeats": {
+            "heartbeats": [
+                {
+                    "name": "nightly backup",
+                    "interval": 25,
+                    "intervalUnit": "hours",
+                    "enabled": True,
+                    "ownerTeam": {"id": "t1", "name": team["name"]},
+                    "alertPriority": "P2",
+                }
+            ]
+        },
         "/v1/services": [{"id": "v1", "name": "Checkout", "teamId": "t1", "description": "Takes the money"}],
         "/v2/teams/t1": team,
-    }  # fmt: skip
+    }
 
     def answer(path: str, query: Mapping[str, list[str]]) -> Answer:
         if path == "/v2/users":
@@ -236,15 +359,23 @@ def pagerduty(now: datetime) -> OncallSystem:
     people = {"PU1": "ada@example.org", "PU2": "bob@example.org", "PU3": "cyd@example.org"}
     covered = (now + timedelta(days=2)).replace(hour=10, minute=0, second=0, microsecond=0)
     users = [
-        {"id": name, "name": mail.partition("@")[0].title(), "email": mail, "time_zone": "Eastern Time (US & Canada)", "contact_methods": [
-            {"id": f"{name}-m", "type": "email_contact_method", "address": mail},
-            {"id": f"{name}-s", "type": "sms_contact_method", "address": "5555550101", "country_code": 1}],
-         "notification_rules": [
-             {"start_delay_in_minutes": 0, "urgency": "high", "contact_method": {"id": f"{name}-s"}},
-             {"start_delay_in_minutes": 5, "urgency": "high", "contact_method": {"id": f"{name}-m"}},
-             {"start_delay_in_minutes": 0, "urgency": "low", "contact_method": {"id": f"{name}-m"}}]}
+        {
+            "id": name,
+            "name": mail.partition("@")[0].title(),
+            "email": mail,
+            "time_zone": "Eastern Time (US & Canada)",
+            "contact_methods": [
+                {"id": f"{name}-m", "type": "email_contact_method", "address": mail},
+                {"id": f"{name}-s", "type": "sms_contact_method", "address": "5555550101", "country_code": 1},
+            ],
+            "notification_rules": [
+                {"start_delay_in_minutes": 0, "urgency": "high", "contact_method": {"id": f"{name}-s"}},
+                {"start_delay_in_minutes": 5, "urgency": "high", "contact_method": {"id": f"{name}-m"}},
+                {"start_delay_in_minutes": 0, "urgency": "low", "contact_method": {"id": f"{name}-m"}},
+            ],
+        }
         for name, mail in people.items()
-    ]  # fmt: skip
+    ]
 
     def on_call(at: datetime) -> frozenset[str]:
         local = wall(at, NEW_YORK)
@@ -255,16 +386,27 @@ def pagerduty(now: datetime) -> OncallSystem:
         return frozenset({("PU1", "PU2")[(local - wall(ANCHOR, NEW_YORK)) // timedelta(days=7) % 2]})
 
     def layer(name: str, users: list[str], seconds: int, restrictions: list[dict[str, Any]]) -> dict[str, Any]:
-        return {"id": f"L-{name}", "name": name, "start": text(ANCHOR), "end": None, "rotation_virtual_start": text(ANCHOR),
-                "rotation_turn_length_seconds": seconds, "users": [{"user": {"id": each, "type": "user_reference"}} for each in users],
-                "restrictions": restrictions}  # fmt: skip
+        return {
+            "id": f"L-{name}",
+            "name": name,
+            "start": text(ANCHOR),
+            "end": None,
+            "rotation_virtual_start": text(ANCHOR),
+            "rotation_turn_length_seconds": seconds,
+            "users": [{"user": {"id": each, "type": "user_reference"}} for each in users],
+            "restrictions": restrictions,
+        }
 
     office = [
         {"type": "weekly_restriction", "start_day_of_week": day, "start_time_of_day": "09:00:00", "duration_seconds": 28800}
         for day in range(1, 6)
     ]
-    schedule = {"id": "PS1", "name": "Core", "time_zone": NEW_YORK, "schedule_layers": [
-        layer("Office", ["PU2", "PU3"], 86400, office), layer("Always", ["PU1", "PU2"], 604800, [])]}  # fmt: skip
+    schedule = {
+        "id": "PS1",
+        "name": "Core",
+        "time_zone": NEW_YORK,
+        "schedule_layers": [layer("Office", ["PU2", "PU3"], 86400, office), layer("Always", ["PU1", "PU2"], 604800, [])],
+    }
     override = {
         "id": "PO1",
         "start": text(covered),
@@ -278,22 +420,52 @@ def pagerduty(now: datetime) -> OncallSystem:
             "/teams": [{"id": "PT1", "name": "Core team"}],
             "/teams/PT1/members": [{"user": {"id": "PU1"}, "role": "manager"}, {"user": {"id": "PU2"}, "role": "responder"}],
             "/schedules": [{"id": "PS1", "name": "Core", "time_zone": NEW_YORK}],
-            "/escalation_policies": [{"id": "PE1", "name": "Core", "num_loops": 2, "escalation_rules": [
-                {"escalation_delay_in_minutes": 10, "targets": [{"id": "PS1", "type": "schedule_reference"}]},
-                {"escalation_delay_in_minutes": 15, "targets": [{"id": "PU1", "type": "user_reference"}, {"id": "PU2", "type": "user_reference"}],
-                 "escalation_rule_assignment_strategy": {"type": "round_robin"}}]}],
-            "/services": [{"id": "PV1", "name": "API", "description": "The API", "acknowledgement_timeout": 1800, "auto_resolve_timeout": None,
-                           "escalation_policy": {"id": "PE1"}, "teams": [{"id": "PT1"}], "incident_urgency_rule": {"type": "constant", "urgency": "high"},
-                           "integrations": [{"id": "PI1", "name": "Events", "type": "events_api_v2_inbound_integration",
-                                             "integration_key": "a1b2c3d4e5f60718293a4b5c6d7e8f90"}]}],
-        }  # fmt: skip
+            "/escalation_policies": [
+                {
+                    "id": "PE1",
+                    "name": "Core",
+                    "num_loops": 2,
+                    "escalation_rules": [
+                        {"escalation_delay_in_minutes": 10, "targets": [{"id": "PS1", "type": "schedule_reference"}]},
+                        {
+                            "escalation_delay_in_minutes": 15,
+                            "targets": [{"id": "PU1", "type": "user_reference"}, {"id": "PU2", "type": "user_reference"}],
+                            "escalation_rule_assignment_strategy": {"type": "round_robin"},
+                        },
+                    ],
+                }
+            ],
+            "/services": [
+                {
+                    "id": "PV1",
+                    "name": "API",
+                    "description": "The API",
+                    "acknowledgement_timeout": 1800,
+                    "auto_resolve_timeout": None,
+                    "escalation_policy": {"id": "PE1"},
+                    "teams": [{"id": "PT1"}],
+                    "incident_urgency_rule": {"type": "constant", "urgency": "high"},
+                    "integrations": [
+                        {
+                            "id": "PI1",
+                            "name": "Events",
+                            "type": "events_api_v2_inbound_integration",
+                            "integration_key": "a1b2c3d4e5f60718293a4b5c6d7e8f90",
+                        }
+                    ],
+                }
+            ],
+        }
         if path == "/schedules/PS1":
             since, until = (datetime.fromisoformat(query[field][0].replace("Z", "+00:00")) for field in ("since", "until"))
             if until - since > timedelta(days=92):
                 return 400, {"error": {"message": "too long a span"}}
             begin = since.replace(minute=0, second=0, microsecond=0)
-            entries = [{"start": text(start), "end": text(end), "user": {"id": name}}
-                       for start, end, found in rendered(on_call, begin, until) for name in found]  # fmt: skip
+            entries = [
+                {"start": text(start), "end": text(end), "user": {"id": name}}
+                for start, end, found in rendered(on_call, begin, until)
+                for name in found
+            ]
             return 200, {"schedule": {**schedule, "final_schedule": {"rendered_schedule_entries": entries}}}
         if path == "/schedules/PS1/overrides":
             return 200, {"overrides": [override]}
@@ -334,41 +506,91 @@ def grafana_oncall(now: datetime) -> OncallSystem:
         return frozenset()
 
     shifts = [
-        {"id": "GS1", "name": "Day", "type": "rolling_users", "level": 2, "start": "2026-03-02T08:00:00", "duration": 36000, "frequency": "weekly",
-         "interval": 1, "by_day": ["MO", "TU", "WE", "TH", "FR"], "week_start": "MO", "rolling_users": [["GU1"], ["GU2"]],
-         "start_rotation_from_user_index": 0, "time_zone": zone},
-        {"id": "GS2", "name": "Night", "type": "rolling_users", "level": 1, "start": "2026-03-02T20:00:00", "duration": 36000, "frequency": "daily",
-         "interval": 1, "rolling_users": [["GU2"], ["GU3"]], "start_rotation_from_user_index": 0, "time_zone": None},
-        {"id": "GS3", "name": "Cover", "type": "override", "start": wall(covered, zone).isoformat(), "duration": 14400, "rolling_users": [["GU3"]],
-         "time_zone": zone},
-    ]  # fmt: skip
+        {
+            "id": "GS1",
+            "name": "Day",
+            "type": "rolling_users",
+            "level": 2,
+            "start": "2026-03-02T08:00:00",
+            "duration": 36000,
+            "frequency": "weekly",
+            "interval": 1,
+            "by_day": ["MO", "TU", "WE", "TH", "FR"],
+            "week_start": "MO",
+            "rolling_users": [["GU1"], ["GU2"]],
+            "start_rotation_from_user_index": 0,
+            "time_zone": zone,
+        },
+        {
+            "id": "GS2",
+            "name": "Night",
+            "type": "rolling_users",
+            "level": 1,
+            "start": "2026-03-02T20:00:00",
+            "duration": 36000,
+            "frequency": "daily",
+            "interval": 1,
+            "rolling_users": [["GU2"], ["GU3"]],
+            "start_rotation_from_user_index": 0,
+            "time_zone": None,
+        },
+        {
+            "id": "GS3",
+            "name": "Cover",
+            "type": "override",
+            "start": wall(covered, zone).isoformat(),
+            "duration": 14400,
+            "rolling_users": [["GU3"]],
+            "time_zone": zone,
+        },
+    ]
     lists: dict[str, list[Any]] = {
-        "users": [{"id": each, "username": name, "email": f"{name}@example.org", "role": "user", "timezone": zone, "teams": ["GT1"]}
-                  for each, name in people.items()],
+        "users": [
+            {"id": each, "username": name, "email": f"{name}@example.org", "role": "user", "timezone": zone, "teams": ["GT1"]}
+            for each, name in people.items()
+        ],
         "teams": [{"id": "GT1", "name": "Berlin"}],
         "schedules": [{"id": "GC1", "name": "Berlin", "type": "calendar", "time_zone": zone, "shifts": ["GS1", "GS2", "GS3"]}],
         "on_call_shifts": shifts,
         "escalation_chains": [{"id": "GE1", "name": "Usual"}],
         "escalation_policies": [
-            {"id": "1", "escalation_chain_id": "GE1", "position": 0, "type": "notify_on_call_from_schedule", "notify_on_call_from_schedule": "GC1"},
+            {
+                "id": "1",
+                "escalation_chain_id": "GE1",
+                "position": 0,
+                "type": "notify_on_call_from_schedule",
+                "notify_on_call_from_schedule": "GC1",
+            },
             {"id": "2", "escalation_chain_id": "GE1", "position": 1, "type": "wait", "duration": 300},
-            {"id": "3", "escalation_chain_id": "GE1", "position": 2, "type": "notify_persons", "persons_to_notify": ["GU1", "GU2"]}],
+            {"id": "3", "escalation_chain_id": "GE1", "position": 2, "type": "notify_persons", "persons_to_notify": ["GU1", "GU2"]},
+        ],
         "routes": [{"id": "GR1", "integration_id": "GI1", "routing_regex": "", "escalation_chain_id": "GE1", "position": 0}],
-        "integrations": [{"id": "GI1", "name": "Grafana", "type": "grafana_alerting", "team_id": "GT1",
-                          "link": "https://oncall.example.org/integrations/v1/grafana_alerting/mReAoNwDm0eMwKo1mTeTwYo/",
-                          "default_route": {"escalation_chain_id": "GE1"}}],
+        "integrations": [
+            {
+                "id": "GI1",
+                "name": "Grafana",
+                "type": "grafana_alerting",
+                "team_id": "GT1",
+                "link": "https://oncall.example.org/integrations/v1/grafana_alerting/mReAoNwDm0eMwKo1mTeTwYo/",
+                "default_route": {"escalation_chain_id": "GE1"},
+            }
+        ],
         "personal_notification_rules": [
             {"id": "p1", "user_id": "GU1", "position": 0, "type": "notify_by_slack", "important": False},
             {"id": "p2", "user_id": "GU1", "position": 1, "type": "wait", "duration": 300, "important": False},
-            {"id": "p3", "user_id": "GU1", "position": 2, "type": "notify_by_email", "important": False}],
-    }  # fmt: skip
+            {"id": "p3", "user_id": "GU1", "position": 2, "type": "notify_by_email", "important": False},
+        ],
+    }
 
     def answer(path: str, query: Mapping[str, list[str]]) -> Answer:
         name = path.strip("/").removeprefix("api/v1/")
         if name == "schedules/GC1/final_shifts":
             since, until = (datetime.fromisoformat(query[field][0]).replace(tzinfo=UTC) for field in ("start_date", "end_date"))
-            found = [{"user_pk": each, "user_username": people[each], "shift_start": text(start), "shift_end": text(end)}
-                     for start, end, group in rendered(on_call, since, until) for each in group]  # fmt: skip
+            found = [
+                {"user_pk": each, "user_username": people[each], "shift_start": text(start), "shift_end": text(end)}
+                for start, end, group in rendered(on_call, since, until)
+                for each in group
+            ]
             return 200, {"count": len(found), "next": None, "previous": None, "results": found}
         if name in lists:
             page = int(query.get("page", ["1"])[0])

@@ -7,19 +7,27 @@ export type Topic = string;
 
 const NOISE: Topic[] = ["NoiseService/ListSilences", "NoiseService/ListMaintenanceWindows", "NoiseService/ExplainAlert", "NoiseService/CountMatches"];
 
+const DUTIES: Topic[] = [
+  "ResponseService/GetOncall",
+  "ResponseService/ListOverrides",
+  "OncallService/RenderSchedule",
+  "OncallService/ExplainOncall",
+  "OncallService/ListGaps",
+  "OncallService/ListConflicts",
+  "OncallService/ListSwaps",
+];
+
 const BY_SOURCE: Record<string, Topic[]> = {
   detection: ["DetectionService/ListAlerts", "DetectionService/GetAlert", "HeartbeatService/ListHeartbeats", ...NOISE],
   triage: ["TriageService/ListIncidents", "TriageService/GetIncident", "ReviewService/GetFigures"],
-  response: ["ResponseService/ListEscalations", "ResponseService/GetOncall"],
+  response: ["ResponseService/ListEscalations", ...DUTIES],
   communication: ["CommunicationService/ListPages"],
   review: ["ReviewService/GetReview", "ReviewService/GetFigures"],
 };
 
 const CONFIGURATION: Topic[] = [
   "TriageService/ListServices",
-  "ResponseService/GetOncall",
-  "ResponseService/ListShifts",
-  "ResponseService/ListOverrides",
+  ...DUTIES,
   "DetectionService/ListIntegrations",
   "HeartbeatService/ListHeartbeats",
   "NoiseService/ListMaintenanceWindows",

@@ -37,7 +37,7 @@ export function OncallPanel() {
       )}
       <ul className="duties">
         {duties.map((duty) => (
-          <DutyLine key={duty.schedule} duty={duty} />
+          <DutyLine key={`${duty.schedule} ${duty.responder}`} duty={duty} />
         ))}
       </ul>
     </Panel>
