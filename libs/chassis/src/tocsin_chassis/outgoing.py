@@ -11,7 +11,9 @@ from typing import Any
 
 import certifi
 import httpcore
-from httpcore import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream, ConnectError
+from httpcore import AsyncNetworkBackend, AsyncNetworkStream, ConnectError
+
+from tocsin_chassis.outgoing_stream import connect
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 MOST_BYTES = 65_536
@@ -38,7 +40,6 @@ class GuardedNetwork(AsyncNetworkBackend):
         """`private_hosts` are the names, with or without port, whose addresses may be private; with `allow_private` those of all may."""
         self._private_hosts = frozenset(private_hosts)
         self._allow_private = allow_private
-        self._backend = AnyIOBackend()
 
     async def connect_tcp(
         self,
@@ -56,7 +57,7 @@ class GuardedNetwork(AsyncNetworkBackend):
         problem: Exception = ConnectError(f"{host} has no address")
         for address in addresses:
             try:
-                return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
+                return await connect(address, port, timeout, local_address, socket_options)
             except ConnectError as error:
                 problem = error
         raise problem
