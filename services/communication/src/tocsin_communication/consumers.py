@@ -6,8 +6,15 @@ from itertools import groupby
 from typing import Any
 
 from opentelemetry.trace import SpanKind
-from tocsin.response.v1.events_pb2 import EscalationExhausted, EscalationStopped, ResponderSummoned
-from tocsin.triage.v1.events_pb2 import IncidentAcknowledged, IncidentOpened, IncidentReopened, IncidentResolved, SeverityChanged
+from tocsin.response.v1.events_pb2 import ContactSummoned, EscalationExhausted, EscalationStopped, ResponderSummoned
+from tocsin.triage.v1.events_pb2 import (
+    IncidentAcknowledged,
+    IncidentOpened,
+    IncidentReopened,
+    IncidentResolved,
+    IncidentUnacknowledged,
+    SeverityChanged,
+)
 
 from tocsin_chassis.events.consumer import Together
 from tocsin_chassis.events.fact import Fact
@@ -15,6 +22,10 @@ from tocsin_chassis.postgres.database import Tx
 from tocsin_chassis.telemetry import name_incident, trace_context, tracer
 from tocsin_communication.pages import Asked, Pages, Summoned
 from tocsin_communication.wire import to_incident, urgency_of
+
+INCIDENTS = (IncidentOpened, SeverityChanged, IncidentAcknowledged, IncidentUnacknowledged, IncidentResolved, IncidentReopened)
+# A summons of a contact that is nobody's own says which; both are pages.
+SUMMONED = (ResponderSummoned, ContactSummoned)
 
 
 class Consumers:
@@ -26,18 +37,18 @@ class Consumers:
     @property
     def of_escalations(self) -> Together:
         """What response says: a step may ask fifty at once, and what one look can tell of all of them is looked at once."""
-        return Together((ResponderSummoned, EscalationStopped, EscalationExhausted), self.on_escalations)
+        return Together((ResponderSummoned, ContactSummoned, EscalationStopped, EscalationExhausted), self.on_escalations)
 
     @property
     def of_incidents(self) -> Together:
         """What triage says. Most of it came along with a summons before, so that one look tells what is new of many."""
-        return Together((IncidentOpened, SeverityChanged, IncidentAcknowledged, IncidentResolved, IncidentReopened), self.on_incidents)
+        return Together(INCIDENTS, self.on_incidents)
 
     async def on_escalations(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
         """Response wants people now: page them, together where their summonses follow one another. Or nobody is asked any more."""
-        for kind, group in groupby(facts, key=lambda fact: type(fact.message)):
+        for kind, group in groupby(facts, key=lambda fact: SUMMONED if isinstance(fact.message, SUMMONED) else type(fact.message)):
             together = list(group)
-            if kind is ResponderSummoned:
+            if kind is SUMMONED:
                 await self._pages.summon(tx, [_summoned(fact) for fact in together])
             elif kind is EscalationStopped:
                 for fact in together:
@@ -55,7 +66,7 @@ class Consumers:
                 await self._pages.hear(tx, incident)
 
 
-def _summoned(fact: Fact[ResponderSummoned]) -> Summoned:
+def _summoned(fact: Fact[ResponderSummoned | ContactSummoned]) -> Summoned:
     summons = fact.message.summons
     asked = Asked(
         responder=summons.responder,
