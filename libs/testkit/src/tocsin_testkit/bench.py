@@ -11,8 +11,9 @@ from tocsin.response.v1.response_service_pb2 import GetOncallRequest
 
 from tocsin_testkit.bench_intake import fill, print_intake, print_lists, print_storm
 from tocsin_testkit.bench_oncall import print_now, print_rendering
+from tocsin_testkit.bench_paging import print_paging
 from tocsin_testkit.installation import Installation, installation
-from tocsin_testkit.measuring import name_of, percentile, print_machine
+from tocsin_testkit.measuring import cpu_seconds, cpu_since, name_of, percentile, print_machine
 from tocsin_testkit.outside.provider import read_ledger
 from tocsin_testkit.scenario import Caller, alert, configure, provider
 from tocsin_testkit.sender import Sender
@@ -41,6 +42,7 @@ def main() -> None:
             print_memory(up)
             print_oncall(caller)
             asyncio.run(print_latency(up, Path(folder) / "ledger"))
+            asyncio.run(print_paging(up, caller, Path(folder) / "ledger", provider_port))
             asyncio.run(print_intake(up))
             asyncio.run(print_storm(up))
             fill(up)
@@ -82,6 +84,7 @@ async def print_latency(up: Installation, ledger: Path) -> None:
             await sender.send(sender.prepare([alert(f"latency-{number}", "i")]))
         accepted[f"group latency-{number}"] = sender.sent.at[-1]
 
+    before = cpu_seconds(up.processes())
     locks = [asyncio.Lock() for _ in range(SENDERS)]
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -99,6 +102,13 @@ async def print_latency(up: Installation, ledger: Path) -> None:
         f"alert accepted to first provider call at {INCIDENTS_PER_SECOND} new incidents/s: p50 {statistics.median(seconds) * 1000:.0f} ms, "
         f"p99 {percentile(seconds, 99) * 1000:.0f} ms, max {max(seconds) * 1000:.0f} ms ({len(seconds)} of {len(accepted)} paged)"
     )
+    print_cpu(cpu_since(before, up.processes()), len(accepted))
+
+
+def print_cpu(used: Counter[str], incidents: int) -> None:
+    """What an incident cost. Unlike the times, it says something on a machine that has other work too."""
+    parts = ", ".join(f"{name} {seconds / incidents * 1000:.1f}" for name, seconds in used.most_common() if seconds)
+    print(f"CPU for an incident: {used.total() / incidents * 1000:.1f} ms: {parts}")
 
 
 if __name__ == "__main__":

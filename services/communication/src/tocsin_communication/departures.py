@@ -48,6 +48,11 @@ class Departures:
         return AT_ONCE - self._by_provider.total()
 
     @property
+    def crowded(self) -> bool:
+        """So many are under way that others probably wait."""
+        return self._by_provider.total() >= EACH_QUEUE
+
+    @property
     def under_way(self) -> UnderWay:
         """What is being sent, and how much may be."""
         return UnderWay(self._by_provider, self._by_queue, EACH_PROVIDER, EACH_QUEUE)

@@ -36,6 +36,7 @@ POLL_SECONDS = 0.25
 RECORD_SECONDS = 0.2
 RECOVER_SECONDS = 4.0
 STOP_SECONDS = 3.0
+GATHER_SECONDS = 0.02
 
 pages_total = Counter("tocsin_pages_total", "attempts to send a page, by what became of them", ["channel", "outcome"])
 first_page_seconds = Histogram(
@@ -124,7 +125,12 @@ class Sender:
         task.add_done_callback(done)
 
     async def _rest(self) -> None:
+        """Wait until there may be something to do. Where all places are taken one after the other becomes free, and a moment later
+        several are: they are filled with one look."""
+        crowded = self._departures.crowded
         await _within(self._woken, POLL_SECONDS)
+        if crowded:
+            await asyncio.sleep(GATHER_SECONDS)
 
     async def _finish(self) -> None:
         """Let attempts under way end and be recorded."""
