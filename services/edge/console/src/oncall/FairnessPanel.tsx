@@ -33,6 +33,7 @@ export function FairnessPanel({ schedules }: { schedules: readonly string[] }) {
       {answer.isError && !answer.data && <Failure what="The load" error={answer.error} retry={() => void answer.refetch()} />}
       {answer.data && loads.length === 0 && <Empty icon={Scale} title="Nobody has a duty in this time" />}
       {loads.length > 0 && (
+        <div className="scroll">
         <table className="loads">
           <thead>
             <tr>
@@ -51,6 +52,7 @@ export function FairnessPanel({ schedules }: { schedules: readonly string[] }) {
             ))}
           </tbody>
         </table>
+        </div>
       )}
     </Panel>
   );
@@ -73,7 +75,7 @@ function LoadRow({ load, most }: { load: Load; most: number }) {
       <td>{load.weekends}</td>
       <td>{Math.round(load.longestHours)} h</td>
       <td className={tired ? "bad" : ""} title={tired ? `less than ${REST} hours` : undefined}>
-        {rest === undefined ? "–" : `${Math.round(rest)} h`}
+        {rest === undefined ? "–" : `${rest.toFixed(1)} h`}
         {tired && " ⚠"}
       </td>
     </tr>
