@@ -11,6 +11,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from grpc import aio
 from tocsin.access.v1.access_pb2 import Role
+from tocsin.communication.v1.events_pb2 import ReplyReceived
 from tocsin.response.v1 import escalation_service_pb2 as pb
 from tocsin.response.v1 import response_service_pb2 as response_pb
 from tocsin.response.v1.escalation_pb2 import (
@@ -307,6 +308,18 @@ async def test_escalating_now_once(world: World, stubs: Stubs) -> None:
         await stubs.escalation.EscalateNow(pb.EscalateNowRequest(request_id="e3", incident_id=INCIDENT, step_number=4))
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert "step_number" in (refused.value.details() or "")
+
+
+async def test_whoever_cannot_come_has_the_next_one_asked_at_once(world: World, stubs: Stubs) -> None:
+    await stubs.apply(policy(step(5, person("ann")), step(5, person("bob")), step(5, person("dan"))))
+    await opened(world)
+    await summoned(world, 1)
+    for responder in ("cid", "ann", "ann"):
+        # Cid was not asked; Ann's second answer comes when Bob is being asked.
+        await world.publish(ReplyReceived(responder=responder, incident_id=INCIDENT, answer="ESCALATE"), INCIDENT)
+    assert [one.responder for one in await summoned(world, 2)] == ["ann", "bob"]
+    await world.publish(ReplyReceived(responder="bob", incident_id=INCIDENT, answer="ESCALATE"), INCIDENT)
+    assert [one.responder for one in await summoned(world, 3)] == ["ann", "bob", "dan"]
 
 
 async def test_reassigning_to_a_person_and_to_a_policy(world: World, stubs: Stubs) -> None:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tocsin.communication.v1.events_pb2 import ReplyReceived
 from tocsin.response.v1 import oncall_service_pb2
 from tocsin.response.v1.escalation_service_pb2 import DESCRIPTOR as ESCALATION
 from tocsin.response.v1.escalation_service_pb2_grpc import add_EscalationServiceServicer_to_server
@@ -34,6 +35,7 @@ from tocsin_response.escalation.audit_command import AUDIT
 from tocsin_response.escalation.auditor import Auditor
 from tocsin_response.escalation.by_hand import ByHand
 from tocsin_response.escalation.escalations import Escalations
+from tocsin_response.escalation.replies import Replies
 from tocsin_response.escalation.simulations import Simulations
 from tocsin_response.gap.reports import GapReports
 from tocsin_response.oncall.api import OncallApi
@@ -88,6 +90,7 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
                     IncidentAcknowledged: escalations.on_change,
                     IncidentResolved: escalations.on_change,
                     SeverityChanged: escalations.on_change,
+                    ReplyReceived: Replies(by_hand).on_reply,
                     ResponseAsked: AskedBySenders(by_hand, base.clock).on_asked,
                 }
             )

@@ -18,7 +18,7 @@ from tocsin_response.escalation.book import Book, book
 from tocsin_response.escalation.candidates import exists, roster_of, situation
 from tocsin_response.escalation.decisions import REASSIGNED
 from tocsin_response.escalation.definition import PLATFORM_DELAY, Policy, Step, Target
-from tocsin_response.escalation.escalation import Escalation, Place, Roster, Situation
+from tocsin_response.escalation.escalation import Escalation, Place, Roster, Situation, State
 from tocsin_response.escalation.keeping import Keeping
 from tocsin_response.escalation.store import Summons
 from tocsin_response.escalation.timer_store import Firing
@@ -108,6 +108,17 @@ class ByHand:
             return decisions.escalate(before, number, subject.taken_by, (wish.by, wish.why), around)
 
         return await self._redirect(tx, wish, decide)
+
+    async def give_up(self, tx: Tx, wish: Wish) -> None:
+        """Somebody who was asked cannot come: take the next step, if they were asked by the present one and it is still open."""
+        subject = await self._subject(tx, wish.incident_id)
+        running = subject.escalation
+        asked = await store.list_summonses(tx, [running.id])
+        waited_for = any(
+            (each.responder, each.step, each.round) == (wish.by, running.step, running.round) and not subject.taken_by for each in asked
+        )
+        if waited_for and running.state is State.RUNNING:
+            await self.escalate(tx, wish, None)
 
     async def reassign(self, tx: Tx, wish: Wish, to: Target | str) -> tuple[Escalation, list[Summons]]:
         """Ask a target, or by the policy with this name. Raises EscalationNotFound, PolicyNotFound, TargetNotFound, NobodyToAsk …"""
