@@ -105,10 +105,11 @@ async def print_latency(up: Installation, ledger: Path) -> None:
     print_cpu(cpu_since(before, up.processes()), len(accepted))
 
 
-def print_cpu(used: Counter[str], incidents: int) -> None:
+def print_cpu(used: dict[str, float], incidents: int) -> None:
     """What an incident cost. Unlike the times, it says something on a machine that has other work too."""
-    parts = ", ".join(f"{name} {seconds / incidents * 1000:.1f}" for name, seconds in used.most_common() if seconds)
-    print(f"CPU for an incident: {used.total() / incidents * 1000:.1f} ms: {parts}")
+    most = sorted(used.items(), key=lambda item: -item[1])
+    parts = ", ".join(f"{name} {seconds / incidents * 1000:.1f}" for name, seconds in most if seconds)
+    print(f"CPU for an incident: {sum(used.values()) / incidents * 1000:.1f} ms: {parts}")
 
 
 if __name__ == "__main__":
