@@ -66,11 +66,19 @@ class Behind(
     replies: list[str] = field(default_factory=list)
     hooks: list[Any] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
+    may_answer: asyncio.Event | None = None
     given_up: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def ListIncidents(self, request: Any, context: Any) -> Any:
         self.callers.append(caller())
         return triage_service_pb2.ListIncidentsResponse(next_page_token="there-is-more")
+
+    async def ResolveIncident(self, request: Any, context: Any) -> Any:
+        """Waits until it may answer."""
+        self.asked.set()
+        if self.may_answer is not None:
+            await self.may_answer.wait()
+        return triage_service_pb2.ResolveIncidentResponse()
 
     async def GetIncident(self, request: Any, context: Any) -> Any:
         raise IncidentNotFound(incident=request.incident_id)

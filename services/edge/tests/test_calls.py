@@ -83,6 +83,27 @@ async def test_a_role_that_is_too_low_is_refused_and_written_down(door: Edge) ->
     assert [entry.caller for entry in written.entries if entry.method.endswith("/SignIn")] == ["bob"]
 
 
+async def test_what_somebody_does_is_written_down_before_it_is_done(door: Edge) -> None:
+    """Whatever dies in between: what was tried stands there."""
+
+    async def outcomes() -> list[str]:
+        written = await door.service().ListAuditEntries(pb.ListAuditEntriesRequest(), metadata=bearer(ADMIN_KEY))
+        return [entry.outcome for entry in written.entries if entry.method.endswith("/ResolveIncident")]
+
+    door.behind.may_answer = asyncio.Event()
+    request = triage_service_pb2.ResolveIncidentRequest(request_id="r1", incident_id=INCIDENT)
+    call = asyncio.create_task(_resolve(door, request))
+    await asyncio.wait_for(door.behind.asked.wait(), 30)
+    assert await outcomes() == ["STARTED"]
+    door.behind.may_answer.set()
+    await call
+    assert await outcomes() == ["OK"]
+
+
+async def _resolve(door: Edge, request: triage_service_pb2.ResolveIncidentRequest) -> None:
+    await door.service(TRIAGE).ResolveIncident(request, metadata=bearer(ADMIN_KEY))
+
+
 async def test_a_key_works_until_it_is_revoked_and_only_within_its_time(door: Edge) -> None:
     until = door.world.clock.now() + timedelta(hours=1)
     wanted = pb.ApiKey(name="monitor", role=VIEWER)

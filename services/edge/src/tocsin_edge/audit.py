@@ -1,4 +1,4 @@
-"""The audit log: who changed what through this door."""
+"""The audit log: who changed what through this door. An entry is there before the call is passed on, and completed after it."""
 
 import logging
 from uuid import UUID
@@ -18,6 +18,8 @@ from tocsin_kernel.ids import Ids
 log = logging.getLogger(__name__)
 
 OK = "OK"
+# What an entry says until its call is over; one that says so for long is of an edge that died before it heard the outcome.
+STARTED = "STARTED"
 ANONYMOUS = "anonymous"
 
 
@@ -29,17 +31,34 @@ class Audit:
         self._clock = clock
         self._ids = ids
 
-    async def note(self, caller: str, method: Method, outcome: str, request: bytes) -> None:
-        """Keep what happened. The call is over: when this fails it is logged with everything that the entry would have said."""
-        entry = store.AuditRow(UUID(self._ids.new()), self._clock.now(), caller, method.path, outcome, trace_id())
+    async def begin(self, caller: str, method: Method) -> store.AuditRow | None:
+        """Keep what somebody is about to do. None if that is not possible: an incident must be taken all the same, and the log says so."""
+        entry = self._entry(caller, method, STARTED)
         try:
             async with self._database.transaction() as tx:
                 await store.save_audit_entry(tx, entry)
+        except Exception as error:
+            log.error("an audit entry could not be kept: %s calls %s", caller, method.path, exc_info=error)
+            return None
+        return entry
+
+    async def note(self, caller: str, method: Method, outcome: str, request: bytes, begun: store.AuditRow | None = None) -> None:
+        """Keep what happened. The call is over: when this fails it is logged with everything that the entry would have said."""
+        entry = begun or self._entry(caller, method, outcome)
+        try:
+            async with self._database.transaction() as tx:
+                if begun is None:
+                    await store.save_audit_entry(tx, entry)
+                else:
+                    await store.complete_audit_entry(tx, begun.id, outcome)
                 if outcome == OK and _configured(method, request):
-                    fact = ConfigurationChanged(service=method.owner, changed_by=caller, at=timestamp(entry.at))
+                    fact = ConfigurationChanged(service=method.owner, changed_by=caller, at=timestamp(self._clock.now()))
                     tx.emit(fact, aggregate=method.owner, version=await store.next_configuration_version(tx, method.owner))
         except Exception as error:
             log.error("an audit entry could not be kept: %s called %s: %s", caller, method.path, outcome, exc_info=error)
+
+    def _entry(self, caller: str, method: Method, outcome: str) -> store.AuditRow:
+        return store.AuditRow(UUID(self._ids.new()), self._clock.now(), caller, method.path, outcome, trace_id())
 
     async def entries(self, requested: int, page_token: str) -> tuple[list[store.AuditRow], str]:
         """One page, newest first, and the token of the next (empty: none). Raises Invalid for a token that is not of this list."""

@@ -24,6 +24,7 @@ from tocsin_chassis.telemetry import trace_context, tracer
 from tocsin_edge.accounts import Accounts
 from tocsin_edge.audit import ANONYMOUS, OK, Audit
 from tocsin_edge.contracts import EDGE, Method
+from tocsin_edge.store import AuditRow
 from tocsin_edge.upstream import Upstream
 from tocsin_edge.visitor import Visitor
 from tocsin_kernel.errors import Invalid
@@ -56,10 +57,11 @@ class Knock:
 
 @dataclass(slots=True)
 class _Visit:
-    """A call that is under way: who makes it, once that is known, and under which name it is written down."""
+    """A call that is under way: who makes it, once that is known, under which name it is written down, and what is written already."""
 
     visitor: Visitor | None = None
     name: str = ""
+    begun: AuditRow | None = None
 
 
 class Door:
@@ -125,6 +127,8 @@ class Door:
         ) as span:
             try:
                 await self._admit(knock, visit)
+                if knock.method.changes_something and visit.name:
+                    visit.begun = await self._audit.begin(visit.name, knock.method)
                 yield visit
             except (asyncio.CancelledError, GeneratorExit):
                 outcome = "CANCELLED"
@@ -141,7 +145,7 @@ class Door:
                 # Strangers whose call came to nothing could fill the log with whatever they like.
                 if knock.method.changes_something and (visit.name or outcome == OK):
                     # Shielded: a caller that goes away does not stop what it did from being written down.
-                    await asyncio.shield(self._audit.note(visit.name or ANONYMOUS, knock.method, outcome, request))
+                    await asyncio.shield(self._audit.note(visit.name or ANONYMOUS, knock.method, outcome, request, visit.begun))
 
     async def _admit(self, knock: Knock, visit: _Visit) -> None:
         if knock.method.rule.anonymous:

@@ -116,6 +116,11 @@ async def save_audit_entry(tx: Tx, entry: AuditRow) -> None:
     )
 
 
+async def complete_audit_entry(tx: Tx, entry_id: UUID, outcome: str) -> None:
+    """Say how a call ended."""
+    await tx.execute("UPDATE audit_entry SET outcome = %s WHERE id = %s", (outcome, entry_id))
+
+
 async def audit_entries(tx: Tx, before: UUID | None, limit: int) -> list[AuditRow]:
     """Newest first; ids are made in the order of time."""
     return await tx.many(
