@@ -1,7 +1,7 @@
 """Secret links at which calendar programs read duties."""
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from tocsin_chassis.postgres.database import Database
 from tocsin_kernel.clock import Clock
@@ -64,16 +64,25 @@ class Feeds:
                 raise CalendarFeedNotFound()
             current = await rota(tx, now)
             names = [found.schedule] if found.schedule else list(current.kept)
-            plans = await plans_over(tx, current, [name for name in names if name in current.kept], now - BACK, now + AHEAD)
-        listed = spans({name: plan.shifts(now - BACK, now + AHEAD) for name, plan in plans.items()})
+            since, until = _window(now)
+            plans = await plans_over(tx, current, [name for name in names if name in current.kept], since, until)
+        listed = spans({name: plan.shifts(since, until) for name, plan in plans.items()})
         wanted = [span for span in listed if found.responder in ("", span.responder)]
         title = f"On call: {found.schedule or current.called(found.responder)}"
-        return feed(title, [_entry(span, current, found) for span in wanted], now)
+        return feed(title, [_entry(span, current, found, since) for span in wanted], now)
 
 
-def _entry(span: Span, current: Rota, found: store.Feed) -> Entry:
-    # A duty keeps its uid as long as it begins when it did, so that calendars move it instead of showing it twice.
-    uid = f"{span.schedule}-{span.start:%Y%m%dT%H%M%SZ}-{span.responder}@tocsin"
+def _window(now: datetime) -> tuple[datetime, datetime]:
+    """What a calendar shows. It moves once a day, so that what was read meanwhile stays the same."""
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - BACK, today + AHEAD
+
+
+def _entry(span: Span, current: Rota, found: store.Feed, since: datetime) -> Entry:
+    # A duty keeps its uid as long as it begins when it did, so that calendars move it instead of showing it twice. One that began before
+    # what the calendar shows is cut there, every day at another place.
+    begins = f"{span.start:%Y%m%dT%H%M%SZ}" if span.start > since else "earlier"
+    uid = f"{span.schedule}-{begins}-{span.responder}@tocsin"
     person = current.called(span.responder)
     summary = f"On call: {span.schedule}" if found.responder else person
     return Entry(uid, span.start, span.end, summary, f"{person} is on call for {span.schedule}.")
