@@ -39,7 +39,7 @@ def test_an_alert_within_a_flood_is_told_to_nobody_and_waits_for_the_end_of_the_
     held = tell(None, [opened()], (hold(HoldKind.STORM),), NOON)
     assert (held.telling, held.alert.reconsider_at) == (None, None)
     ended = tell(held.alert, [resolve_by_hand(held.alert, "bob", NOON)], (), NOON)
-    assert ended.telling is None
+    assert ended.telling is None and "it woke nobody: STORM holds it" in ended.reason
 
 
 def test_whoever_was_told_of_an_alert_is_told_that_it_ended_although_it_is_silenced_by_then() -> None:

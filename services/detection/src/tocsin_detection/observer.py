@@ -148,7 +148,10 @@ def _line(made: Sequence[Decision], told: Told, now: datetime) -> store.LogEntry
     if told.telling is Telling.SUPPRESSED or (told.telling is Telling.OPENED and not opening):
         return store.LogEntry(told.alert.id, now, _word(told), told.reason)
     decision = next((item for item in reversed(made) if item.verdict not in (Verdict.REPEATED, Verdict.OPENED)), None)
-    return store.LogEntry(told.alert.id, now, decision.verdict.value, decision.reason, decision.by) if decision else None
+    if decision is None:
+        return None
+    reason = decision.reason if told.alert.open else told.reason
+    return store.LogEntry(told.alert.id, now, decision.verdict.value, reason, decision.by)
 
 
 def _notes(decisions: Sequence[Decision], now: datetime) -> list[store.LogEntry]:

@@ -47,7 +47,9 @@ def tell(before: Alert | None, decisions: Sequence[Decision], holds: Sequence[Ho
     assert alert is not None
     if not alert.open:
         known = before is not None and (before.told or _shown(before.holds))
-        return Told(replace(alert, holds=(), reconsider_at=None), Telling.RESOLVED if known else None, decision.reason)
+        # What held it to its end is in no other line of the log: a flood leaves none as it opens.
+        held = f"; it woke nobody: {in_words(before.holds)}" if before is not None and before.holds and not before.told else ""
+        return Told(replace(alert, holds=(), reconsider_at=None), Telling.RESOLVED if known else None, decision.reason + held)
     if alert.told:
         return Told(alert, _telling_of_known(decisions), decision.reason, _put_aside_by(before, alert, decision))
     return _judged(before, alert, tuple(holds), decision.reason, now)

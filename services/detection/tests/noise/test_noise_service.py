@@ -144,6 +144,20 @@ async def test_a_silence_holds_until_somebody_ends_it(platform: Platform) -> Non
     assert (expired.by, expired.silence.state) == ("alice", Silence.STATE_EXPIRED)
 
 
+async def test_nothing_holds_back_the_platforms_check_of_itself_and_only_lists_that_name_it_show_it(platform: Platform) -> None:
+    name = "tocsin-watchdog"
+    await platform.apply(integrations=[Integration(name=name, kind="webhook")])
+    platform.keys[name] = (await platform.admin.RotateIntegrationKey(detection_pb.RotateIntegrationKeyRequest(name=name))).key
+    await platform.silence('alert_id=~".+"')
+    [check] = await platform.fire("round", door=name)
+    [other] = await platform.fire("other")
+    assert (await platform.held(check), await platform.held(other)) == ([], ["SILENCE"])
+    everything = (await platform.admin.ListAlerts(detection_pb.ListAlertsRequest())).alerts
+    assert [alert.id for alert in everything] == [other]
+    own = (await platform.admin.ListAlerts(detection_pb.ListAlertsRequest(integration=name))).alerts
+    assert [alert.id for alert in own] == [check]
+
+
 async def test_a_silence_ends_by_itself_and_says_so_before(platform: Platform) -> None:
     await platform.silence('service="shop"', length=HOUR)
     [held] = await platform.fire("a", service="shop")
@@ -470,7 +484,7 @@ async def test_every_rule_says_why_it_acts_or_does_not(platform: Platform) -> No
     assert not said[silence.id].holds and said[silence.id].failed_matcher == 'env="test"' and said[silence.id].by == "alice"
     assert "nothing fires that explains it" in said["node-down"].reason
     assert "does not flood" in said["storm"].reason
-    assert "maintenance deploy" in explained.summary and "door" in explained.grouping
+    assert "maintenance deploy" in explained.summary and explained.grouping.startswith("1 signal of door")
     assert [entry.decision for entry in explained.log] == ["OPENED", "SUPPRESSED"]
 
 
@@ -499,7 +513,7 @@ async def test_what_would_have_been_with_other_rules(platform: Platform) -> None
     result = steps[-1].result
     assert (result.alerts, result.did_wake, result.would_wake, result.differences) == (3, 2, 2, 2)
     assert any(step.progress.done == 3 for step in steps)
-    assert {rule.kind for rule in result.rules if rule.would_hold} == {Hold.KIND_INHIBITION}
+    assert {(rule.kind, rule.rule) for rule in result.rules if rule.would_hold} == {(Hold.KIND_INHIBITION, "node-down")}
 
 
 async def test_rules_in_files_are_planned_applied_exported_and_pruned(platform: Platform) -> None:

@@ -68,10 +68,12 @@ def summary(alert: Alert, now: datetime) -> str:
 
 def grouping(alert: Alert) -> str:
     """Why its signals count as one alert."""
-    return (
-        f"{alert.occurrences} signals of {alert.integration} with the fingerprint {alert.fingerprint!r} count as this one alert, because "
-        "it was open when they came. Into which incident it goes is for triage to say."
-    )
+    thing = f"of {alert.integration} with the fingerprint {alert.fingerprint!r}"
+    if alert.occurrences == 1:
+        counted = f"1 signal {thing} opened this alert, and no other came since."
+    else:
+        counted = f"{alert.occurrences} signals {thing} count as this one alert, because it was open when they came."
+    return f"{counted} Into which incident it goes is for triage to say."
 
 
 def _aside(alert: Alert, now: datetime) -> bool:

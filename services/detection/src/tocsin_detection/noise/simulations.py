@@ -11,7 +11,7 @@ from tocsin.detection.v1 import noise_service_pb2 as pb
 
 from tocsin_chassis.postgres.database import Database
 from tocsin_detection.alert import Alert
-from tocsin_detection.hold import HoldKind
+from tocsin_detection.hold import Hold, HoldKind
 from tocsin_detection.noise import store
 from tocsin_detection.noise.noise_configuration import Given, given_rules
 from tocsin_detection.noise.rulebook import load
@@ -42,7 +42,7 @@ class _Figures:
     def count_stored(self, outcomes: Iterable[Outcome]) -> None:
         """Count what the stored rules hold back in the same replay: what held alerts that have ended is in their logs only."""
         for outcome in outcomes:
-            self.did_hold.update({(hold.kind, hold.rule) for hold in outcome.holds})
+            self.did_hold.update({_rule(hold) for hold in outcome.holds})
 
     def count(self, outcomes: Iterable[Outcome]) -> list[pb.Difference]:
         """Count; returns those that differ, as far as they are shown."""
@@ -52,7 +52,7 @@ class _Figures:
             self.alerts += 1
             self.did_wake += did
             self.would_wake += would
-            self.would_hold.update({(hold.kind, hold.rule) for hold in outcome.holds})
+            self.would_hold.update({_rule(hold) for hold in outcome.holds})
             if did != would:
                 self.differences += 1
                 if self.differences <= MOST_DIFFERENCES:
@@ -68,6 +68,11 @@ class _Figures:
         return pb.SimulateResponse.Result(
             alerts=self.alerts, did_wake=self.did_wake, would_wake=self.would_wake, rules=held, differences=self.differences
         )
+
+
+def _rule(hold: Hold) -> tuple[HoldKind, str]:
+    """What is counted: an inhibition by its name, whichever alert explains."""
+    return hold.kind, hold.named or hold.rule
 
 
 class Simulations:
