@@ -1,5 +1,6 @@
 """What an escalation does next, without any server."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tocsin_kernel.decision import Decision
 from tocsin_oncall.windows import Window
+from tocsin_response.escalation import snapshot
 from tocsin_response.escalation.decisions import (
     acknowledge,
     add,
@@ -353,6 +355,7 @@ def test_edits_of_the_list_do_not_disturb_the_turn(before: list[str], after: lis
 
 
 TARGETS = st.sampled_from([PRIMARY, OPS, BOB, ROOM])
+UNUSUAL_TARGETS = st.builds(Target, st.sampled_from(Kind), st.text(max_size=3), st.sampled_from(Turn), st.text(max_size=3), st.booleans())
 CONDITIONS = st.builds(
     Condition,
     st.frozensets(st.integers(1, 5), max_size=3),
@@ -370,6 +373,8 @@ STEPS = st.builds(
     st.booleans(),
     st.booleans(),
 )
+RULES = st.builds(UrgencyRule, CONDITIONS, st.sampled_from(Urgency), st.sampled_from(["", "other"]))
+TIMEOUTS = st.builds(AcknowledgeTimeout, st.frozensets(st.integers(1, 5), max_size=2), st.just(HOUR))
 POLICIES = st.builds(
     Policy,
     st.just("p"),
@@ -377,6 +382,10 @@ POLICIES = st.builds(
     st.integers(-1, 3),
     st.lists(TARGETS, max_size=2).map(tuple),
     st.integers(1, 3),
+    st.lists(RULES, max_size=2).map(tuple),
+    st.lists(TIMEOUTS, max_size=2).map(tuple),
+    st.sampled_from(Urgency),
+    st.booleans(),
 )
 PLAIN_STEPS = st.builds(Step, st.lists(TARGETS, min_size=1, max_size=3).map(tuple), DELAYS.map(lambda delay: delay + MINUTE))
 PLAIN_POLICIES = st.builds(Policy, st.just("p"), st.lists(PLAIN_STEPS, min_size=1, max_size=5).map(tuple), st.integers(0, 4))
@@ -415,6 +424,23 @@ def test_the_steps_that_a_decision_may_take_are_known_before_it(policy: Policy) 
     assert begun(policy, at(roster=few)) == begun(policy)
     keys = {cursor_key(escalation(policy), policy.steps.index(step)) for step in policy.steps}
     assert all(key.startswith("p/") for key in keys)
+
+
+@given(POLICIES, st.lists(UNUSUAL_TARGETS, max_size=3).map(tuple))
+def test_a_policy_survives_its_snapshot(policy: Policy, fallback: tuple[Target, ...]) -> None:
+    kept = replace(policy, fallback=fallback)
+    assert snapshot.from_plain(json.loads(json.dumps(snapshot.to_plain(kept)))) == kept
+
+
+def test_a_snapshot_of_the_version_before_is_read() -> None:
+    old = {
+        "name": "p",
+        "steps": [{"targets": [["schedule", "primary"]], "delay_seconds": 300.0}],
+        "repeat": 1,
+        "fallback": [["platform", ""]],
+    }
+    assert snapshot.from_plain(old) == Policy("p", (Step((PRIMARY,), 5 * MINUTE),), 1, (PLATFORM,))
+    assert snapshot.to_plain(snapshot.from_plain(old)) == old
 
 
 class Interleaving(RuleBasedStateMachine):
