@@ -1,7 +1,10 @@
 """On-call duty on real servers: schedules of layers, what goes over them, what is recorded and told."""
 
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -37,6 +40,7 @@ from tocsin_oncall.ical import Events
 from tocsin_response.app import response
 from tocsin_response.oncall.oncall import Turn, people
 from tocsin_response.settings import ResponseSettings
+from tocsin_testkit.outside.tls import tls_before
 from tocsin_testkit.world import World
 
 ALICE = Caller("alice", Role.ROLE_MANAGER)
@@ -376,6 +380,58 @@ async def test_a_calendar_may_be_the_source_of_a_layer(stubs: Stubs) -> None:
     assert await stubs.now("ical", MONDAY + 2 * DAY) == [""]
     with pytest.raises(grpc.aio.AioRpcError, match="held by the applied configuration"):
         await stubs.new.PutCalendar(pb.PutCalendarRequest(calendar=calendar))
+
+
+async def test_a_calendar_is_read_from_its_address_and_stays_where_that_fails(world: World, tmp_path: Path) -> None:
+    world.clock.forward(MONDAY - world.clock.now())
+    served = {"text": ABSENCE.replace("Sea side", "bob"), "status": 200}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(served["status"])
+            self.end_headers()
+            self.wfile.write(served["text"].encode())
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        with tls_before(f"http://127.0.0.1:{server.server_port}", tmp_path) as front:
+            settings = world.settings("response", ResponseSettings, calendar_hosts="localhost", outgoing_ca_file=tmp_path / "front.pem")
+            async with world.running(response(settings, clock=world.clock)) as app:
+                stubs = Stubs(world, app)
+                calendar = Calendar(name="duties", kind=Calendar.KIND_DUTY, time_zone="Europe/Paris", url=f"{front.address}/x.ics")
+                schedule = Schedule(name="ical", time_zone="Europe/Paris", layers=[Layer(name="all", calendar="duties")])
+                await stubs.apply(calendars=[calendar], schedules=[schedule])
+                assert {change.action for change in await stubs.apply(calendars=[calendar])} == {Change.ACTION_UNCHANGED}
+
+                async def on_call(name: str) -> bool:
+                    return await stubs.now("ical", MONDAY + DAY) == [name]
+
+                await world.eventually(lambda: on_call("bob"), within=30)
+                served["text"] = served["text"].replace("bob", "cid")
+                world.clock.forward(HOUR)
+                await world.eventually(lambda: on_call("cid"), within=30)
+                served["text"], served["status"] = "gone", 500
+                world.clock.forward(HOUR)
+
+                def error() -> str:
+                    with psycopg.connect(world.servers.postgres_url(world.database, "tocsin_response")) as connection:
+                        found = connection.execute("SELECT fetch_error FROM calendar").fetchone()
+                        return str(found[0]) if found else ""
+
+                async def failed() -> bool:
+                    return error() == "HTTP 500"
+
+                await world.eventually(failed, within=30)
+                assert await on_call("cid")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 async def test_a_secret_link_shows_duties_to_calendars(world: World, stubs: Stubs) -> None:

@@ -80,15 +80,15 @@ class Outgoing:
     def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
         self._pool = pool
 
-    async def get(self, url: str, seconds: float) -> bytes:
-        """The document at an https address, at most 64 KiB. Raises OutgoingRefused, OutgoingFailed."""
+    async def get(self, url: str, seconds: float, most: int = MOST_BYTES) -> bytes:
+        """The document at an https address, at most so many bytes. Raises OutgoingRefused, OutgoingFailed."""
         if not url.lower().startswith("https://"):
             raise OutgoingRefused("the address does not begin with https://")
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
         try:
             async with asyncio.timeout(seconds):
                 async with self._pool.stream("GET", url, headers=[("user-agent", "tocsin")], extensions={"timeout": timeouts}) as answer:
-                    return await _content(answer)
+                    return await _content(answer, most)
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, TimeoutError, ssl.SSLError) as error:
             raise OutgoingFailed(str(error) or type(error).__name__) from error
         except (httpcore.UnsupportedProtocol, ValueError) as error:
@@ -118,7 +118,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-async def _content(answer: httpcore.Response) -> bytes:
+async def _content(answer: httpcore.Response, most: int) -> bytes:
     if answer.status >= 500 or answer.status == 429:
         raise OutgoingFailed(f"HTTP {answer.status}")
     if answer.status != SUCCESS:
@@ -126,6 +126,6 @@ async def _content(answer: httpcore.Response) -> bytes:
     content = b""
     async for chunk in answer.aiter_stream():
         content += chunk
-        if len(content) > MOST_BYTES:
-            raise OutgoingRefused(f"the answer is larger than {MOST_BYTES} bytes")
+        if len(content) > most:
+            raise OutgoingRefused(f"the answer is larger than {most} bytes")
     return content

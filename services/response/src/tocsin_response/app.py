@@ -24,6 +24,7 @@ from tocsin.triage.v1.events_pb2 import (
 from tocsin_chassis import cli
 from tocsin_chassis.app import App
 from tocsin_chassis.compose import foundation
+from tocsin_chassis.outgoing import outgoing
 from tocsin_kernel.clock import Clock
 from tocsin_response.actions.platform import detection
 from tocsin_response.api import ResponseApi
@@ -40,6 +41,7 @@ from tocsin_response.escalation.simulations import Simulations
 from tocsin_response.gap.reports import GapReports
 from tocsin_response.oncall.api import OncallApi
 from tocsin_response.oncall.feeds import Feeds
+from tocsin_response.oncall.fetching import Fetching
 from tocsin_response.oncall.oncall import Oncall
 from tocsin_response.oncall.outlook import Outlook
 from tocsin_response.oncall.requests import Requests
@@ -51,6 +53,7 @@ REPORT_SECONDS = 0.5
 EXPIRY_SECONDS = 1.0
 AUDIT_SECONDS = 60.0
 DUTY_SECONDS = 1.0
+CALENDAR_SECONDS = 5.0
 
 
 @asynccontextmanager
@@ -58,6 +61,7 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
     """The service, composed and not yet running."""
     async with (
         foundation("response", settings, clock) as base,
+        outgoing(hosts(settings.calendar_hosts), settings.outgoing_ca_file) as outside,
         detection(settings.detection_address, base.identity) as alerts,
     ):
         oncall = Oncall(base.database, base.clock, base.ids)
@@ -97,9 +101,15 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
             .ticks("escalation steps", STEP_SECONDS, escalations.step_on)
             .ticks("acknowledgements that run out", EXPIRY_SECONDS, acknowledgements.expire_due)
             .ticks("duty watch", DUTY_SECONDS, watch.look)
+            .ticks("calendars", CALENDAR_SECONDS, Fetching(base.database, base.clock, outside).fetch_due)
             .ticks("audit of timers", AUDIT_SECONDS, auditor.look)
             .ticks("gap reports", REPORT_SECONDS, GapReports(base.database, base.clock, alerts).send_due)
         )
+
+
+def hosts(given: str) -> list[str]:
+    """The names of a list that commas separate."""
+    return [each.strip() for each in given.split(",") if each.strip()]
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """The settings of response."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from tocsin_chassis.settings import ServiceSettings, setting
 
@@ -11,4 +12,14 @@ class ResponseSettings(ServiceSettings):
 
     detection_address: str = setting(
         "TOCSIN_DETECTION_ADDRESS", "host:port of detection, to raise an alert about a coverage gap; empty: gap reports wait", default=""
+    )
+    calendar_hosts: str = setting(
+        "TOCSIN_CALENDAR_HOSTS",
+        "hosts of calendars whose addresses may be private, separated by commas; calendars of the public internet are read anyway",
+        default="",
+    )
+    outgoing_ca_file: Path | None = setting(
+        "TOCSIN_OUTGOING_CA_FILE",
+        "PEM of certificate authorities that are trusted beside the public ones when response asks others",
+        default=None,
     )

@@ -288,7 +288,16 @@ def remove_temporary(temporary: str, /, *, options: Options = DEFAULTS) -> None:
 
 
 def put_calendar(
-    name: str, file: Path, /, *, kind: str, responder: str = "", zone: str = "", display_name: str = "", options: Options = DEFAULTS
+    name: str,
+    file: Path | None = None,
+    /,
+    *,
+    kind: str,
+    url: str = "",
+    responder: str = "",
+    zone: str = "",
+    display_name: str = "",
+    options: Options = DEFAULTS,
 ) -> None:
     """Keep a calendar, in place of the one with its name. Absences and holidays warn of conflicts, duties feed layers.
 
@@ -297,7 +306,9 @@ def put_calendar(
     name
         The calendar's name: lower-case letters, digits and dashes.
     file
-        The iCalendar file (.ics).
+        The iCalendar file (.ics). Give it, or --url.
+    url
+        An https address from which the calendar is read every hour.
     kind
         "absence" (of --responder), "holiday" or "duty".
     responder
@@ -307,8 +318,10 @@ def put_calendar(
     display_name
         The name that people read.
     """
+    if (file is None) == (not url):
+        raise UsageError("give either FILE or --url")
     try:
-        text = file.read_text()
+        text = file.read_text() if file is not None else ""
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"FILE: cannot read {file}: {error}") from None
     calendar = oncall_pb2.Calendar(
@@ -318,6 +331,7 @@ def put_calendar(
         responder=responder,
         time_zone=zone,
         text=text,
+        url=url,
     )
     with options.open() as tocsin:
         tocsin.oncall.PutCalendar(oncall_service_pb2.PutCalendarRequest(calendar=calendar))
@@ -335,6 +349,7 @@ def list_calendars(*, options: Options = DEFAULTS) -> None:
             "KIND": lambda each: short(oncall_pb2.Calendar.Kind, each.kind).lower(),
             "RESPONDER": lambda each: each.responder,
             "ZONE": lambda each: each.time_zone,
+            "READ FROM": lambda each: each.url,
         },
         nothing="No calendar.",
     )

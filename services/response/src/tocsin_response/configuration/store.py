@@ -12,6 +12,7 @@ from tocsin.response.v1.oncall_pb2 import Calendar, Responder, Rotation, Schedul
 
 from tocsin_chassis.postgres.database import Tx
 from tocsin_response.configuration.wire import PLATFORM, Resources
+from tocsin_response.oncall import store as oncall
 
 _UNITS = {Rotation.UNIT_DAILY: "daily", Rotation.UNIT_WEEKLY: "weekly"}
 _MESSAGE_UNITS = {word: unit for unit, word in _UNITS.items()}
@@ -69,6 +70,7 @@ class _CalendarRow:
     responder: str
     time_zone: str
     text: str
+    url: str
 
     def to_proto(self) -> Calendar:
         return Calendar(
@@ -78,6 +80,7 @@ class _CalendarRow:
             responder=self.responder,
             time_zone=self.time_zone,
             text=self.text,
+            url=self.url,
         )
 
 
@@ -98,7 +101,9 @@ async def load(tx: Tx) -> Resources:
     schedules = await tx.many(
         _ScheduleRow, "SELECT name, display_name, time_zone, unit, length, starts_on, handoff_time, responders, definition FROM schedule"
     )
-    calendars = await tx.many(_CalendarRow, "SELECT name, display_name, kind, responder, time_zone, text FROM calendar WHERE from_file")
+    calendars = await tx.many(
+        _CalendarRow, "SELECT name, display_name, kind, responder, time_zone, text, url FROM calendar WHERE from_file"
+    )
     policies = await tx.values(dict[str, Any], "SELECT definition FROM escalation_policy")
     calendars_of_work = await tx.values(dict[str, Any], "SELECT definition FROM business_hours")
     fallback = await tx.maybe(_FallbackRow, "SELECT responders FROM platform_fallback")
@@ -176,12 +181,10 @@ async def _save_team(tx: Tx, team: Team) -> None:
 
 async def _save_calendar(tx: Tx, calendar: Calendar) -> None:
     kind = Calendar.Kind.Name(calendar.kind).removeprefix("KIND_")
-    await tx.execute(
-        """INSERT INTO calendar (name, display_name, kind, responder, time_zone, text, from_file) VALUES (%s, %s, %s, %s, %s, %s, true)
-           ON CONFLICT (name) DO UPDATE SET display_name = excluded.display_name, kind = excluded.kind, responder = excluded.responder,
-               time_zone = excluded.time_zone, text = excluded.text, from_file = true""",
-        (calendar.name, calendar.display_name, kind, calendar.responder, calendar.time_zone, calendar.text),
+    kept = oncall.Calendar(
+        calendar.name, calendar.display_name, kind, calendar.responder, calendar.time_zone, calendar.text, True, calendar.url
     )
+    await oncall.save_calendar(tx, kept)
 
 
 async def _save_schedule(tx: Tx, schedule: Schedule) -> None:

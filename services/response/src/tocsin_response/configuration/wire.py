@@ -104,6 +104,12 @@ def calendar_problems(calendar: Calendar) -> list[Problem]:
         found += checks.problem_of_zone("time_zone", calendar.time_zone)
     if (calendar.kind == Calendar.KIND_ABSENCE) != bool(calendar.responder):
         found.append(("responder", "an ABSENCE calendar needs whose absences these are, and no other names anybody"))
+    if calendar.url:
+        if calendar.text:
+            found.append(("url", "give either text or url"))
+        if not calendar.url.startswith("https://"):
+            found.append(("url", "must begin with https://"))
+        return found
     try:
         calendar_of(calendar.text)
     except ValueError as error:

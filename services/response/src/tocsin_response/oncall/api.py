@@ -137,7 +137,8 @@ class OncallApi(OncallServiceServicer):
             raise ManyInvalid([(f"calendar.{field}", detail) for field, detail in problems])
         kind = oncall_pb.Calendar.Kind.Name(given.kind).removeprefix("KIND_")
         display_name, zone = text("calendar.display_name", given.display_name), given.time_zone
-        calendar = store.Calendar(given.name, display_name, kind, given.responder, zone, text("calendar.text", given.text), False)
+        content = text("calendar.text", given.text)
+        calendar = store.Calendar(given.name, display_name, kind, given.responder, zone, content, False, text("calendar.url", given.url))
         await self._requests.put_calendar(calendar)
         return pb.PutCalendarResponse()
 
@@ -252,6 +253,7 @@ def _calendar(calendar: store.Calendar) -> oncall_pb.Calendar:
         kind=oncall_pb.Calendar.Kind.Value(f"KIND_{calendar.kind}"),
         responder=calendar.responder,
         time_zone=calendar.time_zone,
+        url=calendar.url,
     )
 
 

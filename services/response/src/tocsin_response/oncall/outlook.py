@@ -107,7 +107,7 @@ async def _spans(tx: Tx, current: Rota, names: Sequence[str], since: datetime, u
 def _away(calendars: Sequence[store.Calendar], since: datetime, until: datetime) -> list[Away]:
     found = []
     for each in calendars:
-        if each.kind in ("ABSENCE", "HOLIDAY"):
+        if each.kind in ("ABSENCE", "HOLIDAY") and each.text:
             events = Events(each.text, wall.zone_named(each.time_zone or "UTC")).between(since, until)
             found.append(Away(each.responder or None, tuple(events)))
     return found

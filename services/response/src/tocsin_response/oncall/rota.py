@@ -121,7 +121,7 @@ async def _known(tx: Tx, people: Mapping[str, Person]) -> Known:
     """What names in schedules stand for."""
     teams = await store.load_members(tx, None)
     policies = {name: _first_people(targets, teams) for name, targets in (await store.load_first_targets(tx)).items()}
-    calendars = {each.name: (each.text, each.time_zone) for each in await store.load_calendars(tx) if each.kind == "DUTY"}
+    calendars = {each.name: (each.text, each.time_zone) for each in await store.load_calendars(tx) if each.kind == "DUTY" and each.text}
     written = {person.display_name.lower(): person.name for person in people.values() if person.display_name}
     return Known(teams, policies, calendars, {**written, **{name: name for name in people}})
 

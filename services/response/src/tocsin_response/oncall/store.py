@@ -53,7 +53,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """A calendar of others."""
+    """A calendar of others. `text` is what it holds: as it was given, or as it was read last from its address."""
 
     name: str
     display_name: str
@@ -62,6 +62,16 @@ class Calendar:
     time_zone: str
     text: str
     from_file: bool
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A calendar that is to be read from its address, and what was read last."""
+
+    name: str
+    url: str
+    fetched: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,23 +345,63 @@ async def list_swaps(tx: Tx, schedule: str, open_at: datetime | None, before: st
 
 async def load_calendars(tx: Tx) -> list[Calendar]:
     """All calendars, by name."""
-    return await tx.many(Calendar, "SELECT name, display_name, kind, responder, time_zone, text, from_file FROM calendar ORDER BY name")
+    return await tx.many(
+        Calendar,
+        """SELECT name, display_name, kind, responder, time_zone, CASE WHEN url = '' THEN text ELSE fetched END AS text, from_file, url
+           FROM calendar ORDER BY name""",
+    )
 
 
 async def load_calendar(tx: Tx, name: str) -> Calendar | None:
     return await tx.maybe(
-        Calendar, "SELECT name, display_name, kind, responder, time_zone, text, from_file FROM calendar WHERE name = %s", (name,)
+        Calendar,
+        """SELECT name, display_name, kind, responder, time_zone, CASE WHEN url = '' THEN text ELSE fetched END AS text, from_file, url
+           FROM calendar WHERE name = %s""",
+        (name,),
     )
 
 
 async def save_calendar(tx: Tx, calendar: Calendar) -> None:
-    """Insert it, or replace the one with its name."""
+    """Insert it, or replace the one with its name. From another address than before it is read anew."""
     await tx.execute(
-        """INSERT INTO calendar (name, display_name, kind, responder, time_zone, text, from_file) VALUES (%s, %s, %s, %s, %s, %s, %s)
+        """INSERT INTO calendar (name, display_name, kind, responder, time_zone, text, from_file, url)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
            ON CONFLICT (name) DO UPDATE SET display_name = excluded.display_name, kind = excluded.kind, responder = excluded.responder,
-               time_zone = excluded.time_zone, text = excluded.text, from_file = excluded.from_file""",
-        (calendar.name, calendar.display_name, calendar.kind, calendar.responder, calendar.time_zone, calendar.text, calendar.from_file),
+               time_zone = excluded.time_zone, text = excluded.text, from_file = excluded.from_file, url = excluded.url,
+               fetched = CASE WHEN calendar.url = excluded.url THEN calendar.fetched ELSE '' END,
+               fetch_at = CASE WHEN calendar.url = excluded.url THEN calendar.fetch_at ELSE '-infinity' END""",
+        (
+            calendar.name,
+            calendar.display_name,
+            calendar.kind,
+            calendar.responder,
+            calendar.time_zone,
+            calendar.text,
+            calendar.from_file,
+            calendar.url,
+        ),
     )
+
+
+async def claim_fetches(tx: Tx, now: datetime, again_at: datetime, limit: int) -> list[Fetch]:
+    """The calendars that are to be read from their addresses now; they come again at `again_at` unless somebody says otherwise."""
+    return await tx.many(
+        Fetch,
+        """UPDATE calendar SET fetch_at = %s WHERE name IN (
+               SELECT name FROM calendar WHERE url <> '' AND fetch_at <= %s ORDER BY fetch_at LIMIT %s FOR UPDATE SKIP LOCKED
+           ) RETURNING name, url, fetched""",
+        (again_at, now, limit),
+    )
+
+
+async def keep_fetched(tx: Tx, fetch: Fetch, text: str) -> None:
+    """What was read, unless the calendar has another address by now."""
+    await tx.execute("UPDATE calendar SET fetched = %s WHERE name = %s AND url = %s", (text, fetch.name, fetch.url))
+
+
+async def plan_fetch(tx: Tx, fetch: Fetch, at: datetime, error: str) -> None:
+    """When it is read again, and what went wrong; unless the calendar has another address by now."""
+    await tx.execute("UPDATE calendar SET fetch_at = %s, fetch_error = %s WHERE name = %s AND url = %s", (at, error, fetch.name, fetch.url))
 
 
 async def delete_calendar(tx: Tx, name: str) -> None:
