@@ -11,6 +11,9 @@ from tocsin_detection.signal import Signal
 from tocsin_kernel.errors import Conflict
 from tocsin_kernel.ids import Ids
 
+# The integration of the platform's check of itself: nothing holds its alerts back, and only lists that name it show them.
+CHECKS = "tocsin-watchdog"
+
 
 class Verdict(StrEnum):
     """What a signal did to the alert."""

@@ -12,7 +12,7 @@ from typing import Any, LiteralString
 import orjson
 
 from tocsin_chassis.postgres.database import Tx
-from tocsin_detection.alert import Alert
+from tocsin_detection.alert import CHECKS, Alert
 from tocsin_detection.hold import Hold, HoldKind
 from tocsin_detection.noise.matcher import Matcher, Matchers, Operator
 from tocsin_detection.noise.translation import translated
@@ -65,12 +65,13 @@ class _Row(Alert):
 
     def alert(self) -> Alert:
         found: Any = self.holds
-        return Alert(
-            **{name: getattr(self, name) for name in FIELDS} | {"holds": tuple(_hold(hold) for hold in found), "tags": tuple(self.tags)}
-        )
+        values = list(_values(self))
+        values[HOLDS], values[TAGS] = tuple(_hold(hold) for hold in found), tuple(self.tags)
+        return Alert(*values)
 
 
 FIELDS = tuple(Alert.__dataclass_fields__)
+HOLDS, TAGS = FIELDS.index("holds"), FIELDS.index("tags")
 _values = attrgetter(*FIELDS)
 # Two parameters, see `_records`: reading thirty names from the JSON of each row is half of what an insert costs.
 RECORDS: LiteralString = "json_populate_recordset(json_populate_record(NULL::alert, %s), %s)"
@@ -263,6 +264,8 @@ async def _conditions(tx: Tx, wanted: Wanted) -> list[_Condition]:
         ("strpos(lower(title), lower(%s)) > 0", wanted.text),
     )
     conditions = [_Condition(sql, (value,)) for sql, value in given if value is not None]
+    if wanted.integration is None and wanted.ids is None:
+        conditions.append(_Condition("integration <> %s", (CHECKS,)))
     if wanted.held is not None:
         conditions.append(_Condition("NOT told AND resolved_at IS NULL" if wanted.held else "(told OR resolved_at IS NOT NULL)", ()))
     return [*conditions, *[await _matching(tx, item, open_only=wanted.open is True) for item in wanted.matchers]]
