@@ -121,8 +121,9 @@ def hook(name: str, url: str) -> ContactMethod:
 
 
 @asynccontextmanager
-async def running_house(world: Any, mail_server: Any, web_server: Any, folder: Path) -> AsyncIterator[House]:
-    """Two Twilio accounts, a Telegram bot, a mail server and a web server outside; communication and triage inside."""
+async def running_house(world: Any, mail_server: Any, web_server: Any, folder: Path, *, dead: bool = False) -> AsyncIterator[House]:
+    """Two Twilio accounts, a Telegram bot, a mail server and a web server outside; communication and triage inside. The
+    first Twilio account may be `dead`: nobody listens there."""
     (folder / "secret").write_text("whsec_dG9jc2luLXdlYmhvb2stc2VjcmV0LTI0")
     async with AsyncExitStack() as stack:
         twilio = [await stack.enter_async_context(running(FakeTwilio(world.clock.now(), account="AC" + digit * 32))) for digit in "12"]
@@ -135,7 +136,7 @@ async def running_house(world: Any, mail_server: Any, web_server: Any, folder: P
                 "auth_token": server.token,
                 "sms_from": "+15550000001",
                 "voice_from": "+15550000001",
-                "url": server.url,
+                "url": "http://127.0.0.1:1" if dead and name == "main" else server.url,
             }
             for name, server in zip(("main", "second"), twilio, strict=True)
         ]
