@@ -15,7 +15,7 @@ from tocsin_chassis.postgres.database import Tx
 from tocsin_detection.alert import CHECKS, Alert
 from tocsin_detection.hold import Hold, HoldKind
 from tocsin_detection.noise.matcher import Matcher, Matchers, Operator
-from tocsin_detection.noise.translation import translated
+from tocsin_detection.noise.translation import pattern, translated
 
 MOST_SINGLE_LOCKS = 256
 
@@ -282,6 +282,10 @@ async def _matching(tx: Tx, matcher: Matcher, *, open_only: bool) -> _Condition:
         return _Condition(seen + " = %s", (*name, matcher.text))
     if matcher.operator is Operator.DIFFERENT:
         return _Condition(seen + " <> %s", (*name, matcher.text))
+    if (like := pattern(matcher.text)) is not None:
+        condition: LiteralString = "(" + seen + " LIKE %s AND " + seen + " NOT LIKE %s)"
+        negated = matcher.operator is Operator.UNLIKE
+        return _Condition("NOT " + condition if negated else condition, (*name, like, *name, "%\n%"))
     if (expression := translated(matcher.text)) is not None:
         return _Condition(seen + (" ~ %s" if matcher.operator is Operator.LIKE else " !~ %s"), (*name, expression))
     distinct: LiteralString = "SELECT DISTINCT " + seen + " FROM alert"

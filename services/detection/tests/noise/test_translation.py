@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
 from tocsin_detection.noise.matcher import expression
-from tocsin_detection.noise.translation import translated
+from tocsin_detection.noise.translation import pattern, translated
 
 LETTERS = "abkKsSZ019 _-./:\n\täßſ\u212aé"
 texts = some.text(LETTERS, max_size=8)
@@ -101,3 +101,39 @@ def test_what_people_write_is_translated(written: str) -> None:
 )
 def test_what_may_mean_something_else_is_not(written: str) -> None:
     assert translated(written) is None
+
+
+simple = some.lists(
+    some.sampled_from(
+        ["a", "S", "9", "-", "_", "%", "ä", r"\.", r"\%", r"\_", r"\\", r"\-", ".", ".*", ".+", ".*?", "a*", ".?", "$", r"\d", "\n"]
+    ),
+    max_size=6,
+)
+
+
+@example(written=r"\\", tried=["\\"])
+@settings(deadline=None, max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    written=simple.map(lambda parts: "^" + "".join(parts)) | simple.map("".join),
+    tried=some.lists(some.text("aS9-_%ä.\\\nd$", max_size=6), min_size=1, max_size=8),
+)
+def test_what_like_can_say_means_the_same(postgres, written: str, tried: list[str]) -> None:
+    in_postgres = pattern(written)
+    if in_postgres is None:
+        return
+    found = postgres.execute(
+        "SELECT array_agg(given.text LIKE %s AND given.text NOT LIKE %s ORDER BY position)"
+        " FROM unnest(%s::text[]) WITH ORDINALITY AS given (text, position)",
+        (in_postgres, "%\n%", tried),
+    )
+    assert found.fetchone()[0] == [expression(written).fullmatch(text) is not None for text in tried]
+
+
+@pytest.mark.parametrize("written", ["fill.*", "7-1.*-3", "^web-1$", r"10\.0\..+", ".+", "", "50%_"])
+def test_what_is_simple_becomes_a_pattern(written: str) -> None:
+    assert pattern(written) is not None
+
+
+@pytest.mark.parametrize("written", ["a|b", "a*", "[ab]", "(a)", r"\d", ".?", "a\nb", "(?i)a", "a$b", r"\$$$"])
+def test_what_is_not_becomes_none(written: str) -> None:
+    assert pattern(written) is None
