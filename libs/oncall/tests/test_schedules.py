@@ -8,7 +8,7 @@ import pytest
 
 from tocsin_oncall.carry import with_positions
 from tocsin_oncall.duties import Away, Clash, conflicts, fairness, spans
-from tocsin_oncall.ical import Entry, Events, feed
+from tocsin_oncall.ical import Entry, Events, calendar_of, feed
 from tocsin_oncall.plain import Known, read, schedule_of
 from tocsin_oncall.render import Plan, Shift
 from tocsin_oncall.wall import instant_of
@@ -315,3 +315,12 @@ def test_a_daily_turn_of_a_day_that_a_zone_skips_has_no_time() -> None:
     found = told(plan(turns("DAILY", "ann", "bob", "cid", day="2011-12-28"), zone="Pacific/Apia"), "2011-12-28T19:00", "2012-01-02T00:00")
     # The 30th never was: bob's turn of the 29th ends when clocks go on to the 31st, cid's of the 30th lasts until its 09:00.
     assert found[:4] == [("ann", "12-28T19:00"), ("bob", "12-29T19:00"), ("cid", "12-30T10:00"), ("ann", "12-30T19:00")]
+
+
+def test_rules_that_never_match_are_refused() -> None:
+    never = "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"
+    layer = {"recurrence": {"rule": never, "start": "2026-03-01T00:00", "lasts": "3600s", "participants": people("ann")}}
+    _, problems = read({"name": "s", "time_zone": "UTC", "layers": [{"name": "a", **layer}]})
+    assert problems == [("layers[0].recurrence.rule", "names days that never come")]
+    with pytest.raises(ValueError, match="days that never come"):
+        calendar_of(CALENDAR.replace("FREQ=DAILY;UNTIL=20260331T070000Z", never))

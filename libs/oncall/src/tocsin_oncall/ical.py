@@ -12,6 +12,7 @@ from dateutil.rrule import rrule, rruleset, rrulestr
 from icalendar import Calendar
 from icalendar import Event as Written
 
+from tocsin_oncall.rhythm import occurs
 from tocsin_oncall.wall import instant_of
 
 LONGEST_TEXT = 1_000_000
@@ -81,6 +82,16 @@ class Events:
                 found.setdefault(str(each.get("UID", "")), set()).add(self._instant(each["RECURRENCE-ID"].dt))
         return found
 
+    def _starts_of(self, component: Component) -> rruleset:
+        """What is known of a series is kept: unfolding it begins at its first event every time."""
+        if id(component) not in self._unfolded:
+            self._unfolded[id(component)] = _starts(component)
+        return self._unfolded[id(component)]
+
+    @cached_property
+    def _unfolded(self) -> dict[int, rruleset]:
+        return {}
+
     def _recurrences(self, component: Component, begin: datetime, end: datetime) -> Iterator[Event]:
         """The events of one component that touch a range of wall-clock time."""
         first = component["DTSTART"].dt
@@ -88,7 +99,7 @@ class Events:
         summary = LEVEL.sub("", str(component.get("SUMMARY", ""))).strip()
         people = self._named(component, summary)
         moved = set() if "RECURRENCE-ID" in component else self._moved.get(str(component.get("UID", "")), set())
-        for wall in _starts(component, begin - lasts, end):
+        for wall in self._starts_of(component).between(begin - lasts, end, inc=True):
             start = self._instant(_like(first, wall))
             stop = self._instant(_like(first, wall + lasts))
             if start < stop and start not in moved:
@@ -130,13 +141,10 @@ def _length(component: Component) -> timedelta:
     return timedelta(0) if isinstance(first, datetime) else timedelta(days=1)
 
 
-def _starts(component: Component, begin: datetime, end: datetime) -> Iterator[datetime]:
+def _starts(component: Component) -> rruleset:
     """When it begins, in the wall-clock time of its own zone: recurrences keep that time whatever clocks do."""
     first = _wall(component["DTSTART"].dt)
-    if "RRULE" not in component and "RDATE" not in component:
-        yield from [first] if begin <= first <= end else []
-        return
-    known = rruleset()
+    known = rruleset(cache=True)
     known.rdate(first)
     for rule in _listed(component.get("RRULE")):
         known.rrule(_rule(_floating(rule.to_ical().decode(), component["DTSTART"].dt), dtstart=first))
@@ -144,12 +152,14 @@ def _starts(component: Component, begin: datetime, end: datetime) -> Iterator[da
         known.rdate(day)
     for day in _days(component.get("EXDATE")):
         known.exdate(day)
-    yield from known.between(begin, end, inc=True)
+    return known
 
 
 def _rule(text: str, dtstart: datetime) -> rrule:
     made = rrulestr(text, dtstart=dtstart)
     assert isinstance(made, rrule)
+    if not occurs(made):
+        raise ValueError("holds an event that recurs on days that never come")
     return made
 
 
@@ -193,7 +203,18 @@ def calendar_of(text: str) -> Calendar:
         raise ValueError(f"is not an iCalendar text: {error}") from None
     if not isinstance(read, Calendar):
         raise ValueError("is not an iCalendar text: it holds no VCALENDAR")
+    for component in read.walk("VEVENT"):
+        if "DTSTART" in component:
+            _checked(component)
     return read
+
+
+def _checked(component: Component) -> None:
+    """Raises ValueError, for people, where its rules cannot be followed."""
+    try:
+        _starts(component)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"cannot be followed at the event {component.get('SUMMARY', '')!r}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

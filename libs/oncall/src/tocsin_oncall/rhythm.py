@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,7 @@ from tocsin_oncall.wall import FUTURE, LATEST, instant_of, wall_of
 from tocsin_oncall.windows import MONDAY, WEEK, Window
 
 SLOWEST_RULE = 4
-MOST_OCCURRENCES = 100_000
+MOST_OCCURRENCES = 300_000
 
 
 class Unit(Enum):
@@ -326,12 +326,25 @@ def rule_of(text: str, anchor: datetime) -> rruleset:
     assert isinstance(parsed, rruleset)
     if any(rule._freq > SLOWEST_RULE for rule in _rules(parsed)):
         raise ValueError("must not recur more often than hourly")
+    if not all(occurs(rule) for rule in _rules(parsed)):
+        raise ValueError("names days that never come")
     return parsed
+
+
+@lru_cache(maxsize=1024)
+def _ever_occurs(rule: str) -> bool:
+    return next(iter(rrulestr(rule)), None) is not None
+
+
+def occurs(rule: Any) -> bool:
+    """Whether a rule ever matches. One that does not is searched to the end of all calendars, so it must be found out once, and refused."""
+    return _ever_occurs(str(rule.replace(until=None, count=None)))
 
 
 def _rules(known: rruleset) -> list[Any]:
     """Its RRULEs. The library keeps what it read to itself, and has no other way to ask for it."""
-    return list(getattr(known, "_rrule"))  # noqa: B009
+    rules: list[Any] = getattr(known, "_rrule")  # noqa: B009
+    return rules
 
 
 def _period(text: str, anchor: datetime) -> _Period:

@@ -52,6 +52,8 @@ class DutyWatch:
                 current = await rota(tx, now)
                 await store.add_missing(tx, now)
                 watches = await store.claim(tx, now, current.revision.revision, BATCH)
+                if not watches:
+                    return done
                 open_ = await store.load_open(tx, [watch.schedule for watch in watches])
                 looked = [await self._look(tx, current, watch, open_.get(watch.schedule, []), now) for watch in watches]
                 await store.save(tx, looked)
