@@ -16,7 +16,7 @@ from tocsin.communication.v1.events_pb2 import ContactFailing, PageFailed, Pagin
 from tocsin.communication.v1.page_pb2 import Configuration, ContactMethod, Page
 from tocsin.communication.v1.rules_pb2 import Allowance, PageLimit, PersonalRules, PersonalStep, QuietHours, QuietWindow
 from tocsin.response.v1.escalation_pb2 import URGENCY_LOW, Escalation
-from tocsin.response.v1.events_pb2 import EscalationStopped
+from tocsin.response.v1.events_pb2 import EscalationStopped, HandoffDue
 from tocsin.triage.v1 import triage_service_pb2 as triage_pb
 from tocsin.triage.v1.events_pb2 import IncidentAcknowledged
 from tocsin.triage.v1.incident_pb2 import Incident
@@ -432,6 +432,19 @@ async def test_the_weekly_check_tells_of_who_cannot_be_reached_on_two_channels(h
     doubts = (await house.contacts.ListReachability(contact_pb.ListReachabilityRequest(only_problems=True))).responders
     assert [each.responder for each in doubts] == ["bob"]
     assert doubts[0].contacts[0].contact_method.name == "bob-mail"
+
+
+async def test_who_comes_on_call_is_told_ahead_and_looked_at(house):
+    await house.reachable(email("alice"), email("bob"))
+    await house.world.facts(ReachabilityInDoubt, 2)
+    at = Timestamp()
+    at.FromDatetime(house.world.clock.now() + timedelta(hours=2))
+    await house.world.publish(HandoffDue(schedule="primary", at=at, coming=["bob"], going=["alice"]), "primary")
+    notices = await house.expect(2, kind=Page.KIND_HANDOFF, state=Page.STATE_SENT)
+    assert {page.responder for page in notices} == {"alice", "bob"}
+    assert any("You are on call for primary" in mail["Subject"] for mail in house.mails)
+    again = await house.world.facts(ReachabilityInDoubt, 3)
+    assert (again[2].reachability.responder, again[2].reachability.on_call) == ("bob", True)
 
 
 async def test_who_says_stop_is_shown_as_unreachable_over_that_number(house):

@@ -1,12 +1,19 @@
 """Facts of response and triage, translated."""
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, timedelta
 from itertools import groupby
 from typing import Any
 
 from opentelemetry.trace import SpanKind
-from tocsin.response.v1.events_pb2 import ContactSummoned, EscalationExhausted, EscalationStopped, ResponderSummoned
+from tocsin.response.v1.events_pb2 import (
+    ContactSummoned,
+    DutyChanged,
+    EscalationExhausted,
+    EscalationStopped,
+    HandoffDue,
+    ResponderSummoned,
+)
 from tocsin.triage.v1.events_pb2 import (
     IncidentAcknowledged,
     IncidentOpened,
@@ -20,12 +27,20 @@ from tocsin_chassis.events.consumer import Together
 from tocsin_chassis.events.fact import Fact
 from tocsin_chassis.postgres.database import Tx
 from tocsin_chassis.telemetry import name_incident, trace_context, tracer
+from tocsin_communication.contacts import store as contacts
+from tocsin_communication.message import handoff
+from tocsin_communication.page import Kind
 from tocsin_communication.pages import Asked, Pages, Summoned
 from tocsin_communication.wire import to_incident, urgency_of
 
 INCIDENTS = (IncidentOpened, SeverityChanged, IncidentAcknowledged, IncidentUnacknowledged, IncidentResolved, IncidentReopened)
 # A summons of a contact that is nobody's own says which; both are pages.
 SUMMONED = (ResponderSummoned, ContactSummoned)
+
+FROM_RESPONSE = (*SUMMONED, EscalationStopped, EscalationExhausted, DutyChanged, HandoffDue)
+# A duty without an end is asked after again; one that begins soon lasts this long at least, as far as reachability goes.
+LONG_DUTY = timedelta(days=30)
+SHORTEST_DUTY = timedelta(days=1)
 
 
 class Consumers:
@@ -37,7 +52,7 @@ class Consumers:
     @property
     def of_escalations(self) -> Together:
         """What response says: a step may ask fifty at once, and what one look can tell of all of them is looked at once."""
-        return Together((ResponderSummoned, ContactSummoned, EscalationStopped, EscalationExhausted), self.on_escalations)
+        return Together(FROM_RESPONSE, self.on_escalations)
 
     @property
     def of_incidents(self) -> Together:
@@ -53,7 +68,25 @@ class Consumers:
             elif kind is EscalationStopped:
                 for fact in together:
                     await self._pages.escalation_ended(tx, fact.message.escalation.id, fact.message.escalation.incident_id)
+            elif kind is DutyChanged or kind is HandoffDue:
+                for fact in together:
+                    await self._on_duty(tx, fact.message)
             # Nobody answered: whom to tell of that is response's decision; there is nobody left to page here.
+
+    async def _on_duty(self, tx: Tx, message: DutyChanged | HandoffDue) -> None:
+        """Whose duty begins is looked at: can they be reached? Both sides of a handoff that comes are told."""
+        if isinstance(message, DutyChanged):
+            for duty in (duty for duty in message.duties if duty.responder):
+                until = duty.until.ToDatetime(UTC) if duty.HasField("until") else message.at.ToDatetime(UTC) + LONG_DUTY
+                await contacts.note_duty(tx, duty.responder, until)
+            return
+        at = message.at.ToDatetime(UTC)
+        for name in message.coming:
+            await contacts.note_duty(tx, name, at + SHORTEST_DUTY)
+        await contacts.check_again(tx, list(message.coming))
+        for name in dict.fromkeys([*message.coming, *message.going]):
+            text = handoff(message.schedule, at, message.coming, message.going, name)
+            await self._pages.notice(tx, Kind.HANDOFF, name, text, f"handoff of {message.schedule}")
 
     async def on_incidents(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
         """Incidents changed: keep the copies, drop what is pointless now, tell who was told; each in the trace of its fact."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from tocsin_communication.incident import Incident
 from tocsin_communication.page import Kind
@@ -85,3 +86,11 @@ def confirmation(contact_method: str, code: str) -> Text:
         f"Somebody wants pages for you to come here. If that is right, acknowledge this message, or enter the code {code} "
         f"(tocsin page confirm {contact_method} {code}). It is good for an hour. If it is not, do nothing.",
     )
+
+
+def handoff(schedule: str, at: datetime, coming: Sequence[str], going: Sequence[str], responder: str) -> Text:
+    """Tells both sides that a duty changes hands."""
+    when = f"{at:%Y-%m-%d %H:%M} UTC"
+    says = f"You are on call for {schedule} from {when}" if responder in coming else f"Your duty for {schedule} ends at {when}"
+    lines = [f"{says}.", "", f"Comes: {', '.join(coming) or 'nobody'}", f"Goes: {', '.join(going) or 'nobody'}"]
+    return Text(says, "\n".join(lines))

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     BUNDLE = "BUNDLE"
     TEST = "TEST"
     CONFIRMATION = "CONFIRMATION"
+    HANDOFF = "HANDOFF"
 
 
 class State(StrEnum):

@@ -35,7 +35,7 @@ class Channels:
         self.accounts = accounts
         self._clock = clock
         self._conditions: dict[tuple[Channel, str], _Condition] = {}
-        self.edited = frozenset(channel for channel, opened in accounts.items() if channel not in TOLD_BY_MESSAGE and _edits(opened))
+        self.edited = frozenset(channel for channel, opened in accounts.items() if _edits(opened))
 
     def driver(self, channel: Channel, account: str) -> ChannelDriver:
         """The driver of an account; of the first one if there is none of this name any more."""

@@ -233,6 +233,11 @@ async def note_duty(tx: Tx, responder: str, until: datetime) -> None:
     )
 
 
+async def check_again(tx: Tx, responders: Sequence[str]) -> None:
+    """Their duty begins soon: they are looked at now, not when the week is over."""
+    await tx.execute("DELETE FROM reachability WHERE responder = ANY(%s)", (list(responders),))
+
+
 @dataclass(frozen=True, slots=True)
 class CheckRow:
     """What the last check of a responder found."""

@@ -11,6 +11,7 @@ from tocsin_communication import store
 from tocsin_communication.answers import store as answers
 from tocsin_communication.channels.accounts import Channels
 from tocsin_communication.channels.channel import Outgoing
+from tocsin_communication.contact import Channel
 from tocsin_communication.edits import store as edits
 from tocsin_communication.edits.store import EditRow
 from tocsin_communication.incident import Incident, IncidentState
@@ -27,6 +28,8 @@ AT_ONCE = 16
 SECONDS = 8.0
 LEASE = timedelta(seconds=20)
 POLL_SECONDS = 2.0
+# Nobody is called to hear that nothing is asked of them any more.
+NO_MESSAGES = (Channel.VOICE,)
 BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (1, 5, 15, 60, 300))
 
 edits_total = Counter(
@@ -80,7 +83,7 @@ class Editor:
                 await answers.note_attempt(tx, page, now, f"EDIT_{receipt.outcome.value}", receipt.detail)
             if receipt is None or receipt.outcome.permanent:
                 await edits.done(tx, row.page_id, row.turn)
-                if incident is not None and not _by_themselves(page, incident):
+                if incident is not None and page.channel not in NO_MESSAGES and not _by_themselves(page, incident):
                     await self._pages.follow_up_by_message(tx, page, incident)
             elif receipt.outcome.taken or row.attempts > len(BACKOFF):
                 await edits.done(tx, row.page_id, row.turn)
