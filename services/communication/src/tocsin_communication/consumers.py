@@ -68,7 +68,7 @@ class Consumers:
             elif kind is EscalationStopped:
                 for fact in together:
                     await self._pages.escalation_ended(tx, fact.message.escalation.id, fact.message.escalation.incident_id)
-            elif kind is DutyChanged or kind is HandoffDue:
+            elif isinstance(together[0].message, DutyChanged | HandoffDue):
                 for fact in together:
                     await self._on_duty(tx, fact.message)
             # Nobody answered: whom to tell of that is response's decision; there is nobody left to page here.
