@@ -474,6 +474,20 @@ async def test_a_flood_survives_a_restart_and_releases_what_stayed_open(world: W
         await platform.told(kept)
 
 
+async def test_every_alert_of_an_hour_is_counted(platform: Platform) -> None:
+    """Told or held, open or ended, however many."""
+    before = platform.world.clock.now().replace(minute=59, second=0, microsecond=0)
+    platform.world.clock.forward(before - platform.world.clock.now())
+    await platform.fire(*(f"a{number}" for number in range(120)))
+    await platform.end("a1")
+    await platform.silence('service="shop"')
+    platform.world.clock.forward(2 * MINUTE)
+    await platform.fire("s", service="shop")
+    hours = (await platform.alice.CountAlertsByHour(pb.CountAlertsByHourRequest(hours=3))).hours
+    assert [(hour.told, hour.held) for hour in hours] == [(0, 0), (120, 0), (0, 1)]
+    assert len((await platform.alice.CountAlertsByHour(pb.CountAlertsByHourRequest())).hours) == 24
+
+
 async def test_every_rule_says_why_it_acts_or_does_not(platform: Platform) -> None:
     silence = await platform.silence('service="shop"', 'env="test"', comment="noisy")
     await platform.apply(inhibitions=[NODE_DOWN], maintenance_windows=[window(platform)])

@@ -30,6 +30,7 @@ from tocsin_kernel.clock import Clock
 
 Answer = TypeVar("Answer", bound=Message)
 USUAL = 100
+USUAL_HOURS = 24
 
 
 class NoiseApi(NoiseServiceServicer):
@@ -122,6 +123,12 @@ class NoiseApi(NoiseServiceServicer):
         self, request: pb.ListMaintenanceWindowsRequest, context: Context
     ) -> pb.ListMaintenanceWindowsResponse:
         return pb.ListMaintenanceWindowsResponse(planned=map(_planned, await self._windows.list(request.occurrences or NEXT_TIMES)))
+
+    async def CountAlertsByHour(self, request: pb.CountAlertsByHourRequest, context: Context) -> pb.CountAlertsByHourResponse:
+        hours = await self._matching.by_hour(request.hours or USUAL_HOURS, self._clock.now())
+        return pb.CountAlertsByHourResponse(
+            hours=[pb.CountAlertsByHourResponse.Hour(told=hour.told, held=hour.held, **{"from": timestamp(hour.began)}) for hour in hours]
+        )
 
     async def ExplainAlert(self, request: pb.ExplainAlertRequest, context: Context) -> pb.ExplainAlertResponse:
         explained = await self._explanations.explain(request.alert_id)

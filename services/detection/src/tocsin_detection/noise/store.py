@@ -51,6 +51,15 @@ class Source(OpenAlert):
 
 
 @dataclass(frozen=True, slots=True)
+class OpenedHour:
+    """How many alerts that opened within an hour were told, and how many were held back."""
+
+    began: datetime
+    told: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
 class _ExplainedRow:
     rule: str
     key: str
@@ -555,6 +564,19 @@ async def count_opened(tx: Tx, integration: str, since: datetime, most: int) -> 
             {"since": since, "integration": integration, "most": most},
         )
         or 0
+    )
+
+
+async def opened_by_hour(tx: Tx, since: datetime) -> list[OpenedHour]:
+    """How many alerts opened in each hour since the beginning of one, where any did."""
+    return await tx.many(
+        OpenedHour,
+        """SELECT date_bin('1 hour', opened_at, %(since)s) AS began, count(*) FILTER (WHERE told) AS told,
+               count(*) FILTER (WHERE NOT told) AS held
+           FROM (SELECT opened_at, told FROM alert WHERE opened_at >= %(since)s
+                 UNION ALL SELECT opened_at, told FROM resolved_alert WHERE resolved_at >= %(since)s AND opened_at >= %(since)s) AS opened
+           GROUP BY 1 ORDER BY 1""",
+        {"since": since},
     )
 
 
