@@ -7,8 +7,9 @@ import { standing, verdict } from "../src/alerts/words";
 import { AlertSchema, Alert_State, Hold_Kind } from "../src/gen/tocsin/detection/v1/alert_pb";
 import { HeartbeatSchema, Heartbeat_State, Heartbeat_Unit } from "../src/gen/tocsin/detection/v1/heartbeat_pb";
 import { everyInWords, inOrder } from "../src/heartbeats/words";
-import { headersOf, textsOf } from "../src/integrations/words";
-import { heldShare, hours } from "../src/noise/hours";
+import { doorOf } from "../src/integrations/doors";
+import { headersOf, KIND_WORDS, textsOf } from "../src/integrations/words";
+import { heldShare } from "../src/noise/hours";
 
 describe("matchers", () => {
   test.each([
@@ -65,20 +66,21 @@ describe("heartbeats", () => {
 });
 
 describe("hours of noise", () => {
-  const HOUR = 3_600_000;
-  const now = 100 * HOUR + 5;
-  const alert = (hour: number, told: boolean) => ({ openedAt: timestampFromMs(hour * HOUR + 1), told });
-
-  test("count what was told and what was held back", () => {
-    const all = hours([alert(100, true), alert(100, false), alert(99, false), alert(90, true), alert(1, true)], true, now, 24);
-    expect(all).toHaveLength(24);
-    expect(all.at(-1)).toEqual({ from: 100 * HOUR, told: 1, held: 1 });
-    expect(all.at(-2)).toMatchObject({ told: 0, held: 1 });
-    expect(heldShare(all)).toBe(50);
+  test("say what share was held back", () => {
+    const hour = (told: number, held: number) => ({ from: 0, told, held });
+    expect(heldShare([hour(1, 1), hour(0, 1), hour(1, 0)])).toBe(50);
+    expect(heldShare([hour(0, 0)])).toBe(0);
   });
+});
 
-  test("leave out what a cut list knows nothing of", () => {
-    expect(hours([alert(100, true), alert(98, false)], false, now, 24).map((each) => each.from / HOUR)).toEqual([98, 99, 100]);
+describe("a door", () => {
+  const integration = (kind: string) => ({ name: "shop", kind });
+
+  test.each(Object.keys(KIND_WORDS))("of kind %s says its address, how the key is shown, and a command to try it", (kind) => {
+    const door = doorOf(integration(kind), "https://tocsin.example");
+    expect(door.address).toContain(kind === "email" ? "@" : "https://tocsin.example");
+    expect(door.attempt).toContain("KEY");
+    expect(door.key.length).toBeGreaterThan(5);
   });
 });
 

@@ -30,6 +30,7 @@ const KINDS: Record<Page_Kind, string> = {
   [Page_Kind.BUNDLE]: "told of several at once",
   [Page_Kind.TEST]: "tested",
   [Page_Kind.CONFIRMATION]: "asked to confirm an address",
+  [Page_Kind.HANDOFF]: "told of a handoff",
 };
 
 export function PagesPanel({ incidentId }: { incidentId: string }) {

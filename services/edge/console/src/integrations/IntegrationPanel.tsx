@@ -10,6 +10,7 @@ import { Dialog, DialogForm } from "../ui/Dialog";
 import { Panel } from "../ui/Panel";
 import { Ago } from "../ui/Time";
 import { useOutcome } from "../ui/useOutcome";
+import { doorOf } from "./doors";
 import { Preview } from "./Preview";
 import { KIND_WORDS } from "./words";
 
@@ -51,11 +52,31 @@ export function IntegrationPanel({ integration }: { integration: Integration }) 
           </p>
         </div>
       </Panel>
+      <DoorPanel integration={integration} />
       <Preview integration={integration} />
       {asked === "key" && <KeyDialog name={integration.name} onClose={close} />}
       {asked === "secret" && <SecretDialog integration={integration} onClose={close} />}
       {asked === "remove" && <RemoveSecretsDialog integration={integration} onClose={close} />}
     </div>
+  );
+}
+
+/** What to paste at the sender. The key itself is shown once, when it is made. */
+function DoorPanel({ integration }: { integration: Integration }) {
+  const door = doorOf(integration, window.location.origin);
+  return (
+    <Panel title="How senders reach it">
+      <div className="said">
+        <dl className="pairs">
+          <Fact name="Address" value={<code>{door.address}</code>} />
+          <Fact name="Key" value={door.key} />
+        </dl>
+        <p>Try it; the key is shown once, when it is made:</p>
+        <pre>
+          <code>{door.attempt}</code>
+        </pre>
+      </div>
+    </Panel>
   );
 }
 

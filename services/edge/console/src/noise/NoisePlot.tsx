@@ -1,28 +1,21 @@
 import { useQuery } from "@connectrpc/connect-query";
 import { useId } from "react";
-import { Alert_State } from "../gen/tocsin/detection/v1/alert_pb";
-import { DetectionService } from "../gen/tocsin/detection/v1/detection_service_pb";
-import { useNow } from "../platform/now";
-import { dayAndTime } from "../platform/time";
+import { NoiseService } from "../gen/tocsin/detection/v1/noise_service_pb";
+import { dayAndTime, toDate } from "../platform/time";
 import { Panel } from "../ui/Panel";
-import { heldShare, type Hour, hours } from "./hours";
+import { heldShare, type Hour } from "./hours";
 
 const SHOWN = 24;
-const MOST = 500;
-const MINUTE = 60_000;
+const ASK_AGAIN = 60_000;
 
 /** Alerts of the last day, hour by hour: how many were told, and how many were held back. */
 export function NoisePlot() {
-  const answer = useQuery(DetectionService.method.listAlerts, { state: Alert_State.UNSPECIFIED, pageSize: MOST });
-  const now = Math.floor(useNow() / MINUTE) * MINUTE;
-  const alerts = answer.data?.alerts ?? [];
-  if (alerts.length === 0) return null;
-  const whole = answer.data?.nextPageToken === "";
-  const all = hours(alerts, whole, now, SHOWN);
+  const answer = useQuery(NoiseService.method.countAlertsByHour, { hours: SHOWN }, { refetchInterval: ASK_AGAIN });
+  const all = (answer.data?.hours ?? []).map((hour) => ({ from: toDate(hour.from)?.getTime() ?? 0, told: Number(hour.told), held: Number(hour.held) }));
   const [told, held] = [sum(all, "told"), sum(all, "held")];
   if (told + held === 0) return null;
   return (
-    <Panel title="Alerts hour by hour" aside={<Legend told={told} held={held} whole={whole} />}>
+    <Panel title="Alerts hour by hour" aside={<Legend told={told} held={held} />}>
       <Bars all={all} />
       <details className="shift-list">
         <summary>Hours as a list</summary>
@@ -44,7 +37,7 @@ function inWords(hour: Hour): string {
   return `${dayAndTime(new Date(hour.from))}: ${hour.told} told, ${hour.held} held back`;
 }
 
-function Legend({ told, held, whole }: { told: number; held: number; whole: boolean }) {
+function Legend({ told, held }: { told: number; held: number }) {
   return (
     <span className="legend">
       <span>
@@ -53,7 +46,6 @@ function Legend({ told, held, whole }: { told: number; held: number; whole: bool
       <span>
         <i className="held" aria-hidden /> {held} held back
       </span>
-      {!whole && <span className="under">the newest {MOST}</span>}
     </span>
   );
 }
