@@ -12,6 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 from grpc import aio
 from tocsin.access.v1.access_pb2 import Role
 from tocsin.communication.v1.events_pb2 import ReplyReceived
+from tocsin.configuration.v1.change_pb2 import Change
 from tocsin.response.v1 import escalation_service_pb2 as pb
 from tocsin.response.v1 import response_service_pb2 as response_pb
 from tocsin.response.v1.escalation_pb2 import (
@@ -263,6 +264,7 @@ async def test_an_acknowledgement_that_nothing_follows_runs_out_and_everybody_is
     world.clock.forward(20 * MINUTE)
     confirmed = await stubs.escalation.ConfirmAcknowledgement(pb.ConfirmAcknowledgementRequest(incident_id=INCIDENT))
     assert confirmed.expires_at.ToDatetime(UTC) == world.clock.now() + 30 * MINUTE
+    assert (await stubs.listed()).escalations[0].acknowledgement_expires_at == confirmed.expires_at
     world.clock.forward(20 * MINUTE)
     await world.publish(SeverityChanged(incident=incident(Incident.STATE_ACKNOWLEDGED, acknowledged_by="ann", version=3)), INCIDENT, 3)
     await heard(world, 3)
@@ -447,6 +449,28 @@ async def test_a_policy_that_cannot_be_names_the_field(stubs: Stubs, wrong: Esca
         await stubs.apply(wrong)
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert said in (refused.value.details() or "")
+
+
+async def test_policies_hours_and_teams_round_trip(stubs: Stubs) -> None:
+    office = BusinessHours(name="office", time_zone="Europe/Paris", windows=[Window(start="09:00", end="17:00")], closed_on=["2026-12-25"])
+    by_day = Condition(severities=[Severity.SEVERITY_SEV1], business_hours="office")
+    deep = policy(
+        step(0, Target(schedule="primary", turn=Target.TURN_PREVIOUS), name="before"),
+        step(5, Target(team="ops", part=Target.PART_MANAGERS), condition=by_day, selection=EscalationStep.SELECTION_ROUND_ROBIN),
+        urgency_rules=[UrgencyRule(condition=by_day, urgency=URGENCY_LOW)],
+        acknowledgements=2,
+        repeat=-1,
+    )
+    await stubs.apply(deep, business_hours=[office])
+    exported = (await stubs.response.ExportConfiguration(response_pb.ExportConfigurationRequest())).configuration
+    assert (list(exported.escalation_policies), list(exported.business_hours)) == ([deep], [office])
+    assert (list(exported.teams[0].managers), exported.teams[0].time_zone) == (["dan"], "Europe/Paris")
+    again = response_pb.ApplyConfigurationRequest(configuration=exported, prune=True)
+    assert {change.action for change in (await stubs.response.ApplyConfiguration(again)).changes} == {Change.ACTION_UNCHANGED}
+    del exported.business_hours[:]
+    with pytest.raises(aio.AioRpcError) as refused:
+        await stubs.response.ApplyConfiguration(response_pb.ApplyConfigurationRequest(configuration=exported, prune=True))
+    assert "BusinessHours office would be deleted, but EscalationPolicy p still names it" in (refused.value.details() or "")
 
 
 async def test_the_auditor_finds_nothing_where_all_went_well_and_what_was_late_or_missed_otherwise(world: World, stubs: Stubs) -> None:

@@ -54,9 +54,10 @@ class ResponseApi(ResponseServiceServicer):
 
     async def ListEscalations(self, request: pb.ListEscalationsRequest, context: Context) -> pb.ListEscalationsResponse:
         name_incident(request.incident_id)
-        escalations, summonses = await self._escalations.of_incident(request.incident_id)
+        escalations, summonses, expires_at = await self._escalations.of_incident(request.incident_id)
         return pb.ListEscalationsResponse(
-            escalations=[escalation_to_proto(escalation) for escalation in escalations],
+            # The newest is the one that was acknowledged.
+            escalations=[escalation_to_proto(each, None if number else expires_at) for number, each in enumerate(escalations)],
             summonses=[summons_to_proto(summons) for summons in summonses],
         )
 

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -80,11 +80,12 @@ class Escalations:
             if len(claimed) < BATCH:
                 return done
 
-    async def of_incident(self, incident_id: str) -> tuple[list[Escalation], list[Summons]]:
-        """The escalations of an incident and their summonses, newest first."""
+    async def of_incident(self, incident_id: str) -> tuple[list[Escalation], list[Summons], datetime | None]:
+        """The escalations of an incident and their summonses, newest first, and until when its acknowledgement is good."""
         async with self._database.transaction() as tx:
             escalations = await store.list_escalations(tx, incident_id)
-            return escalations, await store.list_summonses(tx, [escalation.id for escalation in escalations])
+            summonses = await store.list_summonses(tx, [escalation.id for escalation in escalations])
+            return escalations, summonses, next(iter(await timer_store.timers_of(tx, incident_id)), None)
 
     async def _hear(self, tx: Tx, fact: Fact[Opening | Change]) -> tuple[Escalation | None, Incident]:
         """The latest escalation (as it is after what is known now) and the newest that is known of the incident."""
