@@ -19,6 +19,7 @@ const RETRY = 3_000;
 
 const AlertsPage = lazy(() => import("./alerts/AlertsPage"));
 const AlertPage = lazy(() => import("./alerts/AlertPage"));
+const EscalationPage = lazy(() => import("./escalation/EscalationPage"));
 const HeartbeatsPage = lazy(() => import("./heartbeats/HeartbeatsPage"));
 const IntegrationsPage = lazy(() => import("./integrations/IntegrationsPage"));
 const SilencesPage = lazy(() => import("./noise/SilencesPage"));
@@ -88,6 +89,9 @@ function SignedIn({ live, answer }: { live: LiveStore; answer: GetCallerResponse
               <HeartbeatsPage />
             </Route>
             <Route path="/integrations/:name?">{({ name }) => <IntegrationsPage name={name} />}</Route>
+            <Route path="/escalation">
+              <EscalationPage />
+            </Route>
             <Route path="/oncall">
               <OncallPage />
             </Route>

@@ -43,6 +43,7 @@ export function Shell({ live, active, version, children }: ShellProps) {
     "g h": () => navigate("/heartbeats"),
     "g n": () => navigate("/integrations"),
     "g o": () => navigate("/oncall"),
+    "g e": () => navigate("/escalation"),
     Escape: () => location !== "/" && navigate(location.startsWith("/alerts/") ? "/alerts" : list.current),
   });
   useEffect(() => {
@@ -65,6 +66,7 @@ export function Shell({ live, active, version, children }: ShellProps) {
           <NavLink href="/heartbeats" current={location === "/heartbeats"} label="Heartbeats" />
           <NavLink href="/integrations" current={location.startsWith("/integrations")} label="Integrations" />
           <NavLink href="/oncall" current={location.startsWith("/oncall")} label="On call" />
+          <NavLink href="/escalation" current={location === "/escalation"} label="Escalation" />
         </nav>
         <button type="button" className="button danger" disabled={refusal !== undefined} title={refusal} aria-keyshortcuts="c" onClick={declare}>
           <Plus aria-hidden /> <span className="label">Declare incident</span> <kbd aria-hidden>c</kbd>
@@ -180,7 +182,7 @@ function Account() {
 }
 
 const SHORTCUTS: [string, [string[], string][]][] = [
-  ["Anywhere", [[["c"], "Declare an incident"], [["g", "i"], "Incidents now"], [["g", "a"], "Alerts"], [["g", "s"], "Silences and windows"], [["g", "h"], "Heartbeats"], [["g", "n"], "Integrations"], [["g", "o"], "On call"], [["Esc"], "Close, or back to incidents"], [["?"], "This list"]]],
+  ["Anywhere", [[["c"], "Declare an incident"], [["g", "i"], "Incidents now"], [["g", "a"], "Alerts"], [["g", "s"], "Silences and windows"], [["g", "h"], "Heartbeats"], [["g", "n"], "Integrations"], [["g", "o"], "On call"], [["g", "e"], "Escalation"], [["Esc"], "Close, or back to incidents"], [["?"], "This list"]]],
   ["In a list", [[["j"], "Next row"], [["k"], "Previous row"], [["Enter"], "Open it"], [["a"], "Acknowledge it"], [["r"], "Resolve or end it"]]],
   ["On an incident", [[["a"], "Acknowledge, or take over"], [["r"], "Resolve"], [["s"], "Change the severity"]]],
   ["On an alert", [[["a"], "Take it"], [["s"], "Snooze it"], [["x"], "Silence what is like it"], [["r"], "End it by hand"]]],

@@ -27,6 +27,8 @@ const BY_SOURCE: Record<string, Topic[]> = {
 
 const CONFIGURATION: Topic[] = [
   "TriageService/ListServices",
+  "ResponseService/ExportConfiguration",
+  "EscalationService/SimulateEscalation",
   ...DUTIES,
   "DetectionService/ListIntegrations",
   "HeartbeatService/ListHeartbeats",
