@@ -54,7 +54,7 @@ export function IncidentPage({ reference }: { reference: string }) {
         <Timeline incidentId={incident.id} openedAt={toDate(incident.openedAt)} />
       </div>
       <div className="incident-aside">
-        <EscalationPanel incidentId={incident.id} />
+        <EscalationPanel incidentId={incident.id} over={incident.state === Incident_State.RESOLVED} />
         <PagesPanel incidentId={incident.id} />
         <AlertsPanel incident={incident} alerts={answer.data?.alerts ?? []} />
       </div>
