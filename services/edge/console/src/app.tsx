@@ -24,6 +24,7 @@ const HeartbeatsPage = lazy(() => import("./heartbeats/HeartbeatsPage"));
 const IntegrationsPage = lazy(() => import("./integrations/IntegrationsPage"));
 const SilencesPage = lazy(() => import("./noise/SilencesPage"));
 const OncallPage = lazy(() => import("./oncall/OncallPage"));
+const PagesPage = lazy(() => import("./pages/PagesPage"));
 const SchedulePage = lazy(() => import("./oncall/SchedulePage"));
 
 export function App({ live }: { live: LiveStore }) {
@@ -91,6 +92,9 @@ function SignedIn({ live, answer }: { live: LiveStore; answer: GetCallerResponse
             <Route path="/integrations/:name?">{({ name }) => <IntegrationsPage name={name} />}</Route>
             <Route path="/escalation">
               <EscalationPage />
+            </Route>
+            <Route path="/pages">
+              <PagesPage />
             </Route>
             <Route path="/oncall">
               <OncallPage />

@@ -3,7 +3,7 @@
 import { useMutation } from "@connectrpc/connect-query";
 import { useQueryClient } from "@tanstack/react-query";
 import { BellRing, CircleHelp, LogOut, type LucideIcon, Monitor, Moon, Plus, Radio, RotateCw, Sun, WifiOff } from "lucide-react";
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { useCaller, useRefusal } from "./account/caller";
 import { EdgeService } from "./gen/tocsin/edge/v1/edge_service_pb";
@@ -18,6 +18,8 @@ import { Dialog } from "./ui/Dialog";
 import { useNotices } from "./ui/Notices";
 import { At } from "./ui/Time";
 import { type Theme, useTheme } from "./ui/theme";
+
+const PagingBanner = lazy(() => import("./pages/PagingBanner"));
 
 const BANNER_AFTER = 10_000;
 
@@ -44,6 +46,7 @@ export function Shell({ live, active, version, children }: ShellProps) {
     "g n": () => navigate("/integrations"),
     "g o": () => navigate("/oncall"),
     "g e": () => navigate("/escalation"),
+    "g p": () => navigate("/pages"),
     Escape: () => location !== "/" && navigate(location.startsWith("/alerts/") ? "/alerts" : list.current),
   });
   useEffect(() => {
@@ -67,6 +70,7 @@ export function Shell({ live, active, version, children }: ShellProps) {
           <NavLink href="/integrations" current={location.startsWith("/integrations")} label="Integrations" />
           <NavLink href="/oncall" current={location.startsWith("/oncall")} label="On call" />
           <NavLink href="/escalation" current={location === "/escalation"} label="Escalation" />
+          <NavLink href="/pages" current={location === "/pages"} label="Pages" />
         </nav>
         <button type="button" className="button danger" disabled={refusal !== undefined} title={refusal} aria-keyshortcuts="c" onClick={declare}>
           <Plus aria-hidden /> <span className="label">Declare incident</span> <kbd aria-hidden>c</kbd>
@@ -79,6 +83,9 @@ export function Shell({ live, active, version, children }: ShellProps) {
         <Account />
       </header>
       <LostBanner live={live} />
+      <Suspense>
+        <PagingBanner />
+      </Suspense>
       {children}
       <footer className="bottom">Tocsin {version}</footer>
       <div className="visually-hidden" aria-live="polite">
@@ -182,7 +189,7 @@ function Account() {
 }
 
 const SHORTCUTS: [string, [string[], string][]][] = [
-  ["Anywhere", [[["c"], "Declare an incident"], [["g", "i"], "Incidents now"], [["g", "a"], "Alerts"], [["g", "s"], "Silences and windows"], [["g", "h"], "Heartbeats"], [["g", "n"], "Integrations"], [["g", "o"], "On call"], [["g", "e"], "Escalation"], [["Esc"], "Close, or back to incidents"], [["?"], "This list"]]],
+  ["Anywhere", [[["c"], "Declare an incident"], [["g", "i"], "Incidents now"], [["g", "a"], "Alerts"], [["g", "s"], "Silences and windows"], [["g", "h"], "Heartbeats"], [["g", "n"], "Integrations"], [["g", "o"], "On call"], [["g", "e"], "Escalation"], [["g", "p"], "Pages and contact methods"], [["Esc"], "Close, or back to incidents"], [["?"], "This list"]]],
   ["In a list", [[["j"], "Next row"], [["k"], "Previous row"], [["Enter"], "Open it"], [["a"], "Acknowledge it"], [["r"], "Resolve or end it"]]],
   ["On an incident", [[["a"], "Acknowledge, or take over"], [["r"], "Resolve"], [["s"], "Change the severity"]]],
   ["On an alert", [[["a"], "Take it"], [["s"], "Snooze it"], [["x"], "Silence what is like it"], [["r"], "End it by hand"]]],

@@ -12,7 +12,7 @@ describe("what a fact makes stale", () => {
   });
 
   test("a page's facts touch the message log", () => {
-    expect(topicsOf({ fact: "PageSent", source: "communication", incidentId: "" })).toEqual(["CommunicationService/ListPages"]);
+    expect(topicsOf({ fact: "PageSent", source: "communication", incidentId: "" })).toEqual(expect.arrayContaining(["CommunicationService/ListPages", "PagingService/GetPage"]));
   });
 
   test("a new configuration touches who is on call", () => {

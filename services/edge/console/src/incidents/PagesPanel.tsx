@@ -1,36 +1,24 @@
 /** Who was asked, over which channel, why, and what became of it. */
 
 import { useQuery } from "@connectrpc/connect-query";
-import { Clock, type LucideIcon, Mail, MailCheck, MailX, Send, SquareSlash, Webhook } from "lucide-react";
-import { ContactMethod_Kind, type Page, Page_Kind, Page_State } from "../gen/tocsin/communication/v1/page_pb";
+import { Clock, type LucideIcon, Mail, MailCheck, MailX, Send, SquareSlash } from "lucide-react";
+import { Link } from "wouter";
+import { type Page, Page_State } from "../gen/tocsin/communication/v1/page_pb";
 import { CommunicationService } from "../gen/tocsin/communication/v1/communication_service_pb";
 import type { Summons } from "../gen/tocsin/response/v1/escalation_pb";
+import { channelWord, kindWord, stateWord } from "../pages/words";
 import { toDate } from "../platform/time";
 import { Panel } from "../ui/Panel";
 import { Empty, Failure, Loading } from "../ui/States";
 import { At } from "../ui/Time";
 import { useEscalations } from "./EscalationPanel";
 
-const STATES: Record<Page_State, [string, string, LucideIcon]> = {
-  [Page_State.UNSPECIFIED]: ["unknown", "quiet", Clock],
-  [Page_State.PENDING]: ["waiting", "info", Clock],
-  [Page_State.SENDING]: ["being sent", "info", Send],
-  [Page_State.SENT]: ["sent", "good", Mail],
-  [Page_State.DELIVERED]: ["delivered", "good", MailCheck],
-  [Page_State.FAILED]: ["failed", "bad", MailX],
-  [Page_State.CANCELLED]: ["cancelled", "quiet", SquareSlash],
-};
-
-const KINDS: Record<Page_Kind, string> = {
-  [Page_Kind.UNSPECIFIED]: "",
-  [Page_Kind.SUMMONS]: "asked to respond",
-  [Page_Kind.RESOLVED]: "told that it is resolved",
-  [Page_Kind.DIRECT]: "asked directly",
-  [Page_Kind.TAKEN]: "told that somebody else has it",
-  [Page_Kind.BUNDLE]: "told of several at once",
-  [Page_Kind.TEST]: "tested",
-  [Page_Kind.CONFIRMATION]: "asked to confirm an address",
-  [Page_Kind.HANDOFF]: "told of a handoff",
+const ICONS: Partial<Record<Page_State, LucideIcon>> = {
+  [Page_State.SENDING]: Send,
+  [Page_State.SENT]: Mail,
+  [Page_State.DELIVERED]: MailCheck,
+  [Page_State.FAILED]: MailX,
+  [Page_State.CANCELLED]: SquareSlash,
 };
 
 export function PagesPanel({ incidentId }: { incidentId: string }) {
@@ -52,13 +40,14 @@ export function PagesPanel({ incidentId }: { incidentId: string }) {
 }
 
 function PageLine({ page, summons }: { page: Page; summons: Summons | undefined }) {
-  const [state, tone, Icon] = STATES[page.state] ?? STATES[Page_State.UNSPECIFIED];
+  const [state, tone] = stateWord(page.state);
+  const Icon = ICONS[page.state] ?? Clock;
   const at = toDate(page.deliveredAt ?? page.sentAt ?? page.createdAt);
   const why = summons?.explanation || page.reason;
   return (
     <li>
       <p className="line">
-        <strong>{page.responder}</strong> <span className="under">{KINDS[page.kind]}</span>
+        <strong>{page.responder}</strong> <span className="under">{kindWord(page.kind)}</span>
         <span className={`badge ${tone}`}>
           <Icon aria-hidden /> {state}
         </span>
@@ -87,10 +76,9 @@ function PageLine({ page, summons }: { page: Page; summons: Summons | undefined 
 
 function Channel({ page }: { page: Page }) {
   if (page.contactMethod === "") return <>has no contact method</>;
-  const webhook = page.channel === ContactMethod_Kind.WEBHOOK;
   return (
-    <>
-      {webhook ? <Webhook aria-hidden /> : <Mail aria-hidden />} {webhook ? "webhook" : "e-mail"} {page.contactMethod}
-    </>
+    <Link href={`/pages?page=${page.id}`} className="quiet-link">
+      {channelWord(page.channel)} {page.contactMethod}
+    </Link>
   );
 }

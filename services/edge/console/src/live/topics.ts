@@ -17,11 +17,20 @@ const DUTIES: Topic[] = [
   "OncallService/ListSwaps",
 ];
 
+const PAGING: Topic[] = [
+  "CommunicationService/ListPages",
+  "PagingService/GetPage",
+  "PagingService/GetPagingStatus",
+  "ContactService/ListContacts",
+  "ContactService/ListReachability",
+  "ContactService/ListDelegations",
+];
+
 const BY_SOURCE: Record<string, Topic[]> = {
   detection: ["DetectionService/ListAlerts", "DetectionService/GetAlert", "HeartbeatService/ListHeartbeats", ...NOISE],
   triage: ["TriageService/ListIncidents", "TriageService/GetIncident", "ReviewService/GetFigures"],
   response: ["ResponseService/ListEscalations", ...DUTIES],
-  communication: ["CommunicationService/ListPages"],
+  communication: PAGING,
   review: ["ReviewService/GetReview", "ReviewService/GetFigures"],
 };
 
@@ -29,6 +38,8 @@ const CONFIGURATION: Topic[] = [
   "TriageService/ListServices",
   "ResponseService/ExportConfiguration",
   "EscalationService/SimulateEscalation",
+  "CommunicationService/ExportConfiguration",
+  "PagingService/PreviewPages",
   ...DUTIES,
   "DetectionService/ListIntegrations",
   "HeartbeatService/ListHeartbeats",
