@@ -128,14 +128,14 @@ def _make_way(tocsin: Tocsin, page_url: str) -> None:
 
 
 def _intake_key(tocsin: Tocsin) -> str:
-    return tocsin.detection.RotateIntegrationKey(detection.RotateIntegrationKeyRequest(name=NAME)).key
+    return str(tocsin.detection.RotateIntegrationKey(detection.RotateIntegrationKeyRequest(name=NAME)).key)
 
 
 def _api_key(tocsin: Tocsin) -> str:
     """It reads contact methods, which viewers may not."""
     tocsin.edge.RevokeApiKey(edge.RevokeApiKeyRequest(name=NAME))
     wanted = edge.ApiKey(name=NAME, role=access_pb2.ROLE_MANAGER)
-    return tocsin.edge.CreateApiKey(edge.CreateApiKeyRequest(api_key=wanted)).secret
+    return str(tocsin.edge.CreateApiKey(edge.CreateApiKeyRequest(api_key=wanted)).secret)
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:

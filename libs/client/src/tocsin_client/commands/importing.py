@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import yaml
 from cyclopts import Parameter
 
 from tocsin_client.commands.files import lines, summary
@@ -213,6 +212,8 @@ def _api_key(system: str, file: Path | None) -> str:
 def _keys(file: Path | None) -> dict[str, str]:
     if file is None:
         return {}
+    import yaml
+
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
