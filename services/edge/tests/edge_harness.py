@@ -115,7 +115,7 @@ class Behind(
         used = request.token in self.replies
         effect = "this link was used already" if used else "Acknowledge"
         return communication_service_pb2.GetReplyLinkResponse(
-            responder="alice", title="<script>alert(1)</script>", number=7, used=used, effect=effect
+            responder="alice", title="<script>alert(1)</script>", number=7, used=used, effect=effect, can_escalate=not used
         )
 
     async def ReceiveInbound(self, request: Any, context: Any) -> Any:
@@ -133,6 +133,9 @@ class Behind(
     async def ReceiveReply(self, request: Any, context: Any) -> Any:
         if request.token in self.replies:
             raise LinkUsed()
+        if request.escalate:
+            effect = "#7 checkout is slow is passed on; the next one is asked."
+            return communication_service_pb2.ReceiveReplyResponse(responder="alice", title="checkout is slow", number=7, effect=effect)
         self.replies.append(request.token)
         return communication_service_pb2.ReceiveReplyResponse(responder="alice", title="checkout is slow", number=7)
 

@@ -281,3 +281,12 @@ async def test_a_hook_that_is_nobodys_or_too_large_is_refused(door: Edge) -> Non
     assert (await door.http.post("/hooks/channels/No_Kind/x")).status_code == 404
     assert (await door.http.post("/hooks/channels/sms", content=b"x" * 1_048_577)).status_code == 413
     assert door.behind.hooks == []
+
+
+async def test_a_link_passes_the_incident_on_by_its_button_only(door: Edge) -> None:
+    shown = await door.http.get("/a/good/escalate")
+    assert shown.status_code == 200 and "Ask the next one" in shown.text and "<script>" not in shown.text
+    assert door.behind.replies == []
+    passed = await door.http.post("/a/good/escalate")
+    assert passed.status_code == 200 and "the next one is asked" in passed.text
+    assert (await door.http.get("/a/good/elsewhere")).status_code == 404
