@@ -224,7 +224,7 @@ def server_settings(port: int) -> dict[str, str]:
         "fsync": "on",
         "synchronous_commit": "on",
         "full_page_writes": "on",
-        "shared_buffers": "64MB",
+        "shared_buffers": "160MB",
         "max_connections": "120",
         "max_wal_size": "512MB",
         "wal_compression": "on",
