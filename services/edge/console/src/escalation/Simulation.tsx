@@ -10,7 +10,7 @@ import type { Service } from "../gen/tocsin/triage/v1/catalogue_pb";
 import { Severity } from "../gen/tocsin/triage/v1/incident_pb";
 import { SEVERITIES, SEVERITY_WORDS } from "../incidents/words";
 import { channelWord } from "../pages/words";
-import { absolute, dayAndTime, toDate } from "../platform/time";
+import { absolute, dayAndTime, inWords, toDate } from "../platform/time";
 import { Panel } from "../ui/Panel";
 import { Failure, Loading } from "../ui/States";
 import { WhenField } from "../ui/WhenField";
@@ -133,7 +133,8 @@ function verdict(answer: SimulateEscalationResponse, beginning: Date): string {
   const policy = answer.escalationPolicy ? `By the policy ${answer.escalationPolicy}` : "By the platform's own policy";
   const end = toDate(answer.endsAt);
   if (answer.summonses.length === 0) return `${policy} nobody would be asked.`;
-  return `${policy} ${people} ${people === 1 ? "is" : "are"} asked, ${end ? `for the last time ${afterWords(end.getTime(), beginning.getTime())}` : "and it goes on beyond what is shown"}.`;
+  const last = end ? `it is over after ${inWords(end.getTime() - beginning.getTime())}` : "it goes on beyond what is shown";
+  return `${policy} ${people === 1 ? "one is" : `${people} are`} asked; if nobody answers, ${last}.`;
 }
 
 /** What communication would make of each summons, in the same order; undefined while it is asked, and for contacts. */
@@ -209,10 +210,10 @@ function Channels({ summons, preview }: { summons: SimulatedSummons; preview: Pr
       {!preview.warning && preview.pages.length === 0 && <span className="bad-text">no contact method</span>}
       {preview.pages.map((page, index) => (
         <span key={index} className="channel-line">
-          {channelWord(page.channel)} {afterWords(toDate(page.at)?.getTime() ?? asked, asked)}
+          {channelWord(page.channel)}
           {page.responder !== summons.responder && ` to ${page.responder}`}
           {page.warning && <span className="bad-text"> {page.warning}</span>}
-          <span className="under"> {page.reason}</span>
+          <span className="under"> {page.reason || afterWords(toDate(page.at)?.getTime() ?? asked, asked)}</span>
         </span>
       ))}
     </>

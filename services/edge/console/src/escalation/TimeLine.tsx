@@ -29,7 +29,7 @@ export function TimeLine({ beginning, summonses, previews }: TimeLineProps) {
         return (
           <g key={share}>
             <line className="day" x1={x(at)} x2={x(at)} y1={HEAD - 4} y2="100%" />
-            <text className="day-name" x={x(at)} y={12} textAnchor="middle">
+            <text className="day-name" x={x(at)} y={12} textAnchor={share === 1 ? "end" : "middle"}>
               {share === 0 ? "opens" : afterWords(at, start)}
             </text>
           </g>

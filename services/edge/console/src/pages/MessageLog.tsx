@@ -19,6 +19,8 @@ import { PersonField } from "./PersonField";
 import { CHANNEL_KINDS, channelWord, kindWord, PAGE_STATES, stateWord } from "./words";
 
 const SIZE = 100;
+/** Its check of itself pages this responder every minute: shown to whoever names it. */
+const ITSELF = "tocsin-watchdog";
 
 /** Every message to a person, newest first, by any filter. */
 export function MessageLog() {
@@ -37,7 +39,8 @@ export function MessageLog() {
       : { responder: person, incidentId: about.id, channels: channel ? [Number(channel)] : [], states: state ? [Number(state)] : [], pageSize: SIZE, pageToken: "" },
     { pageParamKey: "pageToken", getNextPageParam: (last) => last.nextPageToken || undefined, placeholderData: keepPreviousData },
   );
-  const pages = about.id === undefined ? [] : (answer.data?.pages.flatMap((each) => each.pages) ?? []);
+  const found = about.id === undefined ? [] : (answer.data?.pages.flatMap((each) => each.pages) ?? []);
+  const pages = person || incident ? found : found.filter((page) => page.responder !== ITSELF);
   return (
     <>
       <div className="filters">

@@ -55,11 +55,11 @@ export function RulesDialog({ person, rules, methods, onClose }: RulesDialogProp
       <DialogForm submit="Keep" busy={apply.isPending} onCancel={onClose} onSubmit={send}>
         <StepsField title="Urgent" none="Nothing named: every contact method after its own delay." steps={high} methods={methods} onChange={setHigh} />
         <StepsField title="What can wait" none="Nothing named: as for what is urgent." steps={low} methods={methods} onChange={setLow} />
-        <label>
+        <label className="check">
           <input type="checkbox" checked={quiet} onChange={(event) => setQuiet(event.target.checked)} /> Quiet hours: what can wait waits until they end
         </label>
         {quiet && (
-          <fieldset className="quiet">
+          <fieldset className="group">
             <legend>Quiet hours</legend>
             <label htmlFor={`${id}-zone`}>Time zone</label>
             <input id={`${id}-zone`} required maxLength={64} value={zone} onChange={(event) => setZone(event.target.value)} />
@@ -78,7 +78,7 @@ export function RulesDialog({ person, rules, methods, onClose }: RulesDialogProp
             <Toggles label="Severities that come all the same" options={SEVERITIES} value={severities} onChange={setSeverities} />
             <label htmlFor={`${id}-services`}>Services, with commas between</label>
             <input id={`${id}-services`} value={services} onChange={(event) => setServices(event.target.value)} />
-            <label>
+            <label className="check">
               <input type="checkbox" checked={highToo} onChange={(event) => setHighToo(event.target.checked)} /> Hold back what is urgent too
             </label>
           </fieldset>
@@ -107,7 +107,7 @@ interface StepsFieldProps {
 function StepsField({ title, none, steps: all, methods, onChange }: StepsFieldProps) {
   const up = (index: number) => onChange(all.with(index - 1, all[index]!).with(index, all[index - 1]!));
   return (
-    <fieldset className="quiet">
+    <fieldset className="group">
       <legend>{title}</legend>
       {all.length === 0 && <p className="under">{none}</p>}
       {all.map((step, index) => (
