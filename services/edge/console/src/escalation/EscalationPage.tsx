@@ -4,6 +4,7 @@ import { useEffect } from "react";
 import type { EscalationPolicy } from "../gen/tocsin/response/v1/escalation_pb";
 import { ResponseService } from "../gen/tocsin/response/v1/response_service_pb";
 import { TriageService } from "../gen/tocsin/triage/v1/triage_service_pb";
+import { isPlatforms } from "../platform/itself";
 import { Panel } from "../ui/Panel";
 import { Empty, Failure, Loading } from "../ui/States";
 import { TextFilter } from "../ui/TextFilter";
@@ -18,8 +19,8 @@ export default function EscalationPage() {
   const [word, setWord] = useFilter<string>("text", "");
   const [subject, setSubject] = useFilter<string>("of", "");
   const answer = useQuery(ResponseService.method.exportConfiguration, {}, { staleTime: 30_000 });
-  const services = useQuery(TriageService.method.listServices, {}).data?.services ?? [];
-  const policies = answer.data?.configuration?.escalationPolicies ?? [];
+  const services = (useQuery(TriageService.method.listServices, {}).data?.services ?? []).filter((service) => !isPlatforms(service.name));
+  const policies = (answer.data?.configuration?.escalationPolicies ?? []).filter((policy) => !isPlatforms(policy.name));
   const found = policies.filter((policy) => `${policy.name} ${policy.displayName}`.toLowerCase().includes(word.toLowerCase()));
   useEffect(() => {
     document.title = "Escalation · Tocsin";

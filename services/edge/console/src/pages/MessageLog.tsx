@@ -6,6 +6,7 @@ import { CommunicationService } from "../gen/tocsin/communication/v1/communicati
 import type { Page } from "../gen/tocsin/communication/v1/page_pb";
 import { TriageService } from "../gen/tocsin/triage/v1/triage_service_pb";
 import { incidentReference } from "../incidents/words";
+import { isPlatforms } from "../platform/itself";
 import { useShortcuts } from "../platform/keys";
 import { toDate } from "../platform/time";
 import { Panel } from "../ui/Panel";
@@ -19,8 +20,6 @@ import { PersonField } from "./PersonField";
 import { CHANNEL_KINDS, channelWord, kindWord, PAGE_STATES, stateWord } from "./words";
 
 const SIZE = 100;
-/** Its check of itself pages this responder every minute: shown to whoever names it. */
-const ITSELF = "tocsin-watchdog";
 
 /** Every message to a person, newest first, by any filter. */
 export function MessageLog() {
@@ -40,7 +39,7 @@ export function MessageLog() {
     { pageParamKey: "pageToken", getNextPageParam: (last) => last.nextPageToken || undefined, placeholderData: keepPreviousData },
   );
   const found = about.id === undefined ? [] : (answer.data?.pages.flatMap((each) => each.pages) ?? []);
-  const pages = person || incident ? found : found.filter((page) => page.responder !== ITSELF);
+  const pages = person || incident ? found : found.filter((page) => !isPlatforms(page.responder));
   return (
     <>
       <div className="filters">

@@ -3,6 +3,7 @@ import { keepPreviousData } from "@tanstack/react-query";
 import { CircleAlert, CircleCheck, PhoneOff } from "lucide-react";
 import type { Reachability } from "../gen/tocsin/communication/v1/contact_pb";
 import { ContactService } from "../gen/tocsin/communication/v1/contact_service_pb";
+import { isPlatforms } from "../platform/itself";
 import { toDate } from "../platform/time";
 import { Choice } from "../ui/Choice";
 import { Panel } from "../ui/Panel";
@@ -22,7 +23,7 @@ export function ReachView() {
     { onlyProblems: which === "problems", pageSize: SIZE, pageToken: "" },
     { pageParamKey: "pageToken", getNextPageParam: (last) => last.nextPageToken || undefined, placeholderData: keepPreviousData },
   );
-  const people = answer.data?.pages.flatMap((page) => page.responders) ?? [];
+  const people = answer.data?.pages.flatMap((page) => page.responders).filter((person) => !isPlatforms(person.responder)) ?? [];
   const onCallFirst = people.toSorted((a, b) => Number(b.onCall) - Number(a.onCall));
   return (
     <Panel
@@ -66,7 +67,7 @@ function Person({ person }: { person: Reachability }) {
           {person.problem || "two kinds of channel are confirmed and work"}
           {checked && (
             <>
-              {" · looked at "}
+              {" · looked at it "}
               <Ago at={checked} />
             </>
           )}
