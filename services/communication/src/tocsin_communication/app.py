@@ -26,6 +26,7 @@ from tocsin_communication.channels.accounts import Channels
 from tocsin_communication.channels.channel import Accounts, Surroundings
 from tocsin_communication.channels.hooks import Hooks
 from tocsin_communication.channels.registry import KINDS
+from tocsin_communication.checks import Checks
 from tocsin_communication.configuration import ConfigurationStore
 from tocsin_communication.consumers import Consumers
 from tocsin_communication.contact import Channel
@@ -53,6 +54,7 @@ GATHER_SECONDS = 0.5
 SWITCH_SECONDS = 1.0
 RECEIPT_SECONDS = 2.0
 REACHABILITY_SECONDS = 60.0
+HOUR_SECONDS = 3600.0
 
 
 @asynccontextmanager
@@ -96,6 +98,7 @@ async def communication(settings: CommunicationSettings, clock: Clock | None = N
             .runs("editor", Editor(database, now, links, channels, pages, woken_editor).run)
             .ticks("switch", SWITCH_SECONDS, switch.refresh)
             .ticks("receipts", RECEIPT_SECONDS, receipts.look_for_missing)
+            .ticks("forgetting of the platform's checks", HOUR_SECONDS, Checks(database, now).forget)
             .ticks("reachability", REACHABILITY_SECONDS, reachability.check)
         )
 

@@ -13,6 +13,9 @@ from tocsin_communication.page import Kind, Page, State
 from tocsin_communication.rules.limits import Allowance
 from tocsin_communication.rules.personal import Urgency
 
+# The service of the platform's checks of itself.
+CHECKS = "tocsin-watchdog"
+
 SELECT_PAGE: LiteralString = """SELECT page.id::text, page.kind, page.incident_id, page.opening, page.turn, page.summons_id,
     page.responder, page.contact_method, page.channel, page.address, page.provider, page.state, page.state_reason, page.reason,
     page.subject, page.body,
@@ -741,3 +744,17 @@ async def reply_secret(tx: Tx, candidate: str) -> str:
         found = await tx.value(str, "SELECT secret FROM reply_secret")
     assert found is not None
     return found
+
+
+# The platform's checks of itself
+
+
+async def forget_checks(tx: Tx, before: datetime) -> None:
+    """Forget the platform's checks that opened before this instant and are resolved, and the pages about them."""
+    await tx.execute(
+        """WITH ended AS (DELETE FROM incident WHERE service = %s AND state = 'RESOLVED' AND opened_at < %s RETURNING id),
+                pages AS (DELETE FROM page USING ended WHERE page.incident_id = ended.id RETURNING page.id),
+                edits AS (DELETE FROM page_edit USING pages WHERE page_edit.page_id = pages.id)
+           DELETE FROM page_attempt USING pages WHERE page_attempt.page_id = pages.id""",
+        (CHECKS, before),
+    )

@@ -36,6 +36,7 @@ from tocsin_response.escalation.audit_command import AUDIT
 from tocsin_response.escalation.auditor import Auditor
 from tocsin_response.escalation.by_hand import ByHand
 from tocsin_response.escalation.escalations import Escalations
+from tocsin_response.escalation.own_checks import Checks
 from tocsin_response.escalation.replies import Replies
 from tocsin_response.escalation.simulations import Simulations
 from tocsin_response.gap.reports import GapReports
@@ -51,6 +52,7 @@ from tocsin_response.settings import ResponseSettings
 STEP_SECONDS = 0.25
 REPORT_SECONDS = 0.5
 EXPIRY_SECONDS = 1.0
+HOUR_SECONDS = 3600.0
 AUDIT_SECONDS = 60.0
 DUTY_SECONDS = 1.0
 CALENDAR_SECONDS = 5.0
@@ -103,6 +105,7 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
             .ticks("duty watch", DUTY_SECONDS, watch.look)
             .ticks("calendars", CALENDAR_SECONDS, Fetching(base.database, base.clock, outside).fetch_due)
             .ticks("audit of timers", AUDIT_SECONDS, auditor.look)
+            .ticks("forgetting of the platform's checks", HOUR_SECONDS, Checks(base.database, base.clock).forget)
             .ticks("gap reports", REPORT_SECONDS, GapReports(base.database, base.clock, alerts).send_due)
         )
 

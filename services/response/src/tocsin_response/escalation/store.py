@@ -11,6 +11,9 @@ from tocsin_chassis.postgres.database import Tx
 from tocsin_response.escalation import snapshot
 from tocsin_response.escalation.escalation import Escalation, State
 
+# The policy of the platform's checks of itself.
+CHECKS = "tocsin-watchdog"
+
 
 @dataclass(frozen=True, slots=True)
 class IncidentCopy:
@@ -277,4 +280,17 @@ async def list_summonses(tx: Tx, escalation_ids: list[str]) -> list[Summons]:
            FROM summons
            WHERE escalation_id = ANY(%s::uuid[]) ORDER BY at DESC, round DESC, step DESC, id DESC""",
         (escalation_ids,),
+    )
+
+
+# The platform's checks of itself
+
+
+async def forget_checks(tx: Tx, before: datetime) -> None:
+    """Forget the escalations of the platform's checks that began before this instant and have ended, and their incidents."""
+    await tx.execute(
+        """WITH ended AS (
+               DELETE FROM escalation WHERE policy ->> 'name' = %s AND state <> 'RUNNING' AND started_at < %s RETURNING incident_id)
+           DELETE FROM incident_copy USING ended WHERE incident_copy.id = ended.incident_id""",
+        (CHECKS, before),
     )
