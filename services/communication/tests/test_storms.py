@@ -128,11 +128,11 @@ async def test_whenever_the_acknowledge_comes_nothing_leaves_after_it(house, see
         summonses = await house.pages(kind=Page.KIND_SUMMONS)
         return len(summonses) == len(names) and all(page.state in (Page.STATE_CANCELLED, Page.STATE_DELIVERED) for page in summonses)
 
-    await house.world.eventually(heard, 30.0, "the acknowledge is committed")
+    await house.world.eventually(heard, 60.0, "the acknowledge is committed")
     left = _summonses(house)
     # One that was made while the acknowledge was being committed waits for its time, and is dropped then.
     house.world.clock.forward(timedelta(minutes=10))
-    await house.world.eventually(settled, 30.0, "every summons has left or is dropped")
+    await house.world.eventually(settled, 90.0, "every summons has left or is dropped")
     await house.expect(left, kind=Page.KIND_TAKEN, state=Page.STATE_DELIVERED)
     assert _summonses(house) == left
 

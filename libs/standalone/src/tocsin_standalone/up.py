@@ -130,9 +130,18 @@ def _start_services(supervisor: Supervisor, around: Surroundings, demo: bool, st
     kept = platform.integration_keys(_connection(around), around.home.secrets / "integrations.json")
     platform.connection_file(around.home.connection, _connection(around), kept, around.ports.console, around.email_listen)
     if watchdog.installed() and around.operator.get("TOCSIN_WATCHDOG", "on") != "off":
-        supervisor.keep(Child(watchdog.prepare(_connection(around), around)))
+        _start_watchdog(supervisor, around, stop)
     if demo:
         supervisor.keep(Child(demo_program(around)))
+
+
+def _start_watchdog(supervisor: Supervisor, around: Surroundings, stop: threading.Event) -> None:
+    """The platform serves without its watchdog, but somebody should know."""
+    supervisor.keep(Child(watchdog.prepare(_connection(around), around)))
+    try:
+        wait_until(lambda: watchdog.health(around.ports.watchdog) is not None, "the watchdog answers", seconds=15.0, stop=stop)
+    except StandaloneError as error:
+        say(f"{error}; see {around.home.logs / 'watchdog.log'}")
 
 
 def _introduce(around: Surroundings, demo: bool, seconds: float) -> None:
