@@ -49,6 +49,7 @@ class House:
         self.mail_server = mail_server
         self.web_server = web_server
         self.api = world.stub(CommunicationServiceStub, app, MANAGER)
+        self.as_seen_by = lambda caller: world.stub(CommunicationServiceStub, app, caller)
         self.edge = world.stub(CommunicationServiceStub, app, EDGE)
         self.triage = world.stub(TriageServiceStub, triage_app, MANAGER)
         self.number = 0

@@ -8,6 +8,7 @@ import pytest
 from communication_harness import PUBLIC_URL, House, email, hook, link_of
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+from tocsin.access.v1.access_pb2 import Role
 from tocsin.communication.v1 import communication_service_pb2 as pb
 from tocsin.communication.v1 import contact_service_pb2 as contact_pb
 from tocsin.communication.v1 import paging_service_pb2 as paging_pb
@@ -21,6 +22,7 @@ from tocsin.triage.v1 import triage_service_pb2 as triage_pb
 from tocsin.triage.v1.events_pb2 import IncidentAcknowledged
 from tocsin.triage.v1.incident_pb2 import Incident
 
+from tocsin_chassis.grpc.caller import Caller
 from tocsin_testkit.outside.http import Plan
 
 PHONE = "+15551234567"
@@ -387,6 +389,9 @@ async def test_a_contact_method_is_confirmed_by_its_code_or_by_the_link_of_a_tes
     await house.expect(kind=Page.KIND_CONFIRMATION, state=Page.STATE_SENT)
     assert started.page_id
     code = house.mails[0]["Subject"].split()[0]
+    for name, role, sees in (("vera", Role.ROLE_VIEWER, False), ("alice", Role.ROLE_RESPONDER, True), ("maria", Role.ROLE_MANAGER, True)):
+        [page] = (await house.as_seen_by(Caller(name, role)).ListPages(pb.ListPagesRequest(responder="alice"))).pages
+        assert (code in page.subject) is sees, "the code is for the responder, and for managers"
     with pytest.raises(grpc.aio.AioRpcError, match="does not confirm"):
         await house.contacts.ConfirmContactMethod(contact_pb.ConfirmContactMethodRequest(contact_method="alice-mail", code="x"))
     confirmed = await house.contacts.ConfirmContactMethod(

@@ -17,6 +17,7 @@ from tocsin_communication.channels.hooks import Hooks
 from tocsin_communication.configuration import ConfigurationStore
 from tocsin_communication.contact_api import key
 from tocsin_communication.pages import Pages
+from tocsin_communication.paging_api import as_seen
 from tocsin_communication.replies import Replies
 from tocsin_communication.wire import page_to_proto
 
@@ -75,7 +76,7 @@ class CommunicationApi(CommunicationServiceServicer):
         async with self._database.transaction() as tx:
             found = await store.list_pages(tx, _wanted(request), before, size + 1)
         token = paging.encode(found[size - 1].id) if len(found) > size else ""
-        return pb.ListPagesResponse(pages=[page_to_proto(page) for page in found[:size]], next_page_token=token)
+        return pb.ListPagesResponse(pages=[page_to_proto(as_seen(page)) for page in found[:size]], next_page_token=token)
 
     async def ApplyConfiguration(self, request: pb.ApplyConfigurationRequest, context: Context) -> pb.ApplyConfigurationResponse:
         changes = await self._configuration.apply(request.configuration, dry_run=request.dry_run, prune=request.prune)

@@ -124,6 +124,14 @@ class Page:
     delegated_from: str = ""
     seen_at: datetime | None = None
 
+    def seen_by(self, name: str, *, manages: bool) -> "Page":
+        """As somebody may read it who looks at the log: the code that confirms a contact method is for its responder, and for managers."""
+        if self.kind is not Kind.CONFIRMATION or manages or name == self.responder:
+            return self
+        return replace(
+            self, subject=f"a code confirms {self.contact_method}", body="The code is shown to the responder and to managers only."
+        )
+
     def begin(self) -> "Page":
         """The page as it is handed over. One whose last attempt nobody finished has an unknown outcome behind it."""
         unknown = self.outcome_unknown or self.state is State.SENDING

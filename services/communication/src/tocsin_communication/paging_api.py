@@ -2,6 +2,7 @@
 
 from datetime import UTC
 
+from tocsin.access.v1.access_pb2 import Role
 from tocsin.communication.v1 import paging_service_pb2 as pb
 from tocsin.communication.v1.paging_service_pb2_grpc import PagingServiceServicer
 
@@ -54,7 +55,7 @@ class PagingApi(PagingServiceServicer):
         self._switch = switch
 
     async def GetPage(self, request: pb.GetPageRequest, context: Context) -> pb.GetPageResponse:
-        page = await self._page(request.page_id)
+        page = as_seen(await self._page(request.page_id))
         async with self._database.transaction() as tx:
             attempts = await store.attempts_of(tx, page.id)
         return pb.GetPageResponse(page=wire.page_to_proto(page), attempts=wire.attempts_to_proto(page, attempts), body=page.body)
@@ -123,3 +124,9 @@ def _status_to_proto(stop: StopRow | None, waiting: int, channels: Channels) -> 
         waiting=waiting,
         channels=kinds,
     )
+
+
+def as_seen(page: Page) -> Page:
+    """The page as the caller may read it."""
+    who = caller()
+    return page.seen_by(who.name, manages=who.role >= Role.ROLE_MANAGER)
