@@ -36,7 +36,7 @@ run: setup ## start the whole platform with the demo on this machine (PORT=8080,
 test: setup ## run all checks and tests
 	$(MAKE) --no-print-directory check
 	$(BIN)/python services/edge/console/build_console.py --test
-	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
+	$(BIN)/pytest -n 3 --dist loadfile $(TESTS)
 
 check: $(VENV)/.installed ## lint, types, layers, contracts
 	$(BIN)/ruff check .

@@ -77,14 +77,18 @@ async def test_an_alert_is_acknowledged_from_the_command_line(up):
     number = str(incident["number"])
     assert "FromTheShell" in tocsin(up, "incident", "show", number)
     tocsin(up, "incident", "ack", number)
-    assert "cknowledged" in tocsin(up, "timeline", number)
+
+    async def told():
+        return "cknowledged" in tocsin(up, "timeline", number)
+
+    await eventually(told, within=20)
     tocsin(up, "incident", "resolve", number)
     tocsin(up, "incident", "ack", number, expect=6)
 
     async def drafted():
         return "FromTheShell" in tocsin(up, "review", number)
 
-    await eventually(drafted, within=10)
+    await eventually(drafted, within=20)
 
 
 async def test_one_alert_is_one_trace_through_all_services(up):

@@ -88,6 +88,8 @@ def _judged(before: Alert | None, alert: Alert, holds: tuple[Hold, ...], reason:
     if before is not None:
         # Only what opens within a flood belongs to it: the others heard of this one before.
         holds = tuple(hold for hold in holds if hold.kind is not HoldKind.STORM or (hold.kind, hold.rule) in _rules(earlier))
+    # What floods needs no other reason, and nobody heard of it: as long as the flood lasts nothing else is told of it.
+    holds = tuple(hold for hold in holds if hold.kind is HoldKind.STORM) or holds
     if not holds:
         why = f"what held it back has ended: {in_words(earlier)}" if earlier else reason
         return Told(judged(alert, told=True), Telling.OPENED, why)
