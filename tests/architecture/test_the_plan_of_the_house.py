@@ -22,6 +22,8 @@ ALLOWED_CALLS = {
     ("response", "communication"),
     ("response", "detection"),
     ("review", "detection"),
+    # A runner carries out the steps of playbooks; it is a process of response without its secrets.
+    ("runner", "response"),
 }
 
 
