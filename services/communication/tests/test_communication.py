@@ -1,7 +1,7 @@
 """Communication on real servers: what it hears, what leaves, what it tells."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import grpc
 import pytest
@@ -41,6 +41,7 @@ async def test_a_responder_without_a_contact_method_is_never_silence(house):
     assert failed[0].page.responder == "nobody"
     assert failed[0].page.state_reason == "nobody has no contact method"
     assert failed[0].page.state == Page.STATE_FAILED
+    assert failed[0].at.ToDatetime(UTC) == house.world.clock.now()
 
 
 async def test_a_page_that_waits_is_dropped_when_somebody_takes_the_incident(house):
@@ -51,6 +52,7 @@ async def test_a_page_that_waits_is_dropped_when_somebody_takes_the_incident(hou
     await house.world.publish(IncidentAcknowledged(incident=incident), incident.id, 2)
     cancelled = await house.world.facts(PageCancelled)
     assert cancelled[0].page.state_reason == "taken by bob"
+    assert cancelled[0].at.ToDatetime(UTC) == house.world.clock.now()
     house.world.clock.forward(timedelta(minutes=2))
     await house.reachable(email("carol"))
     await house.api.PageResponder(pb.PageResponderRequest(request_id="r", responder="carol", message="look"))

@@ -60,6 +60,14 @@ def test_a_page_says_to_whom_how_and_why_it_failed() -> None:
     assert (line.summary, line.reason) == ("Page to bob by e-mail failed", "550 no such user")
 
 
+@pytest.mark.parametrize("ended", [communication.PageFailed, communication.PageCancelled])
+def test_a_page_failed_or_was_cancelled_when_it_happened(ended: type[communication.PageFailed]) -> None:
+    fact = ended(page=Page(kind=Page.KIND_SUMMONS, responder="bob", incident_id="i1"))
+    assert narrate(fact, NOON).at == NOON
+    fact.at.FromDatetime(NOON)
+    assert narrate(fact, NOON + timedelta(minutes=9)).at == NOON
+
+
 def test_a_changed_severity_happened_when_it_was_changed() -> None:
     fact = triage.SeverityChanged(incident=INCIDENT, before=Severity.SEVERITY_SEV3)
     fact.at.FromDatetime(NOON)

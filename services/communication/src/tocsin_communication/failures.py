@@ -38,7 +38,7 @@ class Failures:
             decisions = [member.fail(f"told together, and that failed: {page.state_reason}") for member in failed]
             await store.save_all(tx, [decision.state for decision in decisions])
             for decision in decisions:
-                emit(tx, decision)
+                emit(tx, decision, self._clock.now())
         pulled = 0
         for each in failed:
             if each.ask_id:

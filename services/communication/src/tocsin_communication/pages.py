@@ -17,7 +17,7 @@ from tocsin_communication.departures import Departures, Leaving
 from tocsin_communication.edits import store as edits
 from tocsin_communication.incident import Incident, IncidentState
 from tocsin_communication.links import Links
-from tocsin_communication.page import LEASE, Kind, Page, State, Told
+from tocsin_communication.page import LEASE, Kind, Page, State
 from tocsin_communication.rules.delegation import LONGEST_CHAIN
 from tocsin_communication.rules.personal import Matter, PersonalRules, Planned, Urgency, plan
 from tocsin_kernel.clock import Clock
@@ -190,7 +190,7 @@ class Pages:
         page = await self._linked(tx, replace(made, queue=first.queue, urgency=Urgency.HIGH if urgent else Urgency.LOW))
         await store.insert_pages(tx, [page], LEASE)
         for member in members:
-            await tell(tx, member.cancel(f"told together with {len(members) - 1} others"))
+            await tell(tx, member.cancel(f"told together with {len(members) - 1} others"), self._clock.now())
         await store.told_together(tx, page.id, [member.id for member in members])
         return page
 
@@ -258,7 +258,7 @@ class Pages:
     async def escalation_ended(self, tx: Tx, escalation_id: str, incident_id: str) -> None:
         """Nobody is asked any more: what was to be answered though somebody had acknowledged is not."""
         for page in await store.lock_standing(tx, escalation_id, incident_id):
-            await tell(tx, page.cancel("the escalation has ended"))
+            await tell(tx, page.cancel("the escalation has ended"), self._clock.now())
 
     async def follow_up(self, tx: Tx, incident: Incident) -> None:
         """Tell everybody who was summoned that the incident is taken or over; once each, however often this is called."""
@@ -289,7 +289,7 @@ class Pages:
         for page in await store.lock_pending(tx, incident.id, POINTLESS[incident.state]):
             match verdict(page, incident):
                 case Stop(reason):
-                    await tell(tx, page.cancel(reason))
+                    await tell(tx, page.cancel(reason), self._clock.now())
                 case _:
                     pass
 
@@ -298,7 +298,7 @@ class Pages:
             return
         await store.insert_pages(tx, [decision.state for decision in made], LEASE)
         for decision in made:
-            emit(tx, decision)
+            emit(tx, decision, self._clock.now())
         if any(decision.state.state is State.PENDING for decision in made):
             tx.after_commit(self._wake)
 
@@ -395,14 +395,14 @@ def _judged(page: Page, incident: Incident | None) -> Decision[Page]:
     return replace(decision, state=replace(decision.state, version=page.version))
 
 
-async def tell(tx: Tx, decision: Decision[Page]) -> None:
+async def tell(tx: Tx, decision: Decision[Page], at: datetime) -> None:
     """Keep what became of a page, and tell others. If another attempt was begun since, nothing is told."""
     if await store.save_all(tx, [decision.state]):
-        emit(tx, decision)
+        emit(tx, decision, at)
 
 
-def emit(tx: Tx, decision: Decision[Page]) -> None:
+def emit(tx: Tx, decision: Decision[Page], at: datetime) -> None:
     """Tell what became of a page."""
     page = decision.state
     for told in decision.facts:
-        tx.emit(wire.fact_of(Told(str(told)), page), aggregate=page.incident_id or page.id, version=page.version)
+        tx.emit(wire.fact_of(told, page, at), aggregate=page.incident_id or page.id, version=page.version)

@@ -33,7 +33,7 @@ class Receipts:
     async def delivered(self, tx: Tx, page: Page, at: datetime) -> None:
         """It arrived. One that was to be sent again, because nobody knew, is not."""
         if page.state is State.SENT or (page.state is State.PENDING and page.outcome_unknown):
-            await tell(tx, page.delivered(at))
+            await tell(tx, page.delivered(at), at)
             await answers.note_attempt(tx, page, at, Outcome.DELIVERED.value, "arrived")
 
     async def undelivered(self, tx: Tx, page: Page, provider_id: str, why: str, outcome: Outcome) -> None:
@@ -50,7 +50,7 @@ class Receipts:
         moved = _readdressed(decision.state)
         await store.save_all(tx, [moved])
         if moved.state is State.FAILED:
-            await tell(tx, decision)
+            await tell(tx, decision, now)
             await self._failures.failed(tx, moved)
         else:
             tx.after_commit(self._wake)

@@ -163,10 +163,10 @@ class Sender:
         """It is to be sent; one that is not ends here, with the reason."""
         match verdict(page, incidents.get(page.incident_id)):
             case Stop(reason, failed):
-                await tell(tx, page.fail(reason) if failed else page.cancel(reason))
+                await tell(tx, page.fail(reason) if failed else page.cancel(reason), self._clock.now())
                 return False
             case _ if page.kind is Kind.BUNDLE and not page.body:
-                await tell(tx, page.cancel("everything in it is taken or over"))
+                await tell(tx, page.cancel("everything in it is taken or over"), self._clock.now())
                 return False
         return True
 
@@ -300,7 +300,7 @@ class Sender:
     async def _tell(self, tx: Tx, attempt: Attempt, decision: Decision[Page], incident: Incident | None) -> None:
         """What an outcome means to others, in the trace of the attempt."""
         with use_span(attempt.span):
-            emit(tx, decision)
+            emit(tx, decision, attempt.at)
             if incident is not None and incident.state is not IncidentState.OPEN:
                 await self._pages.follow_up(tx, incident)
 

@@ -23,12 +23,6 @@ from tocsin_communication.rules.personal import PersonalRules, Planned, Step, Ur
 from tocsin_communication.rules.quiet import QuietHours, Window, days
 from tocsin_communication.store import AttemptRow
 
-FACTS = {
-    Told.SENT: events.PageSent,
-    Told.DELIVERED: events.PageDelivered,
-    Told.FAILED: events.PageFailed,
-    Told.CANCELLED: events.PageCancelled,
-}
 _KINDS: dict[Channel, "pb.ContactMethod.Kind.ValueType"] = {
     channel: pb.ContactMethod.Kind.Value(f"KIND_{channel.value}") for channel in Channel if channel is not Channel.NONE
 }
@@ -107,9 +101,17 @@ def attempts_to_proto(page: Page, rows: Sequence[AttemptRow]) -> list[pb.Attempt
     ]
 
 
-def fact_of(told: object, page: Page) -> Message:
-    """The fact that tells of a page."""
-    return FACTS[Told(str(told))](page=page_to_proto(page))
+def fact_of(told: object, page: Page, at: datetime) -> Message:
+    """The fact that tells what became of a page; a page itself knows when it was sent and delivered, and no other end."""
+    match Told(str(told)):
+        case Told.SENT:
+            return events.PageSent(page=page_to_proto(page))
+        case Told.DELIVERED:
+            return events.PageDelivered(page=page_to_proto(page))
+        case Told.FAILED:
+            return events.PageFailed(page=page_to_proto(page), at=instant(at))
+        case Told.CANCELLED:
+            return events.PageCancelled(page=page_to_proto(page), at=instant(at))
 
 
 def to_method(message: pb.ContactMethod) -> ContactMethod:

@@ -122,7 +122,7 @@ class Answers:
             store.lock_waiting_about(tx, page.responder, page.incident_id) if page.incident_id else store.lock_waiting_of(tx, page.ask_id)
         )
         for each in waiting:
-            await tell(tx, each.cancel(f"{by} has answered" if verb is Verb.ACKNOWLEDGE else f"{by} passed it on"))
+            await tell(tx, each.cancel(f"{by} has answered" if verb is Verb.ACKNOWLEDGE else f"{by} passed it on"), now)
         if verb is Verb.ACKNOWLEDGE and page.ask_id:
             await store.mark_others_answered(tx, page, now)
         fact = ReplyReceived(page_id=page.id, responder=by, incident_id=page.incident_id, answer=verb.value, at=wire.instant(now))
