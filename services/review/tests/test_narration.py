@@ -13,19 +13,21 @@ from tocsin.detection.v1.alert_pb2 import Alert
 from tocsin.detection.v1.noise_pb2 import Silence
 from tocsin.edge.v1 import events_pb2 as edge
 from tocsin.response.v1 import events_pb2 as response
+from tocsin.response.v1 import playbook_events_pb2 as playbook
 from tocsin.response.v1.escalation_pb2 import Summons
 from tocsin.review.v1 import events_pb2 as review
 from tocsin.triage.v1 import events_pb2 as triage
 from tocsin.triage.v1.incident_pb2 import AttachedAlert, Incident, Severity
 
-from tocsin_review.narration import EVERY_SERVICE, NARRATORS, narrate
+from tocsin_review.line import EVERY_SERVICE
+from tocsin_review.narration import NARRATORS, narrate
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 INCIDENT = Incident(id="i1", number=7, title="disk is full", severity=Severity.SEVERITY_SEV2, service="shop", placement_reason="because")
 INCIDENT.opened_at.FromDatetime(NOON)
 
 
-@pytest.mark.parametrize("events", [detection, changes, noise, triage, response, communication, review, edge])
+@pytest.mark.parametrize("events", [detection, changes, noise, triage, response, playbook, communication, review, edge])
 def test_every_fact_has_a_narrator(events) -> None:
     file: FileDescriptor = events.DESCRIPTOR
     told = {kind.DESCRIPTOR.full_name for kind in NARRATORS}

@@ -21,7 +21,8 @@ from tocsin_chassis.events.fact import Fact
 from tocsin_chassis.postgres.database import Tx
 from tocsin_chassis.telemetry import name_incident, trace_context, tracer
 from tocsin_review import store
-from tocsin_review.narration import NARRATORS, Line, narrate
+from tocsin_review.line import Line
+from tocsin_review.narration import NARRATORS, narrate
 from tocsin_review.reviews import Reviews
 from tocsin_review.wire import incident_row, instant, page_row
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,10 @@ from tocsin.review.v1 import events_pb2 as review
 from tocsin.triage.v1 import events_pb2 as triage
 from tocsin.triage.v1.incident_pb2 import Severity
 
+from tocsin_review.line import EVERY_SERVICE, Line
+from tocsin_review.line import instant as _instant
+from tocsin_review.playbook_lines import PLAYBOOK_NARRATORS
+
 CHANNELS = {ContactMethod.KIND_EMAIL: "e-mail", ContactMethod.KIND_WEBHOOK: "webhook"}
 PAGES = {
     Page.KIND_SUMMONS: "page",
@@ -38,30 +42,7 @@ PARTIES = {
     Party.KIND_SCHEDULE: "schedule",
 }
 LONGEST = 1000
-EVERY_SERVICE = "*"
 _EQUAL = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"')
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A fact, said for people. It is about an incident, or about an alert that some incident gathers, or about a service (EVERY_SERVICE:
-    about all), and then it belongs to the incidents that were open then; about none of them, nobody asks for it.
-
-    `at` is when it happened; None: when it was told. `rank` orders what happened at the same instant, cause before effect.
-    """
-
-    summary: str
-    actor: str = ""
-    reason: str = ""
-    at: datetime | None = None
-    incident_id: str = ""
-    alert_id: str = ""
-    rank: int = 0
-    service: str = ""
-
-    @property
-    def is_asked_for(self) -> bool:
-        return bool(self.incident_id or self.alert_id or self.service)
 
 
 def narrate(fact: Message, told_at: datetime) -> Line:
@@ -371,6 +352,7 @@ NARRATORS: Mapping[type[Message], Callable[[Any], Line]] = {
     communication.ReplyReceived: _reply_received,
     response.AcknowledgementCounted: _acknowledgement_counted,
     triage.IncidentAcknowledged: _incident_acknowledged,
+    **PLAYBOOK_NARRATORS,
     response.EscalationExhausted: _escalation_exhausted,
     triage.IncidentResolved: _incident_resolved,
     response.EscalationStopped: _escalation_stopped,
@@ -389,10 +371,6 @@ def _own_time(fact: Message) -> datetime | None:
     """The instant that a fact itself names; None if it names none, or comes from a version that does not."""
     stamp = getattr(fact, "at", None)
     return _instant(stamp) if isinstance(stamp, Timestamp) else None
-
-
-def _instant(stamp: Timestamp) -> datetime | None:
-    return stamp.ToDatetime(UTC) if stamp.seconds or stamp.nanos else None
 
 
 def _cut(text: str) -> str:
