@@ -1,19 +1,21 @@
 # The image of one service: docker build -f deploy/service.Dockerfile --build-arg SERVICE=triage -t tocsin-triage .
-# (The console must be built first for SERVICE=edge: `make setup`.)
+# (The console must be built first for SERVICE=edge: `make setup`. The runner is no service and lies elsewhere: --build-arg SERVICE=runner
+# --build-arg FOLDER=libs/runner, and `run` as its command.)
 FROM python:3.11-slim AS build
 ARG SERVICE
+ARG FOLDER=services/${SERVICE}
 WORKDIR /src
 COPY requirements.lock ./
 COPY protos protos
 COPY libs/kernel libs/kernel
 COPY libs/oncall libs/oncall
 COPY libs/chassis libs/chassis
-COPY services/${SERVICE} services/${SERVICE}
+COPY ${FOLDER} ${FOLDER}
 # The service's own closure, held to the locked versions; the build tools of the contracts stay in this stage.
 RUN python -m venv /tocsin \
     && sed -E 's/ *\\$//; /^ *--hash/d' requirements.lock > constraints.txt \
     && python -m venv /tools && /tools/bin/pip install --no-cache-dir -c constraints.txt hatchling grpcio-tools mypy-protobuf protovalidate \
-    && for part in protos libs/kernel libs/oncall libs/chassis services/${SERVICE}; do /tools/bin/pip wheel --no-deps --no-build-isolation -w /wheels $part; done \
+    && for part in protos libs/kernel libs/oncall libs/chassis ${FOLDER}; do /tools/bin/pip wheel --no-deps --no-build-isolation -w /wheels $part; done \
     && /tocsin/bin/pip install --no-cache-dir -c constraints.txt /wheels/*.whl
 
 FROM python:3.11-slim

@@ -1,0 +1,1 @@
+"""Carries out the steps of playbooks, apart from the platform and without its secrets."""

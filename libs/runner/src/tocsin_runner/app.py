@@ -1,0 +1,62 @@
+"""Puts a runner together from its settings."""
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import urlsplit
+
+from tocsin_chassis.grpc.caller import Identity
+from tocsin_chassis.grpc.channel import channel
+from tocsin_chassis.settings import SettingsError
+from tocsin_kernel.clock import Clock, FollowingClock
+from tocsin_runner.commands.command import Command
+from tocsin_runner.commands.http_api import HttpApi
+from tocsin_runner.http import Http, http_client
+from tocsin_runner.runner import Runner
+from tocsin_runner.secrets import RedactingFormatter, Redactor, Secrets
+from tocsin_runner.settings import RunnerSettings, listed, ports
+from tocsin_runner.work import Work
+
+SERVICE = "runner"
+
+
+@asynccontextmanager
+async def runner(settings: RunnerSettings, redactor: Redactor) -> AsyncIterator[Runner]:
+    """The runner, with everything it needs, closed at the end. Raises SettingsError."""
+    identity = Identity.read(SERVICE, settings.signing_key_file)
+    clock = FollowingClock()
+    async with work(settings, redactor, clock) as carrying_out, channel(settings.response, identity) as response:
+        name = settings.name or f"{socket.gethostname()}/{os.getpid()}"
+        yield Runner(response, carrying_out, clock, name=name, at_once=settings.at_once, grace=settings.grace_seconds)
+
+
+@asynccontextmanager
+async def work(settings: RunnerSettings, redactor: Redactor, clock: Clock) -> AsyncIterator[Work]:
+    """All commands that this runner may carry out. Raises SettingsError."""
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(http_client(listed(settings.private_hosts), ports(settings.ports), settings.ca_file))
+        secrets = Secrets(settings.secrets, {}, redactor)
+        twins = await _twins(stack, settings)
+        commands: dict[str, Command] = {"http-api": HttpApi(http, secrets, clock, twins)}
+        yield Work(commands, redactor)
+
+
+async def _twins(stack: AsyncExitStack, settings: RunnerSettings) -> tuple[Http, str] | None:
+    if not settings.twins:
+        return None
+    parts = urlsplit(settings.twins)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError("TOCSIN_RUNNER_TWINS: must be an http or https address")
+    return await stack.enter_async_context(http_client([parts.hostname], [])), settings.twins.rstrip("/")
+
+
+def start_logging(level: str, redactor: Redactor) -> None:
+    """Send all logs to standard error as JSON lines without secrets."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(RedactingFormatter(SERVICE, redactor))
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for noisy in ("httpcore", "asyncio", "asyncssh", "uvicorn"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,1 @@
+"""What a CACAO command of each type means here."""
