@@ -87,6 +87,8 @@ class Installation:
 
     def handle(self, service: str, method: str, request: Any, context: Any) -> Any:
         headers = dict(context.invocation_metadata())
+        if isinstance(request, Iterator):
+            request = list(request)
         self.calls.append(Received(method, request, headers.get("authorization", ""), context.time_remaining()))
         waiting = self.answers.get(method)
         if waiting:

@@ -23,7 +23,7 @@ from tocsin.detection.v1.alert_pb2 import Alert, AlertLogEntry, Hold
 from tocsin.detection.v1.change_pb2 import Change
 from tocsin.detection.v1.heartbeat_pb2 import Heartbeat
 from tocsin.detection.v1.integration_pb2 import Integration, Mapping
-from tocsin.detection.v1.noise_pb2 import MaintenanceWindow, Occurrence, PlannedMaintenance, Silence, Verdict
+from tocsin.detection.v1.noise_pb2 import MaintenanceWindow, Occurrence, PlannedMaintenance, ReplayedAlert, Silence, Verdict
 from tocsin.edge.v1 import edge_service_pb2 as edge
 from tocsin.response.v1 import escalation_service_pb2 as escalation_service
 from tocsin.response.v1 import response_service_pb2 as response
@@ -348,6 +348,11 @@ apiVersion: tocsin/v1
 kind: Inhibition
 metadata: {name: node-down}
 spec: {source_matchers: ['alertname="NodeDown"'], target_matchers: ['severity="warning"'], equal: [node]}
+---
+apiVersion: tocsin/v1
+kind: Service
+metadata: {name: shop}
+spec: {group_by: [cluster]}
 """
 
 
@@ -358,17 +363,31 @@ def test_a_simulation_is_told_side_by_side(tocsin: Terminal, installation: Any, 
     woken = noise_service.Difference(title="quiet", would_wake=True)
     counts = [noise_service.RuleCount(kind=Hold.KIND_FLAPPING, rule="flaps", would_hold=1200)]
     result = step.Result(alerts=5000, did_wake=1500, would_wake=301, rules=counts, differences=60)
-    parts = [step(progress=step.Progress(done=1, of=2)), step(differences=step.Differences(differences=[held, woken])), step(result=result)]
+    played = step(alerts=step.Alerts(alerts=[ReplayedAlert(title="flapper"), ReplayedAlert(title="quiet")]))
+    parts = [step(progress=step.Progress(done=1, of=2)), step(differences=step.Differences(differences=[held, woken])), played]
+    parts.append(step(result=result))
     installation.answer("Simulate", parts, parts, parts[:2])
+    place = triage.SimulatePlacementResponse
+    did = [triage.PlacedIncident(number=each, service="shop", severity=Severity.SEVERITY_SEV2, title="Disk", alerts=2) for each in range(5)]
+    would = [triage.PlacedIncident(service="shop", severity=Severity.SEVERITY_SEV1, title="Disk", alerts=1)]
+    one = triage.PlacementDifference(did=did, did_count=25, would=would, would_count=1, summary="25 incidents would have been one")
+    placed = place.Result(did_open=25, would_open=1, differences=70)
+    places = [place(progress=place.Progress(done=2)), place(differences=place.Differences(differences=[one])), place(result=placed)]
+    installation.answer("SimulatePlacement", places)
     output = tocsin("simulate", "--config", str(tmp_path), "--since", "30d", "--silence", 'a="b", c="d"')
     for words in ("1,500", "301  (-1,199)", "1,200", "no: flapping flaps", "flapper", "quiet"):
         assert words in output
-    assert "58 more" in tocsin.error
+    for words in ("1  (-24)", "and 22 more", "25 incidents would have been one", "shop SEV1 Disk (1 alert)"):
+        assert words in output
+    assert "10 more differ" in tocsin.error and "20 more incidents differ" in tocsin.error
     [request] = installation.requests("Simulate")
+    [[first, alerts]] = installation.requests("SimulatePlacement")
+    assert first.configuration.services[0].group_by == ["cluster"] and [each.title for each in alerts.alerts] == ["flapper", "quiet"]
     assert request.configuration.noise_rules[0].flapping.openings == 5 and request.configuration.inhibitions[0].equal == ["node"]
     assert request.since.ToTimedelta() == timedelta(days=30) and list(request.silences[0].matchers) == ['a="b"', 'c="d"']
     as_json = json.loads(tocsin("simulate", "-o", "json"))
     assert as_json["result"]["did_wake"] == "1500" and len(as_json["differences"]) == 2
+    assert as_json["placement"]["result"]["did_open"] == "25"
     tocsin("simulate", status=2)
     assert "without a result" in tocsin.error
 

@@ -1,6 +1,6 @@
 """Alerts in, incidents out, on real servers."""
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from uuid import uuid4
 
@@ -10,6 +10,7 @@ from tocsin.access.v1.access_pb2 import Role
 from tocsin.configuration.v1.change_pb2 import Change
 from tocsin.detection.v1.alert_pb2 import Alert, Asked, Party
 from tocsin.detection.v1.events_pb2 import AlertChanged, AlertOpened, AlertResolved, AlertResponseAsked
+from tocsin.detection.v1.noise_pb2 import ReplayedAlert
 from tocsin.response.v1.events_pb2 import AcknowledgementExpired
 from tocsin.triage.v1 import triage_service_pb2 as pb
 from tocsin.triage.v1.catalogue_pb2 import Configuration, Route, Service
@@ -33,6 +34,7 @@ from tocsin_triage.placements import Placements
 from tocsin_triage.settings import TriageSettings
 
 ALICE = Caller("alice", Role.ROLE_MANAGER)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 OPEN, RESOLVED = Alert.STATE_OPEN, Alert.STATE_RESOLVED
 
 
@@ -375,3 +377,50 @@ async def test_what_a_sender_wants_of_those_who_respond_is_told_for_the_incident
     await fire(world, another)
     await world.facts(IncidentOpened, 2)
     assert len(await world.facts(ResponseAsked, 2)) == 2
+
+
+def replayed(alert, *, woken=True):
+    """An alert of the past, as detection's simulation tells of it."""
+    told = ReplayedAlert(alert_id=alert.id, title=alert.title, integration=alert.integration, labels=alert.labels,
+                         sender_severity=alert.sender_severity, sender_service=alert.sender_service, did_wake=woken)  # fmt: skip
+    told.would_wake_at.FromDatetime(NOON)
+    return told
+
+
+async def simulated(stub, *requests):
+    return [step async for step in stub.SimulatePlacement(iter(requests))]
+
+
+async def test_other_groups_are_tried_beside_what_was_and_nothing_is_kept(world, alice):
+    disk, cpu, quiet = an_alert("Disk"), an_alert("Cpu"), an_alert("Quiet")
+    await fire(world, disk)
+    await fire(world, cpu)
+    await world.facts(IncidentOpened, 2)
+    together = Configuration(services=[Service(name="shop", escalation_policy="shop-policy", group_by=["team"])])
+    for each in (disk, cpu, quiet):
+        each.labels["team"] = "sales"
+    first = pb.SimulatePlacementRequest(configuration=together, alerts=[replayed(disk)])
+    steps = await simulated(alice, first, pb.SimulatePlacementRequest(alerts=[replayed(cpu), replayed(quiet, woken=False)]))
+    result = steps[-1].result
+    assert (result.did_open, result.would_open, result.moved, result.differences) == (2, 1, 0, 1)
+    [difference] = [each for step in steps for each in step.differences.differences]
+    assert difference.summary == "2 incidents would have been one"
+    assert [each.number for each in difference.did] == [1, 2] and difference.would[0].alerts == 3
+    assert [step.progress.done for step in steps if step.HasField("progress")] == [1, 3]
+    stored = (await alice.ExportConfiguration(pb.ExportConfigurationRequest())).configuration
+    assert len(await incidents(alice)) == 2 and not stored.services[0].group_by
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([], "the first request"),
+        ([pb.SimulatePlacementRequest(configuration=Configuration(routes=[Route(name="r", service="gone")]))], "there is no service"),
+        ([pb.SimulatePlacementRequest(alone=True, configuration=Configuration(routes=[Route(name="r", service="shop")]))], "no service"),
+        ([pb.SimulatePlacementRequest(alerts=[ReplayedAlert(alert_id="x")])], "alert_id"),
+    ],
+)
+async def test_what_cannot_be_tried_is_refused(alice, given, words):
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await simulated(alice, *given)
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT and words in str(refused.value.details())

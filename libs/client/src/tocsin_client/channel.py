@@ -101,7 +101,7 @@ class CallDetails(NamedTuple):
     compression: Any
 
 
-class Manners(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+class Manners(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamStreamClientInterceptor):
     """Adds the key and a request_id to every call, and turns what fails into our errors."""
 
     def __init__(self, connection: Connection, ids: Ids) -> None:
@@ -120,6 +120,10 @@ class Manners(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
         # A stream is meant to last: it has a deadline only if the caller gives one.
         details = self._with_key(client_call_details, client_call_details.timeout)
         return Answers(continuation(details, request), self._connection.address)
+
+    def intercept_stream_stream(self, continuation: Callable[..., Any], client_call_details: Any, request_iterator: Any) -> Any:
+        details = self._with_key(client_call_details, client_call_details.timeout)
+        return Answers(continuation(details, request_iterator), self._connection.address)
 
     def _with_key(self, details: Any, timeout: float | None) -> CallDetails:
         metadata = list(details.metadata or ())

@@ -526,7 +526,12 @@ async def test_what_would_have_been_with_other_rules(platform: Platform) -> None
     assert (differences[silenced].did_wake, differences[silenced].would_wake) == (False, True)
     result = steps[-1].result
     assert (result.alerts, result.did_wake, result.would_wake, result.differences) == (3, 2, 2, 2)
-    assert any(step.progress.done == 3 for step in steps)
+    assert any(step.progress.done == 3 for step in steps) and not any(step.HasField("alerts") for step in steps)
+    request.with_alerts = True
+    played = {each.alert_id: each async for step in platform.alice.Simulate(request) for each in step.alerts.alerts}
+    assert len(played) == 3 and (played[disk].did_wake, played[disk].HasField("would_wake_at")) == (True, False)
+    assert (played[silenced].did_wake, played[silenced].HasField("would_wake_at")) == (False, True)
+    assert played[silenced].sender_service == "shop" and not played[silenced].HasField("ended_at")
     assert {(rule.kind, rule.rule) for rule in result.rules if rule.would_hold} == {(Hold.KIND_INHIBITION, "node-down")}
 
 

@@ -1,6 +1,6 @@
 """TriageService: requests become commands, answers become messages."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from tocsin.triage.v1 import triage_service_pb2 as pb
 from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceServicer
@@ -15,6 +15,7 @@ from tocsin_triage.configuring import Configuring
 from tocsin_triage.correlation import USUAL_SEVERITY
 from tocsin_triage.incident import Incident, Severity, State
 from tocsin_triage.incidents import Declaration, Incidents, page_start
+from tocsin_triage.simulations import Simulations
 from tocsin_triage.store import Wanted
 from tocsin_triage.wire import STATES_GIVEN, attached_message, incident_message, service_message, severity_of
 
@@ -22,10 +23,11 @@ from tocsin_triage.wire import STATES_GIVEN, attached_message, incident_message,
 class TriageApi(TriageServiceServicer):
     """The RPCs of triage."""
 
-    def __init__(self, database: Database, incidents: Incidents, configuring: Configuring) -> None:
+    def __init__(self, database: Database, incidents: Incidents, configuring: Configuring, simulations: Simulations) -> None:
         self._database = database
         self._incidents = incidents
         self._configuring = configuring
+        self._simulations = simulations
 
     async def DeclareIncident(self, request: pb.DeclareIncidentRequest, context: Context) -> pb.DeclareIncidentResponse:
         title = " ".join(request.title.split())
@@ -97,6 +99,12 @@ class TriageApi(TriageServiceServicer):
 
     async def ExportConfiguration(self, request: pb.ExportConfigurationRequest, context: Context) -> pb.ExportConfigurationResponse:
         return pb.ExportConfigurationResponse(configuration=await self._configuring.export())
+
+    async def SimulatePlacement(
+        self, request_iterator: AsyncIterator[pb.SimulatePlacementRequest], context: Context
+    ) -> AsyncIterator[pb.SimulatePlacementResponse]:
+        async for step in self._simulations.run(request_iterator):
+            yield step
 
     async def _once(self, method: str, request_id: str, reply: Callable[..., Reply], work: Callable[[Tx], Awaitable[Incident]]) -> Reply:
         """The answer to a command: the first one, if this is a repeat."""

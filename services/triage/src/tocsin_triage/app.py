@@ -17,6 +17,7 @@ from tocsin_triage.consumers import AlertFacts, ResponseFacts
 from tocsin_triage.incidents import Incidents
 from tocsin_triage.placements import Placements
 from tocsin_triage.settings import TriageSettings
+from tocsin_triage.simulations import Simulations
 
 HOUR_SECONDS = 3600.0
 
@@ -27,7 +28,7 @@ async def triage(settings: TriageSettings, clock: Clock | None = None) -> AsyncI
     async with foundation("triage", settings, clock) as base:
         incidents = Incidents(base.database, base.clock, base.ids)
         placements = Placements(base.database, base.clock, base.ids)
-        api = TriageApi(base.database, incidents, Configuring(base.database))
+        api = TriageApi(base.database, incidents, Configuring(base.database), Simulations(base.database))
         yield (
             base.app.serves(api, add_TriageServiceServicer_to_server, DESCRIPTOR.services_by_name["TriageService"])
             .consumes({**AlertFacts(placements).handlers, **ResponseFacts(incidents).handlers})

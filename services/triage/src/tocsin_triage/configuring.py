@@ -41,15 +41,13 @@ class Configuring:
 
         To prune the built-in service is to give it back its built-in content.
         """
-        services, routes = _by_name("services", given.services), _by_name("routes", given.routes)
         async with self._database.transaction() as tx:
             await store.lock_catalogue(tx)
             stored = {service.name: service_message(service) for service in await store.services(tx)}
+            services, routes = checked(given, set() if prune else set(stored))
             if stored.get(UNROUTED) == service_message(BUILT_IN) and UNROUTED not in services:
                 del stored[UNROUTED]
             stored_routes = {route.name: route_message(route) for route in await store.routes(tx)}
-            known = {UNROUTED, *services, *(() if prune else stored)}
-            _check_given(given, known)
             planned_routes = changes("Route", stored_routes, routes, prune)
             planned = changes("Service", stored, services, prune)
             if not dry_run:
@@ -76,6 +74,13 @@ async def _carry_out(
             await store.save_route(tx, route_of(routes[change.name]))
         elif change.action == Change.ACTION_DELETED:
             await store.delete_route(tx, change.name)
+
+
+def checked(given: Configuration, stored: set[str]) -> tuple[dict[str, ServiceMessage], dict[str, RouteMessage]]:
+    """The services and routes given, by name, where these services are there beside them. Raises Invalid."""
+    services, routes = _by_name("services", given.services), _by_name("routes", given.routes)
+    _check_given(given, {UNROUTED, *services, *stored})
+    return services, routes
 
 
 def _by_name(kind: str, given: Sequence[Resource]) -> dict[str, Resource]:

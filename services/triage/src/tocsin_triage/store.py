@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from tocsin_chassis.postgres.database import Tx
 from tocsin_triage.catalogue import WATCHDOG, Route, Service
 from tocsin_triage.incident import AttachedAlert, Incident, Severity, State
+from tocsin_triage.simulation import Came
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,31 @@ class RouteRow:
     match: Mapping[str, str]
     service: str
     severity: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _CameRow:
+    alert_id: str
+    number: int
+    title: str
+    service: str
+    severity: int
+    escalation_policy: str
+    opened_at: datetime
+    reason: str
+    severity_by_person: bool
+
+    def to_domain(self) -> Came:
+        return Came(
+            self.number,
+            self.title,
+            self.service,
+            Severity(self.severity),
+            self.escalation_policy,
+            self.opened_at,
+            self.reason,
+            self.severity_by_person,
+        )
 
 
 # Incidents
@@ -251,6 +277,18 @@ async def placement_of(tx: Tx, alert_id: str) -> Placement | None:
     return await tx.maybe(
         Placement, "SELECT incident_id::text AS incident_id, open, version FROM attached_alert WHERE alert_id = %s", (alert_id,)
     )
+
+
+async def incidents_of(tx: Tx, alert_ids: Sequence[str]) -> dict[str, Came]:
+    """The incidents that these alerts came into, by the alert; those that were forgotten are absent."""
+    rows = await tx.many(
+        _CameRow,
+        """SELECT alert_id::text AS alert_id, number, incident.title, service, severity, escalation_policy, opened_at, reason,
+               severity_by_person
+           FROM attached_alert JOIN incident ON incident.id = incident_id WHERE alert_id = ANY(%s::uuid[])""",
+        (list(alert_ids),),
+    )
+    return {row.alert_id: row.to_domain() for row in rows}
 
 
 async def attach_alert(tx: Tx, incident_id: str, alert: AttachedAlert) -> None:

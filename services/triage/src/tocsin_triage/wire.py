@@ -1,12 +1,14 @@
 """Incidents, alerts and the catalogue as protobuf messages, and back."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from tocsin.detection.v1.alert_pb2 import Alert as AlertMessage
+from tocsin.detection.v1.noise_pb2 import ReplayedAlert
 from tocsin.triage.v1 import events_pb2 as events
+from tocsin.triage.v1 import triage_service_pb2
 from tocsin.triage.v1.catalogue_pb2 import Route as RouteMessage
 from tocsin.triage.v1.catalogue_pb2 import Service as ServiceMessage
 from tocsin.triage.v1.incident_pb2 import AttachedAlert as AttachedAlertMessage
@@ -30,7 +32,9 @@ from tocsin_triage.incident import (
     Told,
     Unacknowledged,
 )
+from tocsin_triage.simulation import Came, Difference, Gathered, Played
 
+MOST_SHOWN = 20
 STATES = {
     State.OPEN: IncidentMessage.STATE_OPEN,
     State.ACKNOWLEDGED: IncidentMessage.STATE_ACKNOWLEDGED,
@@ -120,6 +124,47 @@ def alert_of(message: AlertMessage, reason: str = "", put_aside_by: str = "") ->
         taken_by=message.acknowledged_by if still_open else "",
         aside=message.HasField("snoozed_until"),
         put_aside_by=put_aside_by,
+    )
+
+
+def played_of(message: ReplayedAlert, came: Came | None) -> Played:
+    """An alert of the past, as it is placed once more."""
+    alert = Alert(
+        id=message.alert_id,
+        version=1,
+        title=message.title,
+        description="",
+        integration=message.integration,
+        labels=dict(message.labels),
+        sender_severity=message.sender_severity,
+        sender_service=message.sender_service,
+        source_url="",
+        open=not message.HasField("ended_at"),
+    )
+    wakes_at = message.would_wake_at.ToDatetime(UTC) if message.HasField("would_wake_at") else None
+    return Played(alert, came, wakes_at, message.ended_at.ToDatetime(UTC) if message.HasField("ended_at") else None)
+
+
+def difference_message(difference: Difference) -> triage_service_pb2.PlacementDifference:
+    return triage_service_pb2.PlacementDifference(
+        did=map(_gathered_message, difference.did[:MOST_SHOWN]),
+        would=map(_gathered_message, difference.would[:MOST_SHOWN]),
+        did_count=len(difference.did),
+        would_count=len(difference.would),
+        summary=difference.summary,
+    )
+
+
+def _gathered_message(incident: Gathered) -> triage_service_pb2.PlacedIncident:
+    return triage_service_pb2.PlacedIncident(
+        number=incident.number,
+        title=incident.title,
+        service=incident.service,
+        severity=severity_message(incident.severity),
+        escalation_policy=incident.escalation_policy,
+        opened_at=timestamp(incident.opened_at),
+        alerts=incident.alerts,
+        reason=incident.reason,
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from tocsin.detection.v1 import noise_pb2
 from tocsin.detection.v1 import noise_service_pb2 as pb
 
 from tocsin_chassis.postgres.database import Database
-from tocsin_detection.alert import Alert
+from tocsin_detection.alert import CHECKS, Alert
 from tocsin_detection.hold import Hold, HoldKind
 from tocsin_detection.noise import store
 from tocsin_detection.noise.noise_configuration import Given, given_rules
@@ -23,6 +23,8 @@ from tocsin_detection.wire import timestamp
 from tocsin_kernel.clock import Clock
 
 AT_ONCE = 1_000
+# An alert may have many labels, and a message has a limit.
+PLAYED_AT_ONCE = 200
 MOST_DIFFERENCES = 10_000
 MOST_RULES = 1_000
 TRYING = "what if"
@@ -44,11 +46,13 @@ class _Figures:
         for outcome in outcomes:
             self.did_hold.update({_rule(hold) for hold in outcome.holds})
 
-    def count(self, outcomes: Iterable[Outcome]) -> list[pb.Difference]:
-        """Count; returns those that differ, as far as they are shown."""
+    def count(self, outcomes: Iterable[Outcome], waking: list[Outcome] | None = None) -> list[pb.Difference]:
+        """Count; returns those that differ, as far as they are shown. Those that woke somebody or would have are added to `waking`."""
         shown: list[pb.Difference] = []
         for outcome in outcomes:
             did, would = outcome.alert.told, outcome.wakes_at is not None
+            if waking is not None and (did or would) and outcome.alert.integration != CHECKS:
+                waking.append(outcome)
             self.alerts += 1
             self.did_wake += did
             self.would_wake += would
@@ -98,10 +102,16 @@ class Simulations:
                     as_stored.known(alert)
             async for page in self._alerts(since, now):
                 figures.count_stored(outcome for alert in page for outcome in as_stored.opens(alert))
-                yield _differing(figures.count(outcome for alert in page for outcome in replay.opens(alert)))
+                waking: list[Outcome] | None = [] if request.with_alerts else None
+                yield _differing(figures.count((outcome for alert in page for outcome in replay.opens(alert)), waking))
+                for step in _played(waking):
+                    yield step
                 yield pb.SimulateResponse(progress=pb.SimulateResponse.Progress(done=figures.alerts, of=of))
             figures.count_stored(as_stored.ends())
-            yield _differing(figures.count(replay.ends()))
+            waking = [] if request.with_alerts else None
+            yield _differing(figures.count(replay.ends(), waking))
+            for step in _played(waking):
+                yield step
             yield pb.SimulateResponse(result=figures.message())
 
     async def _prepare(
@@ -161,6 +171,29 @@ def _given_silences(messages: Sequence[noise_pb2.Silence], since: datetime, now:
 
 def _differing(differences: list[pb.Difference]) -> pb.SimulateResponse:
     return pb.SimulateResponse(differences=pb.SimulateResponse.Differences(differences=differences))
+
+
+def _played(waking: Sequence[Outcome] | None) -> Iterator[pb.SimulateResponse]:
+    """The alerts that woke somebody or would have, some at once."""
+    for start in range(0, len(waking or ()), PLAYED_AT_ONCE):
+        played = map(_replayed, (waking or ())[start : start + PLAYED_AT_ONCE])
+        yield pb.SimulateResponse(alerts=pb.SimulateResponse.Alerts(alerts=played))
+
+
+def _replayed(outcome: Outcome) -> noise_pb2.ReplayedAlert:
+    alert = outcome.alert
+    return noise_pb2.ReplayedAlert(
+        alert_id=alert.id,
+        title=alert.title,
+        integration=alert.integration,
+        labels=alert.labels,
+        sender_severity=alert.sender_severity,
+        sender_service=alert.sender_service,
+        opened_at=timestamp(alert.opened_at),
+        ended_at=timestamp(alert.resolved_at),
+        did_wake=alert.told,
+        would_wake_at=timestamp(outcome.wakes_at),
+    )
 
 
 def _difference(outcome: Outcome) -> pb.Difference:
