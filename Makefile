@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DISTRIBUTIONS := protos libs/kernel libs/oncall libs/chassis libs/client libs/standalone libs/watchdog libs/runner libs/testkit \
+DISTRIBUTIONS := protos libs/kernel libs/oncall libs/playbook libs/chassis libs/client libs/standalone libs/watchdog libs/runner libs/testkit \
 	services/detection services/triage services/response services/communication services/review services/edge
 MANIFESTS := $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 PROTOS := $(shell find protos/tocsin -name '*.proto')

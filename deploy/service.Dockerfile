@@ -9,13 +9,14 @@ COPY requirements.lock ./
 COPY protos protos
 COPY libs/kernel libs/kernel
 COPY libs/oncall libs/oncall
+COPY libs/playbook libs/playbook
 COPY libs/chassis libs/chassis
 COPY ${FOLDER} ${FOLDER}
 # The service's own closure, held to the locked versions; the build tools of the contracts stay in this stage.
 RUN python -m venv /tocsin \
     && sed -E 's/ *\\$//; /^ *--hash/d' requirements.lock > constraints.txt \
     && python -m venv /tools && /tools/bin/pip install --no-cache-dir -c constraints.txt hatchling grpcio-tools mypy-protobuf protovalidate \
-    && for part in protos libs/kernel libs/oncall libs/chassis ${FOLDER}; do /tools/bin/pip wheel --no-deps --no-build-isolation -w /wheels $part; done \
+    && for part in protos libs/kernel libs/oncall libs/playbook libs/chassis ${FOLDER}; do /tools/bin/pip wheel --no-deps --no-build-isolation -w /wheels $part; done \
     && /tocsin/bin/pip install --no-cache-dir -c constraints.txt /wheels/*.whl
 
 FROM python:3.11-slim
