@@ -268,7 +268,7 @@ async def platform(world: World, channels: Mapping[str, object] | None = None, *
         addresses["triage_address"] = await start("triage", triage(world.settings("triage", TriageSettings), clock=world.clock))
         addresses["response_address"] = await start(
             "response",
-            response(world.settings("response", ResponseSettings, detection_address=addresses["detection_address"]), clock=world.clock),
+            response(world.settings("response", ResponseSettings, **addresses), clock=world.clock),
         )
         settings = world.settings(
             "communication",

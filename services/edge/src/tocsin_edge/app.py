@@ -16,6 +16,7 @@ from tocsin_edge.doors import Doors
 from tocsin_edge.email_door import EmailDoor
 from tocsin_edge.health import Health
 from tocsin_edge.http.application import Http
+from tocsin_edge.http.block_list import BlockLists
 from tocsin_edge.http.calendar_feed import CalendarFeed
 from tocsin_edge.http.channel_hooks import ChannelHooks
 from tocsin_edge.http.connect import Connect
@@ -59,6 +60,7 @@ async def edge(settings: EdgeSettings, clock: Clock | None = None) -> AsyncItera
                 ReplyLinks(upstream),
                 ChannelHooks(upstream),
                 CalendarFeed(upstream),
+                BlockLists(upstream),
                 SpanReceiver(spans, span_key),
                 Console(built_console()),
                 ready=lambda: doors.ready,

@@ -1,17 +1,21 @@
 """The composition root of response."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from tocsin.communication.v1.events_pb2 import ReplyReceived
 from tocsin.response.v1 import oncall_service_pb2
+from tocsin.response.v1.containment_service_pb2 import DESCRIPTOR as CONTAINMENT
+from tocsin.response.v1.containment_service_pb2_grpc import add_ContainmentServiceServicer_to_server
 from tocsin.response.v1.escalation_service_pb2 import DESCRIPTOR as ESCALATION
 from tocsin.response.v1.escalation_service_pb2_grpc import add_EscalationServiceServicer_to_server
 from tocsin.response.v1.oncall_service_pb2_grpc import add_OncallServiceServicer_to_server
 from tocsin.response.v1.response_service_pb2 import DESCRIPTOR
 from tocsin.response.v1.response_service_pb2_grpc import add_ResponseServiceServicer_to_server
 from tocsin.triage.v1.events_pb2 import (
+    AlertAttached,
     IncidentAcknowledged,
     IncidentOpened,
     IncidentReopened,
@@ -24,11 +28,17 @@ from tocsin.triage.v1.events_pb2 import (
 from tocsin_chassis import cli
 from tocsin_chassis.app import App
 from tocsin_chassis.compose import foundation
+from tocsin_chassis.events.fact import Fact
 from tocsin_chassis.outgoing import outgoing
+from tocsin_chassis.postgres.database import Tx
 from tocsin_kernel.clock import Clock
-from tocsin_response.actions.platform import detection
+from tocsin_response.actions.platform import detection, triage
 from tocsin_response.api import ResponseApi
+from tocsin_response.automation.automations import Automations
+from tocsin_response.blocklist.blocklists import BlockLists
 from tocsin_response.configuration.configurations import Configurations
+from tocsin_response.containment.api import ContainmentApi
+from tocsin_response.containment.measures import Measures
 from tocsin_response.escalation.acknowledgements import Acknowledgements
 from tocsin_response.escalation.api import EscalationApi
 from tocsin_response.escalation.asked import AskedBySenders
@@ -40,6 +50,7 @@ from tocsin_response.escalation.own_checks import Checks
 from tocsin_response.escalation.replies import Replies
 from tocsin_response.escalation.simulations import Simulations
 from tocsin_response.gap.reports import GapReports
+from tocsin_response.guard.guards import Guards
 from tocsin_response.oncall.api import OncallApi
 from tocsin_response.oncall.feeds import Feeds
 from tocsin_response.oncall.fetching import Fetching
@@ -47,6 +58,7 @@ from tocsin_response.oncall.oncall import Oncall
 from tocsin_response.oncall.outlook import Outlook
 from tocsin_response.oncall.requests import Requests
 from tocsin_response.oncall.watch import DutyWatch
+from tocsin_response.recovery.watching import RecoveryWatching
 from tocsin_response.settings import ResponseSettings
 
 STEP_SECONDS = 0.25
@@ -65,6 +77,7 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
         foundation("response", settings, clock) as base,
         outgoing(hosts(settings.calendar_hosts), settings.outgoing_ca_file) as outside,
         detection(settings.detection_address, base.identity) as alerts,
+        triage(settings.triage_address, base.identity) as incidents,
     ):
         oncall = Oncall(base.database, base.clock, base.ids)
         acknowledgements = Acknowledgements(base.database, base.clock)
@@ -74,6 +87,12 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
         escalation_api = EscalationApi(base.database, by_hand, Simulations(base.database, base.clock), auditor)
         configurations = Configurations(base.database, base.clock)
         api = ResponseApi(base.database, oncall, escalations, configurations)
+        guards = Guards(base.database, base.clock)
+        measures = Measures(base.database, base.clock, base.ids)
+        automations = Automations(base.database, base.clock, base.ids)
+        watching = RecoveryWatching(base.database, base.clock, incidents)
+        blocklists = BlockLists(base.database, base.clock, base.ids, guards)
+        containment = ContainmentApi(base.database, measures, guards, automations, watching, blocklists)
         watch = DutyWatch(base.database, base.clock, base.ids)
         duties = OncallApi(
             base.database,
@@ -88,14 +107,16 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
             base.app.serves(api, add_ResponseServiceServicer_to_server, DESCRIPTOR.services_by_name["ResponseService"])
             .serves(duties, add_OncallServiceServicer_to_server, oncall_service_pb2.DESCRIPTOR.services_by_name["OncallService"])
             .serves(escalation_api, add_EscalationServiceServicer_to_server, ESCALATION.services_by_name["EscalationService"])
+            .serves(containment, add_ContainmentServiceServicer_to_server, CONTAINMENT.services_by_name["ContainmentService"])
             .consumes(
                 {
-                    IncidentOpened: escalations.on_opening,
-                    IncidentReopened: escalations.on_opening,
+                    IncidentOpened: in_turn(escalations.on_opening, watching.on_alert, automations.on_fact),
+                    AlertAttached: in_turn(watching.on_alert, automations.on_fact),
+                    IncidentReopened: in_turn(escalations.on_opening, automations.on_fact),
                     IncidentUnacknowledged: escalations.on_opening,
                     IncidentAcknowledged: escalations.on_change,
-                    IncidentResolved: escalations.on_change,
-                    SeverityChanged: escalations.on_change,
+                    IncidentResolved: in_turn(escalations.on_change, watching.on_resolved, automations.on_fact),
+                    SeverityChanged: in_turn(escalations.on_change, automations.on_fact),
                     ReplyReceived: Replies(by_hand).on_reply,
                     ResponseAsked: AskedBySenders(by_hand, base.clock).on_asked,
                 }
@@ -105,9 +126,23 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
             .ticks("duty watch", DUTY_SECONDS, watch.look)
             .ticks("calendars", CALENDAR_SECONDS, Fetching(base.database, base.clock, outside).fetch_due)
             .ticks("audit of timers", AUDIT_SECONDS, auditor.look)
+            .ticks("measures whose time is up", EXPIRY_SECONDS, measures.expire_due)
+            .ticks("block entries whose time is up", EXPIRY_SECONDS, blocklists.expire_due)
+            .ticks("incidents that came back", REPORT_SECONDS, watching.reopen_due)
+            .ticks("forgetting of counted acts", HOUR_SECONDS, guards.forget)
             .ticks("forgetting of the platform's checks", HOUR_SECONDS, Checks(base.database, base.clock).forget)
             .ticks("gap reports", REPORT_SECONDS, GapReports(base.database, base.clock, alerts).send_due)
         )
+
+
+def in_turn(*handlers: Callable[[Tx, Fact[Any]], Awaitable[None]]) -> Callable[[Tx, Fact[Any]], Awaitable[None]]:
+    """One fact, handled by several in this order in one transaction."""
+
+    async def handle(tx: Tx, fact: Fact[Any]) -> None:
+        for each in handlers:
+            await each(tx, fact)
+
+    return handle
 
 
 def hosts(given: str) -> list[str]:

@@ -13,6 +13,9 @@ class ResponseSettings(ServiceSettings):
     detection_address: str = setting(
         "TOCSIN_DETECTION_ADDRESS", "host:port of detection, to raise an alert about a coverage gap; empty: gap reports wait", default=""
     )
+    triage_address: str = setting(
+        "TOCSIN_TRIAGE_ADDRESS", "host:port of triage, to open an incident again that came back; empty: that waits", default=""
+    )
     calendar_hosts: str = setting(
         "TOCSIN_CALENDAR_HOSTS",
         "hosts of calendars whose addresses may be private, separated by commas; calendars of the public internet are read anyway",

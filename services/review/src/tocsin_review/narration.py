@@ -23,6 +23,7 @@ from tocsin.review.v1 import events_pb2 as review
 from tocsin.triage.v1 import events_pb2 as triage
 from tocsin.triage.v1.incident_pb2 import Severity
 
+from tocsin_review.containment_lines import CONTAINMENT_NARRATORS
 from tocsin_review.line import EVERY_SERVICE, Line
 from tocsin_review.line import instant as _instant
 from tocsin_review.playbook_lines import PLAYBOOK_NARRATORS
@@ -353,6 +354,7 @@ NARRATORS: Mapping[type[Message], Callable[[Any], Line]] = {
     response.AcknowledgementCounted: _acknowledgement_counted,
     triage.IncidentAcknowledged: _incident_acknowledged,
     **PLAYBOOK_NARRATORS,
+    **CONTAINMENT_NARRATORS,
     response.EscalationExhausted: _escalation_exhausted,
     triage.IncidentResolved: _incident_resolved,
     response.EscalationStopped: _escalation_stopped,

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import prometheus_client
 
 from tocsin_chassis.telemetry import trace_id
-from tocsin_edge.http import asgi, calendar_feed, channel_hooks, reply_links, span_receiver
+from tocsin_edge.http import asgi, block_list, calendar_feed, channel_hooks, reply_links, span_receiver
 from tocsin_edge.http.asgi import Application, Receive, Scope, Send
+from tocsin_edge.http.block_list import BlockLists
 from tocsin_edge.http.calendar_feed import CalendarFeed
 from tocsin_edge.http.channel_hooks import ChannelHooks
 from tocsin_edge.http.console import Console
@@ -31,6 +32,7 @@ class Http:
         links: ReplyLinks,
         hooks: ChannelHooks,
         calendars: CalendarFeed,
+        block_lists: BlockLists,
         spans: SpanReceiver,
         console: Console,
         ready: Callable[[], bool],
@@ -40,6 +42,7 @@ class Http:
         self._links = links
         self._hooks = hooks
         self._calendars = calendars
+        self._block_lists = block_lists
         self._spans = spans
         self._console = console
         self._ready = ready
@@ -67,6 +70,8 @@ class Http:
             await self._hooks.receive(scope, receive, send)
         elif path.startswith(calendar_feed.PREFIX):
             await self._calendars.answer(scope, send)
+        elif path.startswith(block_list.PREFIX):
+            await self._block_lists.answer(scope, send)
         elif path == span_receiver.PATH and method == "POST":
             await self._spans.receive(scope, receive, send)
         elif is_of_an_api(path):

@@ -5,19 +5,31 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import grpc
 from tocsin.detection.v1.detection_service_pb2 import RaiseAlertRequest, RaiseAlertResponse
 from tocsin.detection.v1.detection_service_pb2_grpc import DetectionServiceStub
+from tocsin.triage.v1.triage_service_pb2 import ReopenIncidentRequest
+from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceStub
 
 from tocsin_chassis.grpc.caller import Identity
 from tocsin_chassis.grpc.channel import channel
+from tocsin_kernel.errors import Unavailable
 from tocsin_response.gap.store import GapReport
 
 if TYPE_CHECKING:
     from tocsin.detection.v1.detection_service_pb2_grpc import DetectionServiceAsyncStub
+    from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceAsyncStub
 
 LONGEST_KEY = 500
 SECONDS = 3.0
 AUDIT_KEY = "escalation-timers"
+# Somebody has opened it already, or it is gone.
+SETTLED = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND)
+
+
+class TriageUnavailable(Unavailable):
+    reason = "TRIAGE_UNAVAILABLE"
+    message = "triage does not answer: {detail}"
 
 
 class Detection:
@@ -51,6 +63,32 @@ class Detection:
         )
         answer: RaiseAlertResponse = await self._stub.RaiseAlert(request, timeout=SECONDS)
         return answer.alert.id
+
+
+class Triage:
+    """Opens incidents again at triage."""
+
+    def __init__(self, stub: "TriageServiceAsyncStub") -> None:
+        self._stub = stub
+
+    async def reopen(self, incident_id: str, request_id: str, reason: str) -> None:
+        """Open a resolved incident again; one that is open stays so, and the same request twice opens it once. Raises TriageUnavailable."""
+        request = ReopenIncidentRequest(request_id=request_id, incident_id=incident_id, reason=reason)
+        try:
+            await self._stub.ReopenIncident(request, timeout=SECONDS)
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in SETTLED:
+                raise TriageUnavailable(detail=f"{error.code().name}: {error.details()}") from error
+
+
+@asynccontextmanager
+async def triage(address: str, identity: Identity) -> AsyncIterator[Triage | None]:
+    """Triage at this address; None if there is no address."""
+    if not address:
+        yield None
+        return
+    async with channel(address, identity) as opened:
+        yield Triage(TriageServiceStub(opened))
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """Configuration in the database."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, time
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from psycopg.types.json import Jsonb
+from tocsin.response.v1.containment_pb2 import Automation, GuardRails
 from tocsin.response.v1.escalation_pb2 import BusinessHours, EscalationPolicy, Fallback
 from tocsin.response.v1.oncall_pb2 import Calendar, Responder, Rotation, Schedule, Team
 
@@ -106,6 +108,8 @@ async def load(tx: Tx) -> Resources:
     )
     policies = await tx.values(dict[str, Any], "SELECT definition FROM escalation_policy")
     calendars_of_work = await tx.values(dict[str, Any], "SELECT definition FROM business_hours")
+    rails = await tx.values(dict[str, Any], "SELECT definition FROM guard_rails")
+    automations = await tx.values(dict[str, Any], "SELECT definition FROM automation")
     fallback = await tx.maybe(_FallbackRow, "SELECT responders FROM platform_fallback")
     parsed = [json_format.ParseDict(definition, EscalationPolicy(), ignore_unknown_fields=True) for definition in policies]
     hours = [json_format.ParseDict(definition, BusinessHours(), ignore_unknown_fields=True) for definition in calendars_of_work]
@@ -116,8 +120,14 @@ async def load(tx: Tx) -> Resources:
         "Schedule": {row.name: row.to_proto() for row in schedules},
         "BusinessHours": {each.name: each for each in hours},
         "EscalationPolicy": {policy.name: policy for policy in parsed},
+        "GuardRails": _named(json_format.ParseDict(each, GuardRails(), ignore_unknown_fields=True) for each in rails),
+        "Automation": _named(json_format.ParseDict(each, Automation(), ignore_unknown_fields=True) for each in automations),
         "Fallback": {PLATFORM: Fallback(responders=fallback.responders)} if fallback is not None else {},
     }
+
+
+def _named(resources: Iterable[GuardRails | Automation]) -> dict[str, Message]:
+    return {each.name: each for each in resources}
 
 
 async def save(tx: Tx, resource: Message) -> None:
@@ -135,6 +145,10 @@ async def save(tx: Tx, resource: Message) -> None:
             await _save_hours(tx, resource)
         case EscalationPolicy():
             await _save_policy(tx, resource)
+        case GuardRails():
+            await _save_rails(tx, resource)
+        case Automation():
+            await _save_automation(tx, resource)
         case Fallback():
             await _save_fallback(tx, resource)
         case _:
@@ -156,6 +170,10 @@ async def delete(tx: Tx, kind: str, name: str) -> None:
             await tx.execute("DELETE FROM business_hours WHERE name = %s", (name,))
         case "EscalationPolicy":
             await tx.execute("DELETE FROM escalation_policy WHERE name = %s", (name,))
+        case "GuardRails":
+            await tx.execute("DELETE FROM guard_rails WHERE name = %s", (name,))
+        case "Automation":
+            await tx.execute("DELETE FROM automation WHERE name = %s", (name,))
         case "Fallback":
             await tx.execute("DELETE FROM platform_fallback")
         case _:
@@ -224,6 +242,24 @@ async def _save_policy(tx: Tx, policy: EscalationPolicy) -> None:
         """INSERT INTO escalation_policy (name, definition) VALUES (%s, %s)
            ON CONFLICT (name) DO UPDATE SET definition = excluded.definition""",
         (policy.name, Jsonb(definition)),
+    )
+
+
+async def _save_rails(tx: Tx, rails: GuardRails) -> None:
+    definition = json_format.MessageToDict(rails, preserving_proto_field_name=True)
+    await tx.execute(
+        "INSERT INTO guard_rails (name, definition) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET definition = excluded.definition",
+        (rails.name, Jsonb(definition)),
+    )
+
+
+async def _save_automation(tx: Tx, automation: Automation) -> None:
+    """Each change is a version: what it did says which."""
+    definition = json_format.MessageToDict(automation, preserving_proto_field_name=True)
+    await tx.execute(
+        """INSERT INTO automation AS known (name, version, definition) VALUES (%s, 1, %s)
+           ON CONFLICT (name) DO UPDATE SET version = known.version + 1, definition = excluded.definition""",
+        (automation.name, Jsonb(definition)),
     )
 
 

@@ -5,16 +5,19 @@ from typing import Any, TypeVar
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
+from tocsin.response.v1.containment_pb2 import Automation, GuardRails
 from tocsin.response.v1.escalation_pb2 import BusinessHours, EscalationPolicy, Fallback, Target
 from tocsin.response.v1.oncall_pb2 import Calendar, Participant, Responder, Rotation, Schedule, Team
 from tocsin.response.v1.response_service_pb2 import Configuration
 
 from tocsin_oncall.ical import calendar_of
 from tocsin_oncall.plain import read
+from tocsin_response.automation.wire import problems_of_automation
 from tocsin_response.configuration import checks
 from tocsin_response.configuration.checks import Problem, Reference
 from tocsin_response.escalation.checks import problems_of_hours, problems_of_policy
 from tocsin_response.escalation.definition_wire import conditions_of
+from tocsin_response.guard.wire import problems_of_rails
 
 PLATFORM = "platform"
 
@@ -31,6 +34,8 @@ def resources(configuration: Configuration) -> Resources:
         "Schedule": {item.name: item for item in configuration.schedules},
         "BusinessHours": {item.name: item for item in configuration.business_hours},
         "EscalationPolicy": {item.name: item for item in configuration.escalation_policies},
+        "GuardRails": {item.name: item for item in configuration.guard_rails},
+        "Automation": {item.name: item for item in configuration.automations},
         "Fallback": {PLATFORM: configuration.fallback} if configuration.HasField("fallback") else {},
     }
 
@@ -44,6 +49,8 @@ def configuration_of(stored: Mapping[str, Mapping[str, Message]]) -> Configurati
         schedules=_sorted(stored["Schedule"], Schedule),
         business_hours=_sorted(stored["BusinessHours"], BusinessHours),
         escalation_policies=_sorted(stored["EscalationPolicy"], EscalationPolicy),
+        guard_rails=_sorted(stored["GuardRails"], GuardRails),
+        automations=_sorted(stored["Automation"], Automation),
         fallback=next(iter(_sorted(stored["Fallback"], Fallback)), None),
     )
 
@@ -51,7 +58,7 @@ def configuration_of(stored: Mapping[str, Mapping[str, Message]]) -> Configurati
 def problems(configuration: Configuration) -> list[Problem]:
     """What is wrong with the resources, each by itself."""
     found: list[Problem] = []
-    for field in ("responders", "teams", "calendars", "schedules", "business_hours", "escalation_policies"):
+    for field in ("responders", "teams", "calendars", "schedules", "business_hours", "escalation_policies", "guard_rails", "automations"):
         items = getattr(configuration, field)
         found += checks.problems_of_names(f"configuration.{field}", [item.name for item in items])
         for index, item in enumerate(items):
@@ -68,6 +75,10 @@ def problems(configuration: Configuration) -> list[Problem]:
         found += problems_of_hours(f"configuration.business_hours[{index}]", hours)
     for index, policy in enumerate(configuration.escalation_policies):
         found += problems_of_policy(f"configuration.escalation_policies[{index}]", policy)
+    for index, rails in enumerate(configuration.guard_rails):
+        found += [(f"configuration.guard_rails[{index}].{field}", detail) for field, detail in problems_of_rails(rails)]
+    for index, automation in enumerate(configuration.automations):
+        found += [(f"configuration.automations[{index}].{field}", detail) for field, detail in problems_of_automation(automation)]
     for index, calendar in enumerate(configuration.calendars):
         found += [(f"configuration.calendars[{index}].{field}", detail) for field, detail in calendar_problems(calendar)]
     for index, schedule in enumerate(configuration.schedules):
@@ -137,6 +148,10 @@ def references(configuration: Configuration) -> Iterator[Reference]:
         for number, rule in enumerate(policy.urgency_rules):
             if rule.escalation_policy:
                 yield Reference(f"{field}.urgency_rules[{number}].escalation_policy", referrer, "EscalationPolicy", rule.escalation_policy)
+    for index, rails in enumerate(configuration.guard_rails):
+        for number, window in enumerate(rails.windows):
+            field = f"configuration.guard_rails[{index}].windows[{number}].business_hours"
+            yield Reference(field, f"GuardRails {rails.name}", "BusinessHours", window.business_hours)
     yield from _responders("configuration.fallback.responders", "Fallback platform", configuration.fallback.responders)
 
 

@@ -1,0 +1,1 @@
+"""Playbooks that facts start or propose."""

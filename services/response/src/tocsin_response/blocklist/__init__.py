@@ -1,0 +1,1 @@
+"""Lists that firewalls and resolvers read here."""

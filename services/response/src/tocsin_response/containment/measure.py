@@ -1,0 +1,200 @@
+"""A measure is something that was done to contain an incident; it is in force until somebody or its time lifts it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum, IntEnum
+from typing import Any
+
+from tocsin_kernel.decision import Decision
+from tocsin_kernel.errors import Conflict, NotFound
+
+BY_HAND = "nothing here can undo it: undo it by hand, then confirm that it is lifted"
+
+
+class MeasureNotFound(NotFound):
+    reason = "MEASURE_NOT_FOUND"
+    message = "there is no measure {measure}"
+
+
+class MeasureNotInForce(Conflict):
+    reason = "MEASURE_NOT_IN_FORCE"
+    message = "measure {measure} is {state}; only one in force can be {wanted}"
+
+
+class TargetKind(IntEnum):
+    """What something is done to; the numbers are those of the contract."""
+
+    OTHER = 0
+    HOST = 1
+    ADDRESS = 2
+    DOMAIN = 3
+    HASH = 4
+    USER = 5
+    KEY = 6
+    WORKLOAD = 7
+
+
+class State(Enum):
+    """Whether a measure still holds."""
+
+    IN_FORCE = "in force"
+    LIFTING = "being lifted"
+    LIFTED = "lifted"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """`decision` says why it is lifted, or why it stays; `trouble` what went wrong with lifting it."""
+
+    id: str
+    incident_id: str
+    action: str
+    connector: str
+    target_kind: TargetKind
+    target: str
+    reason: str
+    applied_by: str
+    applied_at: datetime
+    until: datetime | None = None
+    state: State = State.IN_FORCE
+    verified_at: datetime | None = None
+    reversible: bool = False
+    run_id: str = ""
+    step_path: str = ""
+    prior_state: Mapping[str, Any] | None = field(default=None, hash=False)
+    undo_token: Mapping[str, Any] | None = field(default=None, hash=False)
+    undo_run_id: str = ""
+    lifted_by: str = ""
+    lifted_at: datetime | None = None
+    decision: str = ""
+    kept: bool = False
+    trouble: str = ""
+    version: int = 1
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether a phase that wants every measure decided has to wait for this one."""
+        return self.state is not State.LIFTED and not self.kept
+
+    def expire(self, now: datetime) -> Decision["Measure"]:
+        """Its time is up. Expiring what is not in force changes nothing."""
+        if self.state is not State.IN_FORCE or self.until is None or self.until > now:
+            return Decision(self)
+        after = self._changed(state=State.LIFTING, lifted_by="", decision="its time is up", trouble="" if self.reversible else BY_HAND)
+        return Decision(after, (Expired(after, now),), "its time is up")
+
+    def lift(self, by: str, reason: str) -> Decision["Measure"]:
+        """Have it undone. One that is being lifted is tried again; one that is lifted stays so."""
+        if self.state is State.LIFTED:
+            return Decision(self)
+        trouble = "" if self.reversible else BY_HAND
+        return Decision(
+            self._changed(state=State.LIFTING, lifted_by=by, decision=reason, undo_run_id="", trouble=trouble), (), f"{by} lifts it"
+        )
+
+    def undone_by(self, run_id: str) -> "Measure":
+        """A run is undoing it."""
+        return self._changed(undo_run_id=run_id)
+
+    def lifted(self, by: str, reason: str, now: datetime) -> Decision["Measure"]:
+        """It was undone. Twice is once."""
+        if self.state is State.LIFTED:
+            return Decision(self)
+        after = self._changed(
+            state=State.LIFTED, lifted_by=by or self.lifted_by, lifted_at=now, decision=reason or self.decision, trouble=""
+        )
+        return Decision(after, (Lifted(after),), after.decision)
+
+    def not_lifted(self, trouble: str) -> Decision["Measure"]:
+        """Undoing it failed; it is still being lifted, and somebody has to look."""
+        if self.state is not State.LIFTING:
+            return Decision(self)
+        return Decision(self._changed(trouble=trouble or "undoing it failed"))
+
+    def keep(self, by: str, reason: str, now: datetime) -> Decision["Measure"]:
+        """Decide that it stays. Raises MeasureNotInForce."""
+        self._require_in_force("kept")
+        if self.kept and self.decision == reason:
+            return Decision(self)
+        after = self._changed(kept=True, decision=reason)
+        return Decision(after, (Kept(after, by, now),), reason)
+
+    def prolong(self, until: datetime | None, by: str, now: datetime) -> Decision["Measure"]:
+        """Give it another end, or none. Raises MeasureNotInForce."""
+        self._require_in_force("prolonged")
+        if self.until == until:
+            return Decision(self)
+        after = self._changed(until=until)
+        return Decision(after, (Prolonged(after, by, now),))
+
+    def report(self, *, holds: bool, finding: str, now: datetime) -> Decision["Measure"]:
+        """Somebody looked. Raises MeasureNotInForce."""
+        if self.state not in (State.IN_FORCE, State.LOST):
+            raise MeasureNotInForce(measure=self.id, state=self.state.value, wanted="looked at")
+        if holds:
+            return Decision(self._changed(state=State.IN_FORCE, verified_at=now, trouble=""))
+        if self.state is State.LOST:
+            return Decision(self)
+        after = self._changed(state=State.LOST, trouble=finding or "it does not hold any more")
+        return Decision(after, (Lost(after, after.trouble, now),), after.trouble)
+
+    def _require_in_force(self, wanted: str) -> None:
+        if self.state is not State.IN_FORCE:
+            raise MeasureNotInForce(measure=self.id, state=self.state.value, wanted=wanted)
+
+    def _changed(self, **to: Any) -> "Measure":
+        return replace(self, version=self.version + 1, **to)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The measure is in force from now on."""
+
+    measure: Measure
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """Its time is up."""
+
+    measure: Measure
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """It was undone."""
+
+    measure: Measure
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Somebody decided that it stays."""
+
+    measure: Measure
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Prolonged:
+    """It got another end."""
+
+    measure: Measure
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """It does not hold any more, though nobody lifted it."""
+
+    measure: Measure
+    finding: str
+    at: datetime
+
+
+Fact = Applied | Expired | Lifted | Kept | Prolonged | Lost

@@ -1,0 +1,194 @@
+"""The ledger of measures: what playbooks and people did, what lifts it, and what its time lifts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from tocsin_chassis.paging import decode, encode, page_size
+from tocsin_chassis.postgres.database import Database, Tx
+from tocsin_kernel.clock import Clock
+from tocsin_kernel.decision import Decision
+from tocsin_kernel.errors import Invalid, NotFound
+from tocsin_kernel.ids import Ids
+from tocsin_response.containment import store, wire
+from tocsin_response.containment.measure import Applied, Measure, MeasureNotFound, TargetKind
+from tocsin_response.escalation.store import lock_copy
+from tocsin_response.oncall.requests import id_of
+
+BATCH = 20
+
+
+class IncidentNotFound(NotFound):
+    reason = "INCIDENT_NOT_FOUND"
+    message = "response has heard of no incident {incident}"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a step, or a person, did. `run_id` and `step_path` are empty for a person."""
+
+    incident_id: str
+    action: str
+    connector: str
+    target_kind: TargetKind
+    target: str
+    reason: str
+    by: str
+    until: datetime | None = None
+    at: datetime | None = None
+    verified: bool = False
+    reversible: bool = False
+    run_id: str = ""
+    step_path: str = ""
+    prior_state: Mapping[str, Any] | None = None
+    undo_token: Mapping[str, Any] | None = None
+
+
+class Undo(Protocol):
+    """What undoes measures."""
+
+    async def undo(self, tx: Tx, measure: Measure, by: str, reason: str) -> str:
+        """Begin to undo it; returns the run's id."""
+        ...
+
+
+class Measures:
+    """The ledger. Until `undo` is set, what is lifted waits for a person."""
+
+    def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+        self.undo: Undo | None = None
+
+    async def applied(self, tx: Tx, taken: Taken) -> Measure:
+        """Enter what a step did, in the transaction that keeps its result. The same step enters it once."""
+        now = self._clock.now()
+        measure = Measure(
+            id=self._ids.new(),
+            incident_id=taken.incident_id,
+            action=taken.action,
+            connector=taken.connector,
+            target_kind=taken.target_kind,
+            target=taken.target,
+            reason=taken.reason,
+            applied_by=taken.by,
+            applied_at=taken.at or now,
+            until=taken.until,
+            verified_at=now if taken.verified else None,
+            reversible=taken.reversible,
+            run_id=taken.run_id,
+            step_path=taken.step_path,
+            prior_state=taken.prior_state,
+            undo_token=taken.undo_token,
+        )
+        if await store.insert_measure(tx, measure):
+            _tell(tx, Decision(measure, (Applied(measure),)))
+        return measure
+
+    async def step_undone(self, tx: Tx, run_id: str, step_path: str, by: str, reason: str) -> None:
+        """A run took back what one of its steps had done."""
+        for measure in await store.of_step(tx, run_id, step_path):
+            await self._save(tx, measure, measure.lifted(by, reason, self._clock.now()))
+
+    async def undo_ended(self, tx: Tx, run_id: str, lifted: bool, explanation: str) -> None:
+        """The run that undoes a measure has ended."""
+        for measure in await store.of_undo_run(tx, run_id):
+            decision = measure.lifted("", "", self._clock.now()) if lifted else measure.not_lifted(explanation)
+            await self._save(tx, measure, decision)
+
+    async def record(self, tx: Tx, taken: Taken) -> Measure:
+        """Enter what a person did by hand. Raises IncidentNotFound, Invalid."""
+        now = self._clock.now()
+        if taken.until is not None and taken.until <= now:
+            raise Invalid(field="until", detail="must be later than now")
+        if taken.at is not None and taken.at > now:
+            raise Invalid(field="applied_at", detail="must not be later than now")
+        if await lock_copy(tx, taken.incident_id) is None:
+            raise IncidentNotFound(incident=taken.incident_id)
+        return await self.applied(tx, taken)
+
+    async def lift(self, tx: Tx, measure_id: str, by: str, reason: str) -> Measure:
+        """Have it undone. Raises MeasureNotFound."""
+        measure = await _locked(tx, measure_id)
+        return await self._lift(tx, measure, measure.lift(by, reason), by)
+
+    async def confirm_lifted(self, measure_id: str, by: str, reason: str) -> Measure:
+        """Somebody undid it by hand. Raises MeasureNotFound."""
+        async with self._database.transaction() as tx:
+            measure = await _locked(tx, measure_id)
+            return await self._save(tx, measure, measure.lifted(by, reason, self._clock.now()))
+
+    async def keep(self, measure_id: str, by: str, reason: str) -> Measure:
+        """Decide that it stays. Raises MeasureNotFound, MeasureNotInForce."""
+        async with self._database.transaction() as tx:
+            measure = await _locked(tx, measure_id)
+            return await self._save(tx, measure, measure.keep(by, reason, self._clock.now()))
+
+    async def prolong(self, measure_id: str, until: datetime | None, by: str) -> Measure:
+        """Another end, or none. Raises MeasureNotFound, MeasureNotInForce, Invalid."""
+        now = self._clock.now()
+        if until is not None and until <= now:
+            raise Invalid(field="until", detail="must be later than now; to end it now, lift it")
+        async with self._database.transaction() as tx:
+            measure = await _locked(tx, measure_id)
+            return await self._save(tx, measure, measure.prolong(until, by, now))
+
+    async def report(self, measure_id: str, *, holds: bool, finding: str) -> Measure:
+        """Somebody looked. Raises MeasureNotFound, MeasureNotInForce."""
+        async with self._database.transaction() as tx:
+            measure = await _locked(tx, measure_id)
+            return await self._save(tx, measure, measure.report(holds=holds, finding=finding, now=self._clock.now()))
+
+    async def get(self, measure_id: str) -> Measure:
+        """Raises MeasureNotFound."""
+        async with self._database.transaction() as tx:
+            return await _locked(tx, measure_id)
+
+    async def listed(self, incident_id: str, in_force_only: bool, size: int, token: str) -> tuple[list[Measure], str]:
+        """A page, newest first, and the token of the next one."""
+        limit = page_size(size)
+        before = id_of(decode(token, 1)[0]) if token else None
+        async with self._database.transaction() as tx:
+            found = await store.list_measures(tx, incident_id or None, in_force_only, before, limit + 1)
+        return found[:limit], encode(found[limit - 1].id) if len(found) > limit else ""
+
+    async def of_incident(self, tx: Tx, incident_id: str) -> list[Measure]:
+        """All that is not lifted, for phase gates; newest first."""
+        return await store.list_measures(tx, incident_id, True, None, 500)
+
+    async def expire_due(self) -> int:
+        """Begin to lift every measure whose time is up; returns how many there were."""
+        now = self._clock.now()
+        async with self._database.transaction() as tx:
+            due = await store.claim_expired(tx, now, BATCH)
+            for measure in due:
+                await self._lift(tx, measure, measure.expire(now), "")
+        return len(due)
+
+    async def _lift(self, tx: Tx, before: Measure, decision: Decision[Measure], by: str) -> Measure:
+        after = decision.state
+        if after != before and after.reversible and self.undo is not None:
+            after = after.undone_by(await self.undo.undo(tx, after, by, after.decision))
+            decision = Decision(after, decision.facts, decision.reason)
+        return await self._save(tx, before, decision)
+
+    async def _save(self, tx: Tx, before: Measure, decision: Decision[Measure]) -> Measure:
+        if decision.state != before:
+            await store.save_measure(tx, decision.state)
+            _tell(tx, decision)
+        return decision.state
+
+
+async def _locked(tx: Tx, measure_id: str) -> Measure:
+    found = await store.load_measure(tx, measure_id)
+    if found is None:
+        raise MeasureNotFound(measure=measure_id)
+    return found
+
+
+def _tell(tx: Tx, decision: Decision[Measure]) -> None:
+    measure = decision.state
+    for fact in decision.facts:
+        tx.emit(wire.fact_to_proto(fact), aggregate=measure.incident_id or measure.id, version=measure.version)

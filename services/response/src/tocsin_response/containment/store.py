@@ -1,0 +1,193 @@
+"""Measures in the database."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from tocsin_chassis.postgres.database import Tx
+from tocsin_response.containment.measure import Measure, State, TargetKind
+
+
+@dataclass(frozen=True, slots=True)
+class _MeasureRow:
+    id: str
+    incident_id: str
+    action: str
+    connector: str
+    target_kind: int
+    target: str
+    reason: str
+    applied_by: str
+    applied_at: datetime
+    until: datetime | None
+    state: str
+    verified_at: datetime | None
+    reversible: bool
+    run_id: str
+    step_path: str
+    prior_state: dict[str, Any] | None
+    undo_token: dict[str, Any] | None
+    undo_run_id: str
+    lifted_by: str
+    lifted_at: datetime | None
+    decision: str
+    kept: bool
+    trouble: str
+    version: int
+
+    def to_domain(self) -> Measure:
+        return Measure(
+            id=self.id,
+            incident_id=self.incident_id,
+            action=self.action,
+            connector=self.connector,
+            target_kind=TargetKind(self.target_kind),
+            target=self.target,
+            reason=self.reason,
+            applied_by=self.applied_by,
+            applied_at=self.applied_at,
+            until=self.until,
+            state=State[self.state],
+            verified_at=self.verified_at,
+            reversible=self.reversible,
+            run_id=self.run_id,
+            step_path=self.step_path,
+            prior_state=self.prior_state,
+            undo_token=self.undo_token,
+            undo_run_id=self.undo_run_id,
+            lifted_by=self.lifted_by,
+            lifted_at=self.lifted_at,
+            decision=self.decision,
+            kept=self.kept,
+            trouble=self.trouble,
+            version=self.version,
+        )
+
+
+async def insert_measure(tx: Tx, measure: Measure) -> bool:
+    """Keep it; False if the same step took it already."""
+    return bool(
+        await tx.execute(
+            """INSERT INTO measure (id, incident_id, action, connector, target_kind, target, reason, applied_by, applied_at, until, state,
+                   verified_at, reversible, run_id, step_path, prior_state, undo_token, lifted_by, decision, kept, trouble, version)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+            (
+                measure.id,
+                measure.incident_id or None,
+                measure.action,
+                measure.connector,
+                int(measure.target_kind),
+                measure.target,
+                measure.reason,
+                measure.applied_by,
+                measure.applied_at,
+                measure.until,
+                measure.state.name,
+                measure.verified_at,
+                measure.reversible,
+                measure.run_id or None,
+                measure.step_path,
+                _json(measure.prior_state),
+                _json(measure.undo_token),
+                measure.lifted_by,
+                measure.decision,
+                measure.kept,
+                measure.trouble,
+                measure.version,
+            ),
+        )
+    )
+
+
+async def save_measure(tx: Tx, measure: Measure) -> None:
+    await tx.execute(
+        """UPDATE measure SET until = %s, state = %s, verified_at = %s, undo_run_id = %s, lifted_by = %s, lifted_at = %s, decision = %s,
+               kept = %s, trouble = %s, version = %s WHERE id = %s""",
+        (
+            measure.until,
+            measure.state.name,
+            measure.verified_at,
+            measure.undo_run_id or None,
+            measure.lifted_by,
+            measure.lifted_at,
+            measure.decision,
+            measure.kept,
+            measure.trouble,
+            measure.version,
+            measure.id,
+        ),
+    )
+
+
+async def load_measure(tx: Tx, measure_id: str) -> Measure | None:
+    """Lock the measure for the rest of the transaction."""
+    row = await tx.maybe(
+        _MeasureRow,
+        """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
+               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state, undo_token,
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
+           FROM measure WHERE id = %s FOR UPDATE""",
+        (measure_id,),
+    )
+    return row.to_domain() if row is not None else None
+
+
+async def of_undo_run(tx: Tx, run_id: str) -> list[Measure]:
+    """The measures that a run is undoing; locked for the rest of the transaction."""
+    rows = await tx.many(
+        _MeasureRow,
+        """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
+               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state, undo_token,
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
+           FROM measure WHERE undo_run_id = %s ORDER BY id FOR UPDATE""",
+        (run_id,),
+    )
+    return [row.to_domain() for row in rows]
+
+
+async def of_step(tx: Tx, run_id: str, step_path: str) -> list[Measure]:
+    """The measures that a step took and that are not lifted; locked for the rest of the transaction."""
+    rows = await tx.many(
+        _MeasureRow,
+        """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
+               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state, undo_token,
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
+           FROM measure WHERE run_id = %s AND step_path = %s AND state <> 'LIFTED' ORDER BY id FOR UPDATE""",
+        (run_id, step_path),
+    )
+    return [row.to_domain() for row in rows]
+
+
+async def claim_expired(tx: Tx, now: datetime, limit: int) -> list[Measure]:
+    """Measures whose time is up, which no other process is at."""
+    rows = await tx.many(
+        _MeasureRow,
+        """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
+               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state, undo_token,
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
+           FROM measure WHERE state = 'IN_FORCE' AND until <= %s ORDER BY until LIMIT %s FOR UPDATE SKIP LOCKED""",
+        (now, limit),
+    )
+    return [row.to_domain() for row in rows]
+
+
+async def list_measures(tx: Tx, incident_id: str | None, in_force_only: bool, before: str | None, limit: int) -> list[Measure]:
+    """Newest first, those of one incident (None: of all), before an id."""
+    rows = await tx.many(
+        _MeasureRow,
+        """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
+               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state, undo_token,
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
+           FROM measure
+           WHERE (%(incident)s::uuid IS NULL OR incident_id = %(incident)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)
+               AND (NOT %(open)s OR state <> 'LIFTED')
+           ORDER BY id DESC LIMIT %(limit)s""",
+        {"incident": incident_id, "before": before, "open": in_force_only, "limit": limit},
+    )
+    return [row.to_domain() for row in rows]
+
+
+def _json(plain: Any) -> Jsonb | None:
+    return Jsonb(dict(plain)) if plain is not None else None

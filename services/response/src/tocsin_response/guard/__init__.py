@@ -1,0 +1,1 @@
+"""What no action may do, whoever wants it."""

@@ -1,0 +1,1 @@
+"""Looking out for the return of incidents."""
