@@ -40,9 +40,8 @@ class Response(containment_service_pb2_grpc.ContainmentServiceServicer):
 
 async def test_a_block_list_is_read_by_its_secret_link_and_an_outage_never_empties_it(world: World, tmp_path: Path) -> None:
     add = containment_service_pb2_grpc.add_ContainmentServiceServicer_to_server
-    server = GrpcServer(
-        [Served(Response(), add, pb.DESCRIPTOR.services_by_name["ContainmentService"])], TrustedKeys.read(world.keys.folder / "trusted.jwks")
-    )
+    served = Served(Response(), add, pb.DESCRIPTOR.services_by_name["ContainmentService"])
+    server = GrpcServer([served], TrustedKeys.read(world.keys.folder / "trusted.jwks"))
     port = await server.start("127.0.0.1:0")
     await server.report(True)
     try:
