@@ -1,5 +1,6 @@
 """Puts a runner together from its settings."""
 
+import asyncio
 import logging
 import os
 import socket
@@ -12,8 +13,12 @@ from tocsin_chassis.grpc.caller import Identity
 from tocsin_chassis.grpc.channel import channel
 from tocsin_chassis.settings import SettingsError
 from tocsin_kernel.clock import Clock, FollowingClock
+from tocsin_runner.commands.action import ActionCommand
 from tocsin_runner.commands.command import Command
 from tocsin_runner.commands.http_api import HttpApi
+from tocsin_runner.connectors.catalogue import Bindings, Catalogue
+from tocsin_runner.connectors.connections import read
+from tocsin_runner.connectors.lifecycle import Lifecycle
 from tocsin_runner.http import Http, http_client
 from tocsin_runner.runner import Runner
 from tocsin_runner.secrets import RedactingFormatter, Redactor, Secrets
@@ -38,10 +43,15 @@ async def work(settings: RunnerSettings, redactor: Redactor, clock: Clock) -> As
     """All commands that this runner may carry out. Raises SettingsError."""
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(http_client(listed(settings.private_hosts), ports(settings.ports), settings.ca_file))
-        secrets = Secrets(settings.secrets, {}, redactor)
+        given = read(settings.connections)
+        secrets = Secrets(settings.secrets, given.hosts, redactor)
         twins = await _twins(stack, settings)
-        commands: dict[str, Command] = {"http-api": HttpApi(http, secrets, clock, twins)}
-        yield Work(commands, redactor)
+        bindings = Bindings(Catalogue(settings.connectors), given, secrets, http, clock, twins)
+        commands: dict[str, Command] = {
+            "http-api": HttpApi(http, secrets, clock, twins),
+            "tocsin-action": ActionCommand(bindings, Lifecycle(clock, asyncio.sleep)),
+        }
+        yield Work(commands, redactor, lambda: bindings.names)
 
 
 async def _twins(stack: AsyncExitStack, settings: RunnerSettings) -> tuple[Http, str] | None:

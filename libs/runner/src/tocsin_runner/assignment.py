@@ -113,6 +113,10 @@ class Failed(Ended):
     """It is known that nothing was changed; it may work later, not before `again_at`."""
 
 
+class Partly(Failed):
+    """Some of it was done, and then it went no further."""
+
+
 class Unknown(Ended):
     """Sent without an answer: it may or may not have been done."""
 

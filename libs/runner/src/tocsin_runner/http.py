@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -121,14 +122,20 @@ class Http:
 @asynccontextmanager
 async def http_client(private_hosts: Iterable[str] = (), ports: Iterable[int] = (443,), ca_file: Path | None = None) -> AsyncIterator[Http]:
     """The client, closed at the end. `private_hosts` may have private addresses, other ports and no TLS."""
-    trust = ssl.create_default_context(cafile=certifi.where())
-    if ca_file is not None:
-        trust.load_verify_locations(ca_file)
+    trust = _trust(ca_file)
     private = frozenset(private_hosts)
     async with httpcore.AsyncConnectionPool(
         ssl_context=trust, max_connections=CONNECTIONS, max_keepalive_connections=0, network_backend=GuardedNetwork(private)
     ) as pool:
         yield Http(pool, private, frozenset(ports))
+
+
+@lru_cache(maxsize=4)
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    trust = ssl.create_default_context(cafile=certifi.where())
+    if ca_file is not None:
+        trust.load_verify_locations(ca_file)
+    return trust
 
 
 def exchange(request: Request, answer: Answer | None, problem: str = "") -> Json:

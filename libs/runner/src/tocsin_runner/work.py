@@ -12,20 +12,22 @@ from tocsin_runner.secrets import Redactor
 
 log = logging.getLogger(__name__)
 
-LARGEST_TOKEN = 65_536
+MOST_CAPABILITIES = 200
 
 
 class Work:
     """All types of commands behind one door."""
 
-    def __init__(self, commands: Mapping[str, Command], redactor: Redactor) -> None:
+    def __init__(self, commands: Mapping[str, Command], redactor: Redactor, connectors: Callable[[], list[str]] = list) -> None:
+        """`connectors` names what actions may name now."""
         self._commands = commands
         self._redactor = redactor
+        self._connectors = connectors
 
     @property
     def capabilities(self) -> list[str]:
-        """The types of commands that are known."""
-        return sorted(self._commands)
+        """The types of commands, and the connectors, that are known."""
+        return sorted({*self._commands, *self._connectors()})[:MOST_CAPABILITIES]
 
     async def carry_out(
         self, assignment: Assignment, keep_prior: Callable[[Document], Awaitable[Document]], held: Callable[[], bool]
