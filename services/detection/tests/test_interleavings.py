@@ -36,7 +36,7 @@ from tocsin_detection.repeats import Repeats
 from tocsin_detection.signals import Signals, Submission
 from tocsin_kernel.clock import ManualClock
 from tocsin_kernel.ids import RandomIds
-from tocsin_testkit.plugin import TEMPLATE
+from tocsin_testkit.template import copy_template, drop
 
 THINGS = ("disk", "cpu", "net")
 KEY = "key"
@@ -364,11 +364,10 @@ def _said(thing: str, words: str, starts_at: datetime, ends_at: datetime) -> dic
 
 @pytest.fixture
 def empty(servers):
-    name = sql.Identifier("interleavings")
     with psycopg.connect(servers.postgres_url("postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(name, sql.Identifier(TEMPLATE)))
+        copy_template(connection, "interleavings")
         yield servers.postgres_url("interleavings", "tocsin_detection")
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        drop(connection, "interleavings")
 
 
 def test_any_interleaving_ends_in_the_same_tables(empty: str) -> None:

@@ -208,7 +208,7 @@ async def running_edge(world: World, folder: Path, *, spans: bool = True, **more
     try:
         async with (
             world.running(edge(settings, world.clock)) as app,
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{http_port}", timeout=10) as http,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{http_port}", timeout=10, verify=False) as http,
             aio.insecure_channel(f"127.0.0.1:{app.port}") as channel,
         ):
             yield Edge(world, app, behind, server, http, channel)

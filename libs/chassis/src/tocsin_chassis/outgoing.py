@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +99,22 @@ class Outgoing:
 @asynccontextmanager
 async def outgoing(private_hosts: Iterable[str] = (), ca_file: Path | None = None) -> AsyncIterator[Outgoing]:
     """The client and its connections, closed at the end. Certificates of the authorities in `ca_file` (PEM) are trusted too."""
-    trust = ssl.create_default_context(cafile=certifi.where())
-    if ca_file is not None:
-        trust.load_verify_locations(ca_file)
+    trust = _public_trust() if ca_file is None else _wider_trust(ca_file)
     network = GuardedNetwork(private_hosts)
     async with httpcore.AsyncConnectionPool(ssl_context=trust, max_connections=CONNECTIONS, network_backend=network) as pool:
         yield Outgoing(pool)
+
+
+@cache
+def _public_trust() -> ssl.SSLContext:
+    """The authorities that browsers trust; reading them takes longer than most requests."""
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+def _wider_trust(ca_file: Path) -> ssl.SSLContext:
+    trust = ssl.create_default_context(cafile=certifi.where())
+    trust.load_verify_locations(ca_file)
+    return trust
 
 
 def is_public(address: str) -> bool:

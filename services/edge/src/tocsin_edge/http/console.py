@@ -3,6 +3,7 @@
 import gzip
 import mimetypes
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tocsin_edge.http import asgi
@@ -23,7 +24,7 @@ NOT_BUILT = (
 @dataclass(frozen=True, slots=True)
 class _File:
     content: bytes
-    packed: bytes
+    worth_packing: bool
     content_type: str
     cache: bytes
 
@@ -49,8 +50,8 @@ class Console:
             return
         headers += [(b"cache-control", file.cache), (b"vary", b"accept-encoding")]
         content = file.content
-        if file.packed and "gzip" in asgi.header(scope, b"accept-encoding"):
-            content = file.packed
+        if file.worth_packing and "gzip" in asgi.header(scope, b"accept-encoding"):
+            content = _packed(content)
             headers.append((b"content-encoding", b"gzip"))
         await asgi.answer(send, 200, file.content_type, content, headers)
 
@@ -69,4 +70,10 @@ def _read(path: Path, folder: Path) -> _File:
         content_type += "; charset=utf-8"
     worth = len(content) >= PACKED_FROM and content_type.startswith(PACKABLE)
     hashed = path.relative_to(folder).parts[0] == ASSETS.strip("/")
-    return _File(content, gzip.compress(content, 9) if worth else b"", content_type, FOR_EVER if hashed else b"no-cache")
+    return _File(content, worth, content_type, FOR_EVER if hashed else b"no-cache")
+
+
+@cache
+def _packed(content: bytes) -> bytes:
+    """Packed when it is first asked for: the edge does not wait for that when it starts."""
+    return gzip.compress(content, 9)
