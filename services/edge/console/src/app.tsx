@@ -18,6 +18,9 @@ import { Empty, Failure, Loading } from "./ui/States";
 const RETRY = 3_000;
 
 const AlertsPage = lazy(() => import("./alerts/AlertsPage"));
+const ContainmentPage = lazy(() => import("./containment/ContainmentPage"));
+const PlaybooksPage = lazy(() => import("./playbooks/PlaybooksPage"));
+const RunPage = lazy(() => import("./playbooks/RunPage"));
 const AlertPage = lazy(() => import("./alerts/AlertPage"));
 const EscalationPage = lazy(() => import("./escalation/EscalationPage"));
 const HeartbeatsPage = lazy(() => import("./heartbeats/HeartbeatsPage"));
@@ -92,6 +95,13 @@ function SignedIn({ live, answer }: { live: LiveStore; answer: GetCallerResponse
             <Route path="/integrations/:name?">{({ name }) => <IntegrationsPage name={name} />}</Route>
             <Route path="/escalation">
               <EscalationPage />
+            </Route>
+            <Route path="/playbooks">
+              <PlaybooksPage />
+            </Route>
+            <Route path="/runs/:id">{({ id }) => <RunPage key={id} id={id} />}</Route>
+            <Route path="/containment">
+              <ContainmentPage />
             </Route>
             <Route path="/pages">
               <PagesPage />

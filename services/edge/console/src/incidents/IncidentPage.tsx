@@ -2,7 +2,7 @@ import { useQuery } from "@connectrpc/connect-query";
 import { Code } from "@connectrpc/connect";
 import { skipToken } from "@tanstack/react-query";
 import { Check, CircleCheck, Gauge, type LucideIcon, RotateCcw, SearchX } from "lucide-react";
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { useCaller, useRefusal } from "../account/caller";
 import { type Incident, Incident_State } from "../gen/tocsin/triage/v1/incident_pb";
 import { TriageService } from "../gen/tocsin/triage/v1/triage_service_pb";
@@ -21,6 +21,9 @@ import { PagesPanel } from "./PagesPanel";
 import { ReviewPanel } from "./ReviewPanel";
 import { Timeline } from "./Timeline";
 import { incidentReference, STATE_WORDS } from "./words";
+
+const MeasuresPanel = lazy(() => import("../containment/MeasuresPanel"));
+const RunsPanel = lazy(() => import("../playbooks/RunsPanel"));
 
 /** One incident: how it stands, what to do, and everything that happened. `reference` is its number or id. */
 export function IncidentPage({ reference }: { reference: string }) {
@@ -54,6 +57,10 @@ export function IncidentPage({ reference }: { reference: string }) {
         <Timeline incidentId={incident.id} openedAt={toDate(incident.openedAt)} />
       </div>
       <div className="incident-aside">
+        <Suspense>
+          <RunsPanel incidentId={incident.id} over={incident.state === Incident_State.RESOLVED} />
+          <MeasuresPanel incidentId={incident.id} />
+        </Suspense>
         <EscalationPanel incidentId={incident.id} over={incident.state === Incident_State.RESOLVED} />
         <PagesPanel incidentId={incident.id} />
         <AlertsPanel incident={incident} alerts={answer.data?.alerts ?? []} />

@@ -26,16 +26,26 @@ const PAGING: Topic[] = [
   "ContactService/ListDelegations",
 ];
 
+const RUNS: Topic[] = ["PlaybookService/ListRuns", "PlaybookService/GetRun", "PlaybookService/ListQuestions"];
+
+const CONTAINMENT: Topic[] = [
+  "ContainmentService/ListMeasures",
+  "ContainmentService/ListProposals",
+  "ContainmentService/ListRecoveryWatches",
+  "ContainmentService/ListBlockLists",
+];
+
 const BY_SOURCE: Record<string, Topic[]> = {
   detection: ["DetectionService/ListAlerts", "DetectionService/GetAlert", "HeartbeatService/ListHeartbeats", ...NOISE],
   triage: ["TriageService/ListIncidents", "TriageService/GetIncident", "ReviewService/GetFigures"],
-  response: ["ResponseService/ListEscalations", ...DUTIES],
+  response: ["ResponseService/ListEscalations", ...DUTIES, ...RUNS, ...CONTAINMENT],
   communication: PAGING,
   review: ["ReviewService/GetReview", "ReviewService/GetFigures"],
 };
 
 const CONFIGURATION: Topic[] = [
   "TriageService/ListServices",
+  "PlaybookService/ListPlaybooks",
   "ResponseService/ExportConfiguration",
   "EscalationService/SimulateEscalation",
   "CommunicationService/ExportConfiguration",
