@@ -214,4 +214,12 @@ async def test_a_method_without_a_rule_is_refused_to_all(port, keys):
 def test_the_order_of_the_interceptors(keys):
     served: list[Served] = []
     chain = interceptors(served, TrustedKeys.read(keys.folder / "trusted.jwks"))
-    assert [type(item).__name__ for item in chain] == ["Tracing", "Errors", "Deadlines", "Authentication", "Authorization", "Validation"]
+    assert [type(item).__name__ for item in chain] == [
+        "Tracing",
+        "Errors",
+        "Deadlines",
+        "Authentication",
+        "Authorization",
+        "Validation",
+        "Privacy",
+    ]

@@ -11,7 +11,8 @@ from tocsin.configuration.v1.change_pb2 import Change
 from tocsin.detection.v1.alert_pb2 import Alert, Asked, Party
 from tocsin.detection.v1.events_pb2 import AlertChanged, AlertOpened, AlertResolved, AlertResponseAsked
 from tocsin.detection.v1.noise_pb2 import ReplayedAlert
-from tocsin.response.v1.events_pb2 import AcknowledgementExpired
+from tocsin.response.v1.escalation_pb2 import Summons
+from tocsin.response.v1.events_pb2 import AcknowledgementExpired, ResponderSummoned
 from tocsin.triage.v1 import triage_service_pb2 as pb
 from tocsin.triage.v1.catalogue_pb2 import Configuration, Route, Service
 from tocsin.triage.v1.events_pb2 import (
@@ -21,10 +22,12 @@ from tocsin.triage.v1.events_pb2 import (
     IncidentReopened,
     IncidentResolved,
     IncidentUnacknowledged,
+    PrivacyChanged,
     ResponseAsked,
     SeverityChanged,
+    TypeChanged,
 )
-from tocsin.triage.v1.incident_pb2 import Incident, Severity
+from tocsin.triage.v1.incident_pb2 import Incident, IncidentType, Severity
 from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceStub
 
 from tocsin_chassis.grpc.caller import Caller
@@ -424,3 +427,86 @@ async def test_what_cannot_be_tried_is_refused(alice, given, words):
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await simulated(alice, *given)
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT and words in str(refused.value.details())
+
+
+BOB = Caller("bob", Role.ROLE_RESPONDER)
+ROOT = Caller("root", Role.ROLE_ADMIN)
+
+
+async def refused(call):
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await call
+    return refusal.value.code()
+
+
+async def test_a_private_incident_is_there_for_its_members_only(world, app, alice):
+    """Nobody else lists it, opens it, or does anything to it; who is summoned comes to know of it."""
+    wanted = pb.DeclareIncidentRequest(
+        request_id="p", title="somebody got in", service="shop", type=IncidentType.INCIDENT_TYPE_SECURITY, private=True, members=["carol"]
+    )
+    made = (await alice.DeclareIncident(wanted)).incident
+    assert (made.private, list(made.members), made.type) == (True, ["alice", "carol"], IncidentType.INCIDENT_TYPE_SECURITY)
+    [told] = await world.facts(IncidentOpened)
+    assert told.incident == made
+    bob, root = (world.stub(TriageServiceStub, app, who) for who in (BOB, ROOT))
+    carol = world.stub(TriageServiceStub, app, Caller("carol", Role.ROLE_VIEWER))
+    assert await refused(bob.GetIncident(pb.GetIncidentRequest(number=made.number))) == grpc.StatusCode.NOT_FOUND
+    assert await refused(bob.AcknowledgeIncident(pb.AcknowledgeIncidentRequest(request_id="a", incident_id=made.id))) == NOT_FOUND
+    assert await refused(bob.AddMember(pb.AddMemberRequest(request_id="m", incident_id=made.id, member="bob"))) == NOT_FOUND
+    assert [await incidents(stub) for stub in (bob, root)] == [[], []]
+    assert [each.id for each in await incidents(carol)] == [made.id]
+    # An administrator who names it opens it, and the edge hears of that.
+    opening = root.GetIncident(pb.GetIncidentRequest(number=made.number))
+    assert (await opening).incident.id == made.id
+    assert ("tocsin-opened-private", made.id) in {(key, value) for key, value in await opening.trailing_metadata()}
+
+    await world.publish(ResponderSummoned(summons=Summons(responder="bob"), incident=made), made.id)
+    [admitted] = await world.facts(PrivacyChanged)
+    assert (list(admitted.added), admitted.changed_by, list(admitted.incident.members)) == (["bob"], "", ["alice", "bob", "carol"])
+    assert (await bob.GetIncident(pb.GetIncidentRequest(incident_id=made.id))).incident.private
+
+    dismissed = pb.RemoveMemberRequest(request_id="r", incident_id=made.id, member="bob", reason="wrong bob")
+    assert list((await alice.RemoveMember(dismissed)).incident.members) == ["alice", "carol"]
+    assert await refused(bob.GetIncident(pb.GetIncidentRequest(incident_id=made.id))) == NOT_FOUND
+    await carol_as_responder(world, app).MakePublic(pb.MakePublicRequest(request_id="u", incident_id=made.id, reason="it is over"))
+    assert [each.id for each in await incidents(bob)] == [made.id]
+
+
+NOT_FOUND = grpc.StatusCode.NOT_FOUND
+
+
+def carol_as_responder(world, app):
+    return world.stub(TriageServiceStub, app, Caller("carol", Role.ROLE_RESPONDER))
+
+
+async def test_who_is_at_an_incident_stays_at_it_when_it_becomes_private(world, app, alice):
+    made = (await alice.DeclareIncident(pb.DeclareIncidentRequest(request_id="d", title="odd", service="shop"))).incident
+    assert (made.type, made.private, list(made.members)) == (IncidentType.INCIDENT_TYPE_OPERATIONAL, False, [])
+    await world.publish(ResponderSummoned(summons=Summons(responder="bob"), incident=made), made.id)
+    bob = world.stub(TriageServiceStub, app, BOB)
+    await bob.AcknowledgeIncident(pb.AcknowledgeIncidentRequest(request_id="a", incident_id=made.id))
+
+    async def kept_to_them():
+        hidden = (await bob.MakePrivate(pb.MakePrivateRequest(request_id="h", incident_id=made.id, members=["dora"]))).incident
+        return list(hidden.members) == ["alice", "bob", "dora"]
+
+    await world.eventually(kept_to_them)
+    [told] = await world.facts(PrivacyChanged)
+    assert (told.changed_by, list(told.added), told.incident.private) == ("bob", ["alice", "bob", "dora"], True)
+
+
+async def test_the_type_follows_the_route_and_people_change_it(world, alice):
+    route = Route(name="edr", match={"alertname": "Malware"}, service="shop", incident_type=IncidentType.INCIDENT_TYPE_SECURITY)
+    await apply(alice, Configuration(routes=[route]))
+    assert (await alice.ExportConfiguration(pb.ExportConfigurationRequest())).configuration.routes == [route]
+    await fire(world, an_alert(name="Malware"))
+    [told] = await world.facts(IncidentOpened)
+    assert told.incident.type == IncidentType.INCIDENT_TYPE_SECURITY
+    assert "Security: the route edr says so." in told.incident.placement_reason
+    wanted = pb.ChangeTypeRequest(
+        request_id="t", incident_id=told.incident.id, type=IncidentType.INCIDENT_TYPE_HUMAN_ERROR, reason="a test file"
+    )
+    assert (await alice.ChangeType(wanted)).incident.type == IncidentType.INCIDENT_TYPE_HUMAN_ERROR
+    await alice.ChangeType(pb.ChangeTypeRequest(request_id="t2", incident_id=told.incident.id, type=IncidentType.INCIDENT_TYPE_HUMAN_ERROR))
+    [changed] = await world.facts(TypeChanged)
+    assert (changed.before, changed.changed_by, changed.reason) == (IncidentType.INCIDENT_TYPE_SECURITY, "alice", "a test file")

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from tocsin_chassis.grpc.caller import TrustedKeys
 from tocsin_chassis.grpc.server import GrpcServer, Served
 from tocsin_chassis.postgres import retention
 from tocsin_chassis.postgres.database import Database
+from tocsin_chassis.postgres.privacy import hidden_from
 from tocsin_kernel.errors import DomainError
 
 log = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ class App:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["App"]:
         """Everything runs inside; `port` is the gRPC port. At the end it stops gracefully: calls first, then the rest."""
-        server = self._server or GrpcServer(self._served, self.keys)
+        server = self._server or GrpcServer(self._served, self.keys, self._hidden)
         work = [
             self._restarted("relay", Relay(self.database, self.bus).run),
             *(self._restarted(consumer.name, consumer.run) for consumer in self._consumers),
@@ -171,6 +172,10 @@ class App:
             except Exception as error:
                 log.error("%s failed and is tried again later", tick.name, exc_info=error)
             await asyncio.sleep(tick.every)
+
+    async def _hidden(self, reader: str, incidents: Collection[str]) -> set[str]:
+        async with self.database.transaction() as tx:
+            return await hidden_from(tx, reader, incidents)
 
     async def _retain(self) -> None:
         async with self.database.transaction() as tx:

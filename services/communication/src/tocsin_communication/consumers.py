@@ -20,12 +20,14 @@ from tocsin.triage.v1.events_pb2 import (
     IncidentReopened,
     IncidentResolved,
     IncidentUnacknowledged,
+    PrivacyChanged,
     SeverityChanged,
 )
 
 from tocsin_chassis.events.consumer import Together
 from tocsin_chassis.events.fact import Fact
 from tocsin_chassis.postgres.database import Tx
+from tocsin_chassis.postgres.privacy import note_privacy
 from tocsin_chassis.telemetry import name_incident, trace_context, tracer
 from tocsin_communication.contacts import store as contacts
 from tocsin_communication.message import handoff
@@ -33,7 +35,15 @@ from tocsin_communication.page import Kind
 from tocsin_communication.pages import Asked, Pages, Summoned
 from tocsin_communication.wire import to_incident, urgency_of
 
-INCIDENTS = (IncidentOpened, SeverityChanged, IncidentAcknowledged, IncidentUnacknowledged, IncidentResolved, IncidentReopened)
+INCIDENTS = (
+    IncidentOpened,
+    SeverityChanged,
+    IncidentAcknowledged,
+    IncidentUnacknowledged,
+    IncidentResolved,
+    IncidentReopened,
+    PrivacyChanged,
+)
 # A summons of a contact that is nobody's own says which; both are pages.
 SUMMONED = (ResponderSummoned, ContactSummoned)
 
@@ -64,6 +74,7 @@ class Consumers:
         for kind, group in groupby(facts, key=lambda fact: SUMMONED if isinstance(fact.message, SUMMONED) else type(fact.message)):
             together = list(group)
             if kind is SUMMONED:
+                await note_privacy(tx, [fact.message.incident for fact in together])
                 await self._pages.summon(tx, [_summoned(fact) for fact in together])
             elif kind is EscalationStopped:
                 for fact in together:
@@ -90,6 +101,7 @@ class Consumers:
 
     async def on_incidents(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
         """Incidents changed: keep the copies, drop what is pointless now, tell who was told; each in the trace of its fact."""
+        await note_privacy(tx, [fact.message.incident for fact in facts])
         news = await self._pages.news(tx, [to_incident(fact.message.incident) for fact in facts])
         traces = {(fact.message.incident.id, fact.message.incident.version): fact.traceparent for fact in facts}
         for incident in news:

@@ -29,6 +29,11 @@ class Incident:
     acknowledged_by: str
     resolve_reason: str
     turn: int
+    private: bool = False
+
+    def as_told_to(self, responder: str) -> "Incident":
+        """What may be said of it: a room, which is nobody's own (no responder), hears of a private one only that there is one."""
+        return self if responder or not self.private else replace(self, title="a private incident", summary="", resolve_reason="")
 
     def following(self, before: "Incident | None") -> "Incident":
         """This copy, with the turn that it belongs to, given the copy before it."""

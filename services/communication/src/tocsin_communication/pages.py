@@ -129,7 +129,7 @@ class Pages:
         """The pages of one summons."""
         heard, asked = summoned.heard, summoned.asked
         explanation = "; ".join(filter(None, [asked.explanation, reach.why]))
-        text = message.summons(heard, explanation)
+        text = message.summons(heard.as_told_to(reach.responder), explanation)
         matter = Matter(asked.urgency, heard.service, heard.severity)
         planned = planned_pages(reach, matter, asked.at, every_channel=asked.every_channel)
         return [
@@ -185,7 +185,13 @@ class Pages:
         first = members[0]
         method = ContactMethod(first.contact_method, first.responder, first.channel, first.address)
         reason = f"{len(members)} pages told together: {first.responder} gets no more one by one"
-        made = self._page(Kind.BUNDLE, Planned(method, self._clock.now(), ""), message.bundle(incidents), reason, None)
+        made = self._page(
+            Kind.BUNDLE,
+            Planned(method, self._clock.now(), ""),
+            message.bundle([incident.as_told_to(first.responder) for incident in incidents]),
+            reason,
+            None,
+        )
         urgent = any(member.urgency is Urgency.HIGH for member in members)
         page = await self._linked(tx, replace(made, queue=first.queue, urgency=Urgency.HIGH if urgent else Urgency.LOW))
         await store.insert_pages(tx, [page], LEASE)
@@ -282,7 +288,7 @@ class Pages:
         await self._keep(tx, [Decision(self._following(kind, incident, method))])
 
     def _following(self, kind: Kind, incident: Incident, method: ContactMethod) -> Page:
-        text = message.follow_up(kind, incident)
+        text = message.follow_up(kind, incident.as_told_to(method.responder))
         return replace(self._page(kind, Planned(method, self._clock.now(), ""), text, text.subject, incident), turn=incident.turn)
 
     async def _drop(self, tx: Tx, incident: Incident) -> None:

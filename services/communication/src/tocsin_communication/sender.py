@@ -228,7 +228,7 @@ class Sender:
         asks = page.token_hash is not None
         return Outgoing(
             page,
-            incident,
+            incident.as_told_to(page.responder) if incident is not None else None,
             self._links.acknowledge_url(page),
             self._links.incident_url(page, incident),
             reply_code(page, incident) if asks and page.kind in (Kind.SUMMONS, Kind.DIRECT) else "",

@@ -95,6 +95,7 @@ class IncidentRow:
     acknowledged_by: str
     resolve_reason: str
     turn: int
+    private: bool
 
     def to_domain(self) -> Incident:
         values = {name: getattr(self, name) for name in self.__slots__}
@@ -356,7 +357,8 @@ async def incident(tx: Tx, incident_id: str) -> Incident | None:
     """The copy, if there is one."""
     row = await tx.maybe(
         IncidentRow,
-        """SELECT id, version, number, title, summary, service, severity, state, opened_at, acknowledged_by, resolve_reason, turn
+        """SELECT id, version, number, title, summary, service, severity, state, opened_at, acknowledged_by, resolve_reason, turn,
+               private
            FROM incident WHERE id = %s""",
         (incident_id,),
     )
@@ -367,7 +369,8 @@ async def lock_incident(tx: Tx, incident_id: str) -> Incident | None:
     """The copy, locked for the rest of the transaction, if there is one. Taken before any page of the incident is changed."""
     row = await tx.maybe(
         IncidentRow,
-        """SELECT id, version, number, title, summary, service, severity, state, opened_at, acknowledged_by, resolve_reason, turn
+        """SELECT id, version, number, title, summary, service, severity, state, opened_at, acknowledged_by, resolve_reason, turn,
+               private
            FROM incident WHERE id = %s FOR NO KEY UPDATE""",
         (incident_id,),
     )
@@ -378,7 +381,8 @@ async def lock_incidents(tx: Tx, ids: Sequence[str]) -> dict[str, Incident]:
     """The copies that there are, locked as by `lock_incident`, by id."""
     rows = await tx.many(
         IncidentRow,
-        """SELECT id, version, number, title, summary, service, severity, state, opened_at, acknowledged_by, resolve_reason, turn
+        """SELECT id, version, number, title, summary, service, severity, state, opened_at, acknowledged_by, resolve_reason, turn,
+               private
            FROM incident WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE""",
         (list(ids),),
     )
@@ -389,7 +393,8 @@ async def incidents(tx: Tx, ids: Sequence[str]) -> dict[str, Incident]:
     """The copies that there are, by id."""
     rows = await tx.many(
         IncidentRow,
-        """SELECT id, version, number, title, summary, service, severity, state, opened_at, acknowledged_by, resolve_reason, turn
+        """SELECT id, version, number, title, summary, service, severity, state, opened_at, acknowledged_by, resolve_reason, turn,
+               private
            FROM incident WHERE id = ANY(%s)""",
         (list(ids),),
     )
@@ -410,9 +415,10 @@ async def keep_new(tx: Tx, incidents: Sequence[Incident]) -> set[str]:
         await tx.values(
             str,
             """INSERT INTO incident
-                   (id, version, number, title, summary, service, severity, state, opened_at, acknowledged_by, resolve_reason, turn)
+                   (id, version, number, title, summary, service, severity, state, opened_at, acknowledged_by, resolve_reason, turn,
+                    private)
                SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-                   %s::timestamptz[], %s::text[], %s::text[], %s::bigint[])
+                   %s::timestamptz[], %s::text[], %s::text[], %s::bigint[], %s::boolean[])
                ON CONFLICT (id) DO NOTHING RETURNING id""",
             [[getattr(incident, name) for incident in incidents] for name in Incident.__slots__],
         )
@@ -424,12 +430,14 @@ async def keep_incident(tx: Tx, incident: Incident) -> bool:
     return (
         await tx.execute(
             """INSERT INTO incident
-                   (id, version, number, title, summary, service, severity, state, opened_at, acknowledged_by, resolve_reason, turn)
+                   (id, version, number, title, summary, service, severity, state, opened_at, acknowledged_by, resolve_reason, turn,
+                    private)
                VALUES (%(id)s, %(version)s, %(number)s, %(title)s, %(summary)s, %(service)s, %(severity)s, %(state)s, %(opened_at)s,
-                   %(acknowledged_by)s, %(resolve_reason)s, %(turn)s)
+                   %(acknowledged_by)s, %(resolve_reason)s, %(turn)s, %(private)s)
                ON CONFLICT (id) DO UPDATE SET version = excluded.version, number = excluded.number, title = excluded.title,
                    summary = excluded.summary, service = excluded.service, severity = excluded.severity, state = excluded.state,
                    acknowledged_by = excluded.acknowledged_by, resolve_reason = excluded.resolve_reason, turn = excluded.turn,
+                   private = excluded.private,
                    first_told_at = CASE WHEN incident.opened_at = excluded.opened_at THEN incident.first_told_at END,
                    opened_at = excluded.opened_at
                WHERE incident.version < excluded.version""",

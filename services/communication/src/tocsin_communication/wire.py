@@ -45,6 +45,7 @@ def to_incident(message: triage_pb.Incident) -> Incident:
         acknowledged_by=message.acknowledged_by,
         resolve_reason=message.resolve_reason,
         turn=message.version,
+        private=message.private,
     )
 
 

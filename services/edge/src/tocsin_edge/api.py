@@ -13,6 +13,7 @@ from tocsin_edge.accounts import Accounts
 from tocsin_edge.audit import Audit
 from tocsin_edge.health import Health
 from tocsin_edge.live import Feed
+from tocsin_edge.private import PrivateIncidents
 from tocsin_edge.spans import Spans
 from tocsin_edge.visitor import Visitor
 from tocsin_kernel.errors import Overloaded, Unauthenticated, Unavailable
@@ -26,7 +27,10 @@ class EdgeApi:
     `visitor` is None only where the method's rule is anonymous and nobody is signed in.
     """
 
-    def __init__(self, accounts: Accounts, audit: Audit, feed: Feed, health: Health, spans: Spans, public_url: str) -> None:
+    def __init__(
+        self, accounts: Accounts, audit: Audit, feed: Feed, health: Health, spans: Spans, private: PrivateIncidents, public_url: str
+    ) -> None:
+        self._private = private
         self._accounts = accounts
         self._audit = audit
         self._feed = feed
@@ -78,7 +82,14 @@ class EdgeApi:
                 # Nobody knows at present: the stream goes on until somebody does.
                 log.info("a watcher could not be looked up: %s", error)
 
-        beats = self._feed.watch(visitor.credential, request.after_seq, request.epoch, still_admitted)
+        await self._private.load()
+        beats = self._feed.watch(
+            visitor.credential,
+            request.after_seq,
+            request.epoch,
+            still_admitted,
+            shown=lambda incident_id: self._private.shown_to(visitor.name, incident_id),
+        )
         async with aclosing(beats):  # type: ignore[type-var]  # it is a generator
             async for beat in beats:
                 yield wire.beat_to_proto(beat)
@@ -90,7 +101,11 @@ class EdgeApi:
             components=[wire.condition_to_proto(condition) for condition in conditions],
         )
 
-    async def GetTrace(self, request: pb.GetTraceRequest, _: Visitor) -> pb.GetTraceResponse:
+    async def GetTrace(self, request: pb.GetTraceRequest, visitor: Visitor) -> pb.GetTraceResponse:
+        view = self._private.view(visitor)
+        await view.enter(request)
+        for incident in sorted(view.opened):
+            await self._audit.opened(visitor.name, "/tocsin.edge.v1.EdgeService/GetTrace", incident)
         return pb.GetTraceResponse(spans=[wire.span_to_proto(row) for row in await self._spans.of(request.incident_id)])
 
     async def ListAuditEntries(self, request: pb.ListAuditEntriesRequest, _: Visitor) -> pb.ListAuditEntriesResponse:

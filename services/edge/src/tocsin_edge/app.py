@@ -26,6 +26,7 @@ from tocsin_edge.http.reply_links import ReplyLinks
 from tocsin_edge.http.room import Room
 from tocsin_edge.http.span_receiver import SpanReceiver
 from tocsin_edge.live import SOURCES, Feed, Listener
+from tocsin_edge.private import PrivateIncidents
 from tocsin_edge.public_grpc import PublicGrpc
 from tocsin_edge.ring import Ring
 from tocsin_edge.settings import EdgeSettings
@@ -45,9 +46,10 @@ async def edge(settings: EdgeSettings, clock: Clock | None = None) -> AsyncItera
         accounts = Accounts(base.database, base.clock, base.ids)
         audit = Audit(base.database, base.clock, base.ids)
         spans = Spans(base.database, base.clock, settings.spans_kept, receiving=bool(span_key))
+        private = PrivateIncidents(base.database)
         feed = Feed(Ring(epoch=base.ids.new()))
         health = Health(base.database, base.app.bus, tuple(settings.addresses), upstream)
-        api = EdgeApi(accounts, audit, feed, health, spans, settings.public_url)
+        api = EdgeApi(accounts, audit, feed, health, spans, private, settings.public_url)
         methods = public_methods()
         door = Door(accounts, audit, upstream, api)
         room = Room(MOST_AT_ONCE, MOST_BYTES_AT_ONCE)
@@ -68,9 +70,10 @@ async def edge(settings: EdgeSettings, clock: Clock | None = None) -> AsyncItera
         )
         if settings.bootstrap_api_key_file is not None:
             await accounts.register_first_key(settings.bootstrap_api_key_file)
-        app = base.app.listens(doors)
+        app = base.app.listens(doors).consumes(private.handlers)
         for source in SOURCES:
-            app.runs(f"live {source}", Listener(base.app.bus, source, feed).run)
+            first = private.hear if source == "triage" else None
+            app.runs(f"live {source}", Listener(base.app.bus, source, feed, first=first).run)
         yield app.ticks("forget spans", FORGET_SPANS_SECONDS, spans.forget_old).ticks(
             "forget expired", FORGET_EXPIRED_SECONDS, accounts.forget_expired
         )

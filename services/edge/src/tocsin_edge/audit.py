@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 OK = "OK"
 # What an entry says until its call is over; one that says so for long is of an edge that died before it heard the outcome.
 STARTED = "STARTED"
+OPENED_PRIVATE = "OPENED_PRIVATE_INCIDENT"
 ANONYMOUS = "anonymous"
 
 
@@ -41,6 +42,12 @@ class Audit:
             log.error("an audit entry could not be kept: %s calls %s", caller, method.path, exc_info=error)
             return None
         return entry
+
+    async def opened(self, caller: str, path: str, incident_id: str) -> None:
+        """Keep that an administrator opened a private incident of which they are no member. Raises what keeps it from being kept."""
+        entry = store.AuditRow(UUID(self._ids.new()), self._clock.now(), caller, path, f"{OPENED_PRIVATE} {incident_id}", trace_id())
+        async with self._database.transaction() as tx:
+            await store.save_audit_entry(tx, entry)
 
     async def note(self, caller: str, method: Method, outcome: str, request: bytes, begun: store.AuditRow | None = None) -> None:
         """Keep what happened. The call is over: when this fails it is logged with everything that the entry would have said."""

@@ -83,7 +83,12 @@ class Door:
                 if isinstance(answer, SignInResponse):
                     visit.name = answer.caller.name
                 return answer.SerializeToString()
-            return await self._upstream.call(knock.method.path, request, max(0.0, seconds - MARGIN_SECONDS), _caller(visitor))
+            who, opened = _caller(visitor), list[str]()
+            answered = await self._upstream.call(knock.method.path, request, max(0.0, seconds - MARGIN_SECONDS), who, opened)
+            for incident in opened:
+                # Before the answer is given: what cannot be written down is not shown.
+                await self._audit.opened(who.name, knock.method.path, incident)
+            return answered
 
     async def stream(self, knock: Knock, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Raises Refused."""
@@ -180,9 +185,7 @@ def secret_of(headers: Mapping[str, str]) -> str:
 
 
 def _caller(visitor: Visitor | None) -> Caller:
-    if visitor is None:
-        return Caller(ANONYMOUS)
-    return Caller(visitor.name, visitor.role, api_key=visitor.api_key)
+    return Caller(ANONYMOUS) if visitor is None else visitor.as_caller()
 
 
 def _read(method: Method, request: bytes) -> Message:

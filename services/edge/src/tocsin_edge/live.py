@@ -76,9 +76,16 @@ class Feed:
         self._wake()
 
     async def watch(
-        self, who: bytes, after_seq: int, epoch: str, still_admitted: Callable[[], Awaitable[object]], every: float = HEARTBEAT_SECONDS
+        self,
+        who: bytes,
+        after_seq: int,
+        epoch: str,
+        still_admitted: Callable[[], Awaitable[object]],
+        every: float = HEARTBEAT_SECONDS,
+        shown: Callable[[str], bool] = lambda incident_id: True,
     ) -> AsyncIterator[Beat]:
         """Everything after a number, or from now on. `still_admitted` is asked at every sign of life and raises to end the stream.
+        What happens to incidents that are not `shown` is passed over.
 
         Raises TooManyStreams, and Stopping when the process does.
         """
@@ -97,7 +104,8 @@ class Feed:
                     yield Beat(None, seen, ring.epoch, resync=True)
                 for happening in ring.after(seen):
                     seen = happening.seq
-                    yield Beat(happening, seen, ring.epoch)
+                    if not happening.incident_id or shown(happening.incident_id):
+                        yield Beat(happening, seen, ring.epoch)
                 if seen < ring.last or await _within(news, every):
                     continue
                 await still_admitted()
@@ -123,7 +131,16 @@ class Feed:
 class Listener:
     """Hears one stream from now on, without a place of its own in it: what it needs to go on after a break it keeps itself."""
 
-    def __init__(self, bus: EventBus, source: str, feed: Feed, silence: float = SILENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        bus: EventBus,
+        source: str,
+        feed: Feed,
+        silence: float = SILENCE_SECONDS,
+        first: Callable[[str, bytes], None] | None = None,
+    ) -> None:
+        """`first` hears each fact with its content before anybody else does; without it only the headers are fetched."""
+        self._first = first
         self._bus = bus
         self._silence = silence
         self._source = source
@@ -170,7 +187,7 @@ class Listener:
             "opt_start_seq": self._last + 1,
             "ack_policy": "none",
             "replay_policy": "instant",
-            "headers_only": True,
+            "headers_only": self._first is None,
             "mem_storage": True,
             "num_replicas": 1,
             "idle_heartbeat": BUS_HEARTBEAT_SECONDS * 10**9,
@@ -199,6 +216,8 @@ class Listener:
             raise Gap("a fact got lost on the way")
         self._last = place.stream
         _, source, _, fact, aggregate = message.subject.split(".", 4)
+        if self._first is not None:
+            self._first(fact, message.data)
         self._feed.tell(fact, source, aggregate if source in ABOUT_INCIDENTS and _is_id(aggregate) else "")
         return int(place.consumer)
 

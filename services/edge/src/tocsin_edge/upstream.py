@@ -11,6 +11,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from tocsin_chassis.grpc.caller import Caller, Identity
 from tocsin_chassis.grpc.channel import OPTIONS
 from tocsin_chassis.grpc.errors import STATUS_DETAILS
+from tocsin_chassis.grpc.privacy import OPENED
 from tocsin_chassis.telemetry import traceparent, tracer
 from tocsin_kernel.errors import Unavailable
 
@@ -27,8 +28,12 @@ class ServiceUnavailable(Unavailable):
 class Upstream(Protocol):
     """What the rest of the edge needs of the services behind it."""
 
-    async def call(self, path: str, request: bytes, timeout: float, on_behalf: Caller | None = None) -> bytes:
+    async def call(
+        self, path: str, request: bytes, timeout: float, on_behalf: Caller | None = None, opened: list[str] | None = None
+    ) -> bytes:
         """One request, one answer. `timeout` in seconds; without `on_behalf` the edge itself calls.
+
+        `opened` gets the private incidents that an administrator opened by it.
 
         Raises aio.AioRpcError with what the service answered, ServiceUnavailable when none came.
         """
@@ -47,8 +52,10 @@ class Services:
         self._channels = channels
         self._calls: dict[tuple[str, str, bool], Any] = {}
 
-    async def call(self, path: str, request: bytes, timeout: float, on_behalf: Caller | None = None) -> bytes:
-        return await self._call(path.split(".", 2)[1], path, request, timeout, on_behalf)
+    async def call(
+        self, path: str, request: bytes, timeout: float, on_behalf: Caller | None = None, opened: list[str] | None = None
+    ) -> bytes:
+        return await self._call(path.split(".", 2)[1], path, request, timeout, on_behalf, opened)
 
     async def check(self, service: str, request: bytes, timeout: float) -> bytes:
         """Ask a service for its health, by the health protocol of gRPC."""
@@ -64,9 +71,14 @@ class Services:
             finally:
                 call.cancel()
 
-    async def _call(self, service: str, path: str, request: bytes, timeout: float, on_behalf: Caller | None) -> bytes:
+    async def _call(
+        self, service: str, path: str, request: bytes, timeout: float, on_behalf: Caller | None, opened: list[str] | None = None
+    ) -> bytes:
         with _span(path), _told(service):
-            answer: bytes = await self._method(service, path, False)(request, timeout=timeout, metadata=self._metadata(on_behalf))
+            call = self._method(service, path, False)(request, timeout=timeout, metadata=self._metadata(on_behalf))
+            answer: bytes = await call
+            if opened is not None:
+                opened += [str(value) for key, value in await call.trailing_metadata() or () if key == OPENED]
             return answer
 
     def _method(self, service: str, path: str, streams: bool) -> Any:

@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from tocsin_chassis.grpc.caller import Caller
+
 SESSION_LASTS = timedelta(hours=12)
 LINK_LASTS = timedelta(hours=24)
 
@@ -24,6 +26,10 @@ class Visitor:
     api_key: bool
     credential: bytes
     expires_at: datetime | None
+
+    def as_caller(self) -> Caller:
+        """As the services behind the door know them."""
+        return Caller(self.name, self.role, api_key=self.api_key)
 
     def admitted(self, now: datetime) -> bool:
         return self.expires_at is None or now < self.expires_at

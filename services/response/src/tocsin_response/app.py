@@ -21,8 +21,10 @@ from tocsin.triage.v1.events_pb2 import (
     IncidentReopened,
     IncidentResolved,
     IncidentUnacknowledged,
+    PrivacyChanged,
     ResponseAsked,
     SeverityChanged,
+    TypeChanged,
 )
 
 from tocsin_chassis import cli
@@ -117,6 +119,8 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
                     IncidentAcknowledged: escalations.on_change,
                     IncidentResolved: in_turn(escalations.on_change, watching.on_resolved, automations.on_fact),
                     SeverityChanged: in_turn(escalations.on_change, automations.on_fact),
+                    TypeChanged: escalations.on_change,
+                    PrivacyChanged: escalations.on_change,
                     ReplyReceived: Replies(by_hand).on_reply,
                     ResponseAsked: AskedBySenders(by_hand, base.clock).on_asked,
                 }

@@ -7,6 +7,7 @@ from tocsin.review.v1.review_pb2 import Figures
 from tocsin.review.v1.review_service_pb2_grpc import ReviewServiceServicer
 
 from tocsin_chassis import paging
+from tocsin_chassis.grpc.caller import reader
 from tocsin_chassis.grpc.wrapping import Context
 from tocsin_review.reviews import MOST_ENTRIES, Reviews, page_start
 from tocsin_review.wire import entry_message, figures_message, means_message, review_message
@@ -36,7 +37,7 @@ class ReviewApi(ReviewServiceServicer):
     async def GetFigures(self, request: pb.GetFiguresRequest, context: Context) -> pb.GetFiguresResponse:
         since = getattr(request, "from").ToDatetime(UTC) if request.HasField("from") else None
         until = request.until.ToDatetime(UTC) if request.HasField("until") else None
-        means = await self._reviews.means(since, until)
+        means = await self._reviews.means(since, until, reader())
         total = next((means_message(each) for each in means if each.service is None and each.severity is None), Figures())
         return pb.GetFiguresResponse(
             total=total,

@@ -13,12 +13,15 @@ from tocsin.triage.v1.events_pb2 import (
     IncidentReopened,
     IncidentResolved,
     IncidentUnacknowledged,
+    PrivacyChanged,
     SeverityChanged,
+    TypeChanged,
 )
 
 from tocsin_chassis.events.consumer import Together
 from tocsin_chassis.events.fact import Fact
 from tocsin_chassis.postgres.database import Tx
+from tocsin_chassis.postgres.privacy import note_privacy
 from tocsin_chassis.telemetry import name_incident, trace_context, tracer
 from tocsin_review import store
 from tocsin_review.line import Line
@@ -31,6 +34,8 @@ INCIDENTS = (
     IncidentOpened,
     AlertAttached,
     SeverityChanged,
+    TypeChanged,
+    PrivacyChanged,
     IncidentAcknowledged,
     IncidentUnacknowledged,
     IncidentResolved,
@@ -69,6 +74,7 @@ class AllFacts:
 
     async def _learn_of_incidents(self, tx: Tx, messages: Sequence[Any]) -> None:
         await store.note_incidents(tx, [incident_row(message.incident) for message in messages])
+        await note_privacy(tx, [message.incident for message in messages])
         attached = [message for message in messages if isinstance(message, IncidentOpened | AlertAttached) and message.alert.alert_id]
         gathered = [(message.alert.alert_id, message.incident.id, isinstance(message, IncidentOpened)) for message in attached]
         await store.note_gathered(tx, gathered)

@@ -21,7 +21,7 @@ from tocsin.response.v1 import events_pb2 as response
 from tocsin.response.v1.escalation_pb2 import Summons
 from tocsin.review.v1 import events_pb2 as review
 from tocsin.triage.v1 import events_pb2 as triage
-from tocsin.triage.v1.incident_pb2 import Severity
+from tocsin.triage.v1.incident_pb2 import IncidentType, Severity
 
 from tocsin_review.containment_lines import CONTAINMENT_NARRATORS
 from tocsin_review.line import EVERY_SERVICE, Line
@@ -184,6 +184,19 @@ def _severity_changed(fact: triage.SeverityChanged) -> Line:
     return Line(summary, actor=fact.changed_by, reason=fact.reason, incident_id=fact.incident.id)
 
 
+def _type_changed(fact: triage.TypeChanged) -> Line:
+    summary = f"Type changed from {type_name(fact.before)} to {type_name(fact.incident.type)}"
+    return Line(summary, actor=fact.changed_by, reason=fact.reason, incident_id=fact.incident.id)
+
+
+def _privacy_changed(fact: triage.PrivacyChanged) -> Line:
+    came = [f"{', '.join(fact.added)} may know of it"] if fact.added else []
+    went = [f"{', '.join(fact.removed)} may not any more"] if fact.removed else []
+    said = "; ".join([*came, *went]) or "its members stay noted"
+    state = "private" if fact.incident.private else "public"
+    return Line(f"The incident is {state}: {said}", fact.changed_by, fact.reason, incident_id=fact.incident.id)
+
+
 def _incident_acknowledged(fact: triage.IncidentAcknowledged) -> Line:
     incident = fact.incident
     summary = f"{incident.acknowledged_by} has taken the incident"
@@ -329,6 +342,8 @@ NARRATORS: Mapping[type[Message], Callable[[Any], Line]] = {
     triage.IncidentOpened: _incident_opened,
     triage.AlertAttached: _alert_attached,
     triage.SeverityChanged: _severity_changed,
+    triage.TypeChanged: _type_changed,
+    triage.PrivacyChanged: _privacy_changed,
     triage.IncidentReopened: _incident_reopened,
     detection.AlertResponseAsked: _alert_response_asked,
     triage.ResponseAsked: _response_asked,
@@ -367,6 +382,13 @@ RANKS = {kind: rank for rank, kind in enumerate(NARRATORS)}
 def severity_name(severity: int) -> str:
     """SEV1 … SEV5, also for one that a newer version knows."""
     return Severity.Name(severity).removeprefix("SEVERITY_") if severity in Severity.values() else f"SEV{severity}"  # type: ignore[arg-type]
+
+
+def type_name(kind: int) -> str:
+    """security, human error …; "unknown" for one that only a newer version knows."""
+    if kind not in IncidentType.values():
+        return "unknown"
+    return IncidentType.Name(kind).removeprefix("INCIDENT_TYPE_").replace("_", " ").lower()  # type: ignore[arg-type]  # it is one
 
 
 def _own_time(fact: Message) -> datetime | None:

@@ -86,13 +86,14 @@ class Reviews:
                 raise ReviewNotFound(incident=incident_id)
             return review, await _figures(tx, incident_id)
 
-    async def means(self, since: datetime | None, until: datetime | None) -> list[Means]:
-        """Means over the incidents that opened from `since` (None: 30 days ago) until before `until` (None: now). Raises Invalid."""
+    async def means(self, since: datetime | None, until: datetime | None, reader: str | None) -> list[Means]:
+        """Means over the incidents that opened from `since` (None: 30 days ago) until before `until` (None: now), as far as `reader`
+        may know of them (None: of all). Raises Invalid."""
         start = since or self._clock.now() - USUAL_RANGE
         if start >= (until or self._clock.now()):
             raise Invalid(field="until" if until else "from", detail="the range is empty: it ends before it begins")
         async with self._database.transaction() as tx:
-            return await store.means(tx, start, until)
+            return await store.means(tx, start, until, reader)
 
     async def _draft(self, tx: Tx, incident_id: str) -> Past | None:
         """None if nothing is known of the incident itself."""

@@ -344,16 +344,19 @@ async def mark_drafted(tx: Tx, incident_id: str) -> None:
 # Figures
 
 
-async def means(tx: Tx, since: datetime, until: datetime | None) -> list[Means]:
-    """Over all incidents that opened in the range, by service, and by severity."""
+async def means(tx: Tx, since: datetime, until: datetime | None, reader: str | None) -> list[Means]:
+    """Over all incidents that opened in the range, by service, and by severity; without private ones that the reader may not know of."""
     return await tx.many(
         Means,
         """SELECT service, severity, count(*) AS incidents, count(acknowledged_at) AS acknowledged, count(resolved_at) AS resolved,
                avg(acknowledged_at - opened_at) AS time_to_acknowledge, avg(resolved_at - opened_at) AS time_to_resolve
            FROM incident WHERE service <> %(checks)s
              AND opened_at >= %(since)s AND (%(until)s::timestamptz IS NULL OR opened_at < %(until)s::timestamptz)
+             AND (%(reader)s::text IS NULL OR NOT EXISTS (
+                 SELECT FROM incident_privacy AS privacy
+                 WHERE privacy.incident_id = incident.id AND privacy.private AND NOT %(reader)s::text = ANY(privacy.members)))
            GROUP BY GROUPING SETS ((), (service), (severity)) ORDER BY service COLLATE "C", severity""",
-        {"since": since, "until": until, "checks": CHECKS},
+        {"since": since, "until": until, "checks": CHECKS, "reader": reader},
     )
 
 

@@ -6,18 +6,18 @@ from tocsin.triage.v1 import triage_service_pb2 as pb
 from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceServicer
 
 from tocsin_chassis import paging
-from tocsin_chassis.grpc.caller import caller
+from tocsin_chassis.grpc.caller import caller, reader
 from tocsin_chassis.grpc.wrapping import Context
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.postgres.inbox import Reply, once
 from tocsin_kernel.errors import Invalid
 from tocsin_triage.configuring import Configuring
 from tocsin_triage.correlation import USUAL_SEVERITY
-from tocsin_triage.incident import Incident, Severity, State
+from tocsin_triage.incident import Incident, IncidentType, Severity, State
 from tocsin_triage.incidents import Declaration, Incidents, page_start
 from tocsin_triage.simulations import Simulations
 from tocsin_triage.store import Wanted
-from tocsin_triage.wire import STATES_GIVEN, attached_message, incident_message, service_message, severity_of
+from tocsin_triage.wire import STATES_GIVEN, attached_message, incident_message, service_message, severity_of, type_of
 
 
 class TriageApi(TriageServiceServicer):
@@ -34,7 +34,16 @@ class TriageApi(TriageServiceServicer):
         if not title:
             raise Invalid(field="title", detail="it is blank; say in one line what is wrong")
         severity = severity_of(request.severity) or USUAL_SEVERITY
-        said = Declaration(title, request.summary, request.service, severity, caller().name)
+        said = Declaration(
+            title,
+            request.summary,
+            request.service,
+            severity,
+            caller().name,
+            type_of(request.type) or IncidentType.OPERATIONAL,
+            request.private,
+            tuple(request.members),
+        )
         return await self._once(
             "DeclareIncident", request.request_id, pb.DeclareIncidentResponse, lambda tx: self._incidents.declare(tx, said)
         )
@@ -75,6 +84,52 @@ class TriageApi(TriageServiceServicer):
             lambda tx: self._incidents.change_severity(tx, request.incident_id, Severity(request.severity), by, request.reason),
         )
 
+    async def ChangeType(self, request: pb.ChangeTypeRequest, context: Context) -> pb.ChangeTypeResponse:
+        by, to = caller().name, type_of(request.type)
+        assert to is not None
+        return await self._once(
+            "ChangeType",
+            request.request_id,
+            pb.ChangeTypeResponse,
+            lambda tx: self._incidents.change_type(tx, request.incident_id, to, by, request.reason),
+        )
+
+    async def MakePrivate(self, request: pb.MakePrivateRequest, context: Context) -> pb.MakePrivateResponse:
+        by = caller().name
+        return await self._once(
+            "MakePrivate",
+            request.request_id,
+            pb.MakePrivateResponse,
+            lambda tx: self._incidents.make_private(tx, request.incident_id, request.members, by, request.reason),
+        )
+
+    async def MakePublic(self, request: pb.MakePublicRequest, context: Context) -> pb.MakePublicResponse:
+        by = caller().name
+        return await self._once(
+            "MakePublic",
+            request.request_id,
+            pb.MakePublicResponse,
+            lambda tx: self._incidents.make_public(tx, request.incident_id, by, request.reason),
+        )
+
+    async def AddMember(self, request: pb.AddMemberRequest, context: Context) -> pb.AddMemberResponse:
+        by = caller().name
+        return await self._once(
+            "AddMember",
+            request.request_id,
+            pb.AddMemberResponse,
+            lambda tx: self._incidents.admit(tx, request.incident_id, request.member, by, request.reason),
+        )
+
+    async def RemoveMember(self, request: pb.RemoveMemberRequest, context: Context) -> pb.RemoveMemberResponse:
+        by = caller().name
+        return await self._once(
+            "RemoveMember",
+            request.request_id,
+            pb.RemoveMemberResponse,
+            lambda tx: self._incidents.dismiss(tx, request.incident_id, request.member, by, request.reason),
+        )
+
     async def GetIncident(self, request: pb.GetIncidentRequest, context: Context) -> pb.GetIncidentResponse:
         incident, alerts = await self._incidents.get(request.incident_id or None, request.number or None)
         return pb.GetIncidentResponse(incident=incident_message(incident), alerts=[attached_message(alert) for alert in alerts])
@@ -85,6 +140,7 @@ class TriageApi(TriageServiceServicer):
             service=request.service,
             below=page_start(request.page_token),
             limit=paging.page_size(request.page_size),
+            reader=reader(),
         )
         listing = await self._incidents.list(wanted)
         incidents = [incident_message(incident) for incident in listing.incidents]

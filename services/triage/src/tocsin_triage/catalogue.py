@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tocsin_triage.incident import Severity
+from tocsin_triage.incident import IncidentType, Severity
 
 UNROUTED = "unrouted"
 # The platform's check of itself: its incidents are numbered apart, stand in no list that does not name it, and are forgotten.
@@ -30,13 +30,14 @@ BUILT_IN = Service(UNROUTED, "Unrouted", "Takes what names no service of the cat
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Sends alerts that have these labels to a service, and may set their severity."""
+    """Sends alerts that have these labels to a service, and may set the severity and type of their incidents."""
 
     name: str
     position: int
     match: Mapping[str, str]
     service: str
     severity: Severity | None
+    incident_type: IncidentType | None = None
 
 
 @dataclass(frozen=True, slots=True)

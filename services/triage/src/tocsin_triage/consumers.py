@@ -4,7 +4,7 @@ from datetime import UTC
 
 from tocsin.detection.v1.alert_pb2 import Asked, Party
 from tocsin.detection.v1.events_pb2 import AlertAcknowledged, AlertChanged, AlertOpened, AlertResolved, AlertResponseAsked
-from tocsin.response.v1.events_pb2 import AcknowledgementExpired
+from tocsin.response.v1.events_pb2 import AcknowledgementExpired, ResponderSummoned
 
 from tocsin_chassis.events.consumer import Handlers
 from tocsin_chassis.events.fact import Fact
@@ -60,7 +60,11 @@ class ResponseFacts:
 
     @property
     def handlers(self) -> Handlers:
-        return {AcknowledgementExpired: self.on_expired}
+        return {AcknowledgementExpired: self.on_expired, ResponderSummoned: self.on_summoned}
+
+    async def on_summoned(self, tx: Tx, fact: Fact[ResponderSummoned]) -> None:
+        """Whoever is asked to respond may know of the incident."""
+        await self._incidents.involve(tx, fact.message.incident.id, fact.message.summons.responder, "was summoned")
 
     async def on_expired(self, tx: Tx, fact: Fact[AcknowledgementExpired]) -> None:
         """Somebody took the incident and nothing followed: it waits for somebody again."""

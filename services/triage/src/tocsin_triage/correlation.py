@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tocsin_triage.catalogue import Catalogue, Route, Service
-from tocsin_triage.incident import Severity
+from tocsin_triage.incident import IncidentType, Severity
 
 WORDS: Mapping[str, Severity] = {
     **dict.fromkeys(("critical", "crit", "fatal", "emergency", "disaster", "p1", "sev1"), Severity.SEV1),
@@ -54,6 +54,7 @@ class Place:
     group: str
     severity_reason: str
     reason: str
+    incident_type: IncidentType = IncidentType.OPERATIONAL
 
 
 def place(alert: Alert, catalogue: Catalogue) -> Place:
@@ -63,7 +64,11 @@ def place(alert: Alert, catalogue: Catalogue) -> Place:
     severity, severity_reason = _severity(alert, route)
     key, group = _group(alert, service)
     reason = f"Service {service.name}: {service_reason}. {severity.name}: {severity_reason}. Alerts are together by {group}."
-    return Place(service, severity, key, group, f"{severity.name}: {severity_reason}", reason)
+    kind = IncidentType.OPERATIONAL
+    if route is not None and route.incident_type is not None:
+        kind = route.incident_type
+        reason += f" {kind.value.replace('_', ' ').capitalize()}: the route {route.name} says so."
+    return Place(service, severity, key, group, f"{severity.name}: {severity_reason}", reason, kind)
 
 
 def matches(route: Route, alert: Alert) -> bool:

@@ -1,5 +1,6 @@
 """The life of an incident: which state follows from which command, and what the others hear of it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum, StrEnum
@@ -24,6 +25,16 @@ class Severity(IntEnum):
     SEV5 = 5
 
 
+class IncidentType(StrEnum):
+    """Which kind of trouble it is."""
+
+    SECURITY = "security"
+    OPERATIONAL = "operational"
+    COMPLIANCE = "compliance"
+    PERFORMANCE = "performance"
+    HUMAN_ERROR = "human_error"
+
+
 class NotAcknowledgeable(Conflict):
     reason = "INCIDENT_NOT_ACKNOWLEDGEABLE"
     message = "incident {number} is resolved; nobody needs to take it. Reopen it if it is not over"
@@ -37,6 +48,16 @@ class NotReopenable(Conflict):
 class IsResolved(Conflict):
     reason = "INCIDENT_RESOLVED"
     message = "incident {number} is resolved; its severity stays as it was"
+
+
+class NotPrivate(Conflict):
+    reason = "INCIDENT_NOT_PRIVATE"
+    message = "incident {number} is public; everybody may know of it"
+
+
+class LastMember(Conflict):
+    reason = "LAST_MEMBER"
+    message = "{member} is the only one who may know of incident {number}; add somebody first, or make it public"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +81,7 @@ class Incident:
     have not ended.
     `aside_by` is who put its only open alert aside, and has it until that ends; empty if nobody did.
     `severity_by_person` is true once a person has set the severity: alerts do not change it any more.
+    `members` are who may know of it while it is `private`, sorted; they stay noted when it becomes public.
     """
 
     id: str
@@ -85,6 +107,9 @@ class Incident:
     severity_by_person: bool = False
     aside_by: str = ""
     version: int = 1
+    type: IncidentType = IncidentType.OPERATIONAL
+    private: bool = False
+    members: tuple[str, ...] = ()
 
     def attach(self, alert: AttachedAlert) -> Decision["Incident"]:
         """Gather one more open alert, for which nobody put anything aside. The caller has found this incident not resolved."""
@@ -171,6 +196,42 @@ class Incident:
         changed = self._next(severity=severity, severity_by_person=True)
         return Decision(changed, (SeverityChanged(changed, self.severity, by, reason, at),), reason)
 
+    def change_type(self, to: IncidentType, by: str, reason: str, at: datetime) -> Decision["Incident"]:
+        """It is another kind of trouble. The same one changes nothing."""
+        if to is self.type:
+            return Decision(self, reason="it has this type already")
+        changed = self._next(type=to)
+        return Decision(changed, (TypeChanged(changed, self.type, by, reason, at),), reason)
+
+    def make_private(self, members: Iterable[str], by: str, reason: str, at: datetime) -> Decision["Incident"]:
+        """Only these may know of it, beside who is a member already."""
+        return self._known_to(True, {*self.members, *members}, by, reason, at)
+
+    def make_public(self, by: str, reason: str, at: datetime) -> Decision["Incident"]:
+        """Everybody may know of it."""
+        return self._known_to(False, set(self.members), by, reason, at)
+
+    def admit(self, member: str, by: str, reason: str, at: datetime) -> Decision["Incident"]:
+        """One more may know of it. Raises NotPrivate."""
+        if not self.private:
+            raise NotPrivate(number=self.number)
+        return self._known_to(True, {*self.members, member}, by, reason, at)
+
+    def dismiss(self, member: str, by: str, reason: str, at: datetime) -> Decision["Incident"]:
+        """One of its members may not know of it any more. Raises NotPrivate, LastMember."""
+        if not self.private:
+            raise NotPrivate(number=self.number)
+        if self.members == (member,):
+            raise LastMember(number=self.number, member=member)
+        return self._known_to(True, set(self.members) - {member}, by, reason, at)
+
+    def _known_to(self, private: bool, members: set[str], by: str, reason: str, at: datetime) -> Decision["Incident"]:
+        if private is self.private and members == set(self.members):
+            return Decision(self, reason="that is so already")
+        changed = self._next(private=private, members=tuple(sorted(members)))
+        added, removed = sorted(members - set(self.members)), sorted(set(self.members) - members)
+        return Decision(changed, (PrivacyChanged(changed, tuple(added), tuple(removed), by, reason, at),), reason)
+
     def worsen(self, severity: Severity, reason: str, at: datetime) -> Decision["Incident"]:
         """An alert says that it is this bad. Better than thought, said of a resolved one, or against a person's word: changes nothing."""
         if severity >= self.severity or self.state is State.RESOLVED or self.severity_by_person:
@@ -208,6 +269,27 @@ class SeverityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TypeChanged:
+    incident: Incident
+    before: IncidentType
+    changed_by: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyChanged:
+    """`changed_by` is empty if a summons or a role did it."""
+
+    incident: Incident
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed_by: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledged:
     incident: Incident
 
@@ -234,7 +316,7 @@ class Reopened:
     reason: str
 
 
-Told = Opened | Attached | SeverityChanged | Acknowledged | Unacknowledged | Resolved | Reopened
+Told = Opened | Attached | SeverityChanged | TypeChanged | PrivacyChanged | Acknowledged | Unacknowledged | Resolved | Reopened
 
 
 def opened(incident: Incident, alert: AttachedAlert | None = None) -> Decision[Incident]:

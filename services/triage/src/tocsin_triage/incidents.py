@@ -1,11 +1,12 @@
 """What people do with incidents: declare, take, resolve, reopen, judge, look."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from tocsin_chassis import paging
 from tocsin_chassis.postgres.database import Database, Tx
+from tocsin_chassis.postgres.privacy import note_privacy
 from tocsin_chassis.telemetry import name_incident
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.decision import Decision
@@ -14,7 +15,7 @@ from tocsin_kernel.ids import Ids
 from tocsin_triage import store
 from tocsin_triage.catalogue import Catalogue
 from tocsin_triage.correlation import declared_place
-from tocsin_triage.incident import AttachedAlert, Incident, Severity, State, opened
+from tocsin_triage.incident import AttachedAlert, Incident, IncidentType, Severity, State, opened
 from tocsin_triage.store import Wanted
 from tocsin_triage.wire import tell
 
@@ -35,6 +36,9 @@ class Declaration:
     service: str
     severity: Severity
     declared_by: str
+    type: IncidentType = IncidentType.OPERATIONAL
+    private: bool = False
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +77,13 @@ class Incidents:
                 declared_by=said.declared_by,
                 placement_reason=f"{reason} Declared by {said.declared_by}.",
                 severity_by_person=True,
+                type=said.type,
+                private=said.private,
+                members=tuple(sorted({*said.members, said.declared_by})) if said.private else (),
             )
         )
         await store.insert_incident(tx, decision.state)
+        await note_privacy(tx, [decision.state])
         tell(tx, decision.facts)
         name_incident(decision.state.id)
         return decision.state
@@ -95,6 +103,33 @@ class Incidents:
     async def change_severity(self, tx: Tx, incident_id: str, severity: Severity, by: str, reason: str) -> Incident:
         """Raises IncidentNotFound, IsResolved."""
         return await self._change(tx, incident_id, lambda incident: incident.change_severity(severity, by, reason, self._clock.now()))
+
+    async def change_type(self, tx: Tx, incident_id: str, to: IncidentType, by: str, reason: str) -> Incident:
+        """Raises IncidentNotFound."""
+        return await self._change(tx, incident_id, lambda incident: incident.change_type(to, by, reason, self._clock.now()))
+
+    async def make_private(self, tx: Tx, incident_id: str, members: Iterable[str], by: str, reason: str) -> Incident:
+        """Members are those given, the caller, and whoever has to do with it already. Raises IncidentNotFound."""
+        incident = await _locked(tx, incident_id)
+        at_it = {by, incident.declared_by, incident.acknowledged_by, *members, *await store.involved(tx, incident_id)} - {""}
+        return await _kept(tx, incident, incident.make_private(at_it, by, reason, self._clock.now()))
+
+    async def make_public(self, tx: Tx, incident_id: str, by: str, reason: str) -> Incident:
+        """Raises IncidentNotFound."""
+        return await self._change(tx, incident_id, lambda incident: incident.make_public(by, reason, self._clock.now()))
+
+    async def admit(self, tx: Tx, incident_id: str, member: str, by: str, reason: str) -> Incident:
+        """Raises IncidentNotFound, NotPrivate."""
+        return await self._change(tx, incident_id, lambda incident: incident.admit(member, by, reason, self._clock.now()))
+
+    async def dismiss(self, tx: Tx, incident_id: str, member: str, by: str, reason: str) -> Incident:
+        """Raises IncidentNotFound, NotPrivate, LastMember."""
+        return await self._change(tx, incident_id, lambda incident: incident.dismiss(member, by, reason, self._clock.now()))
+
+    async def involve(self, tx: Tx, incident_id: str, responder: str, reason: str) -> None:
+        """Somebody was summoned, or got a role: they may know of it, private or not."""
+        if await store.note_involved(tx, incident_id, responder):
+            await self.admit(tx, incident_id, responder, "", reason)
 
     async def reopen(self, tx: Tx, incident_id: str, by: str, reason: str) -> Incident:
         """Raises IncidentNotFound, NotReopenable."""
@@ -134,6 +169,8 @@ async def _locked(tx: Tx, incident_id: str) -> Incident:
 async def _kept(tx: Tx, before: Incident, decision: Decision[Incident]) -> Incident:
     if decision.state != before:
         await store.update_incident(tx, decision.state)
+        if (decision.state.private, decision.state.members) != (before.private, before.members):
+            await note_privacy(tx, [decision.state])
     tell(tx, decision.facts)
     return decision.state
 

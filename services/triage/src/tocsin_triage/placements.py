@@ -114,6 +114,7 @@ class Placements:
                 team=service.team,
                 opened_at=attached.attached_at,
                 placement_reason=found.reason,
+                type=found.incident_type,
             ),
             attached,
         )

@@ -9,18 +9,22 @@ from psycopg.types.json import Jsonb
 
 from tocsin_chassis.postgres.database import Tx
 from tocsin_triage.catalogue import WATCHDOG, Route, Service
-from tocsin_triage.incident import AttachedAlert, Incident, Severity, State
+from tocsin_triage.incident import AttachedAlert, Incident, IncidentType, Severity, State
 from tocsin_triage.simulation import Came
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which incidents a list holds: no states, or no service, is any. The page starts below the number `below`."""
+    """Which incidents a list holds: no states, or no service, is any. The page starts below the number `below`.
+
+    Of private ones it holds those of which `reader` is a member; None: all.
+    """
 
     states: Sequence[State]
     service: str
     below: int | None
     limit: int
+    reader: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +71,14 @@ class IncidentRow:
     severity_by_person: bool
     aside_by: str
     version: int
+    type: str
+    private: bool
+    members: list[str]
 
     def to_domain(self) -> Incident:
-        id_, number, title, summary, state, severity, *rest = (getattr(self, name) for name in self.__slots__)
-        return Incident(id_, number, title, summary, State(state), Severity(severity), *rest)
+        values = {name: getattr(self, name) for name in self.__slots__}
+        kinds = {"state": State(self.state), "severity": Severity(self.severity), "type": IncidentType(self.type)}
+        return Incident(**{**values, **kinds, "members": tuple(self.members)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,12 @@ class RouteRow:
     match: Mapping[str, str]
     service: str
     severity: int | None
+    incident_type: str | None
+
+    def to_domain(self) -> Route:
+        severity = Severity(self.severity) if self.severity else None
+        kind = IncidentType(self.incident_type) if self.incident_type else None
+        return Route(self.name, self.position, self.match, self.service, severity, kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +142,7 @@ async def lock_incident(tx: Tx, incident_id: str) -> Incident | None:
         IncidentRow,
         """SELECT id::text AS id, number, title, summary, state, severity, service, group_key, escalation_policy, team, opened_at,
                acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by, alert_count, open_alert_count,
-               placement_reason, severity_by_person, aside_by, version
+               placement_reason, severity_by_person, aside_by, version, type, private, members
            FROM incident WHERE id = %s FOR UPDATE""",
         (incident_id,),
     )
@@ -141,7 +155,7 @@ async def lock_incident_of_group(tx: Tx, service: str, group_key: str) -> Incide
         IncidentRow,
         """SELECT id::text AS id, number, title, summary, state, severity, service, group_key, escalation_policy, team, opened_at,
                acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by, alert_count, open_alert_count,
-               placement_reason, severity_by_person, aside_by, version
+               placement_reason, severity_by_person, aside_by, version, type, private, members
            FROM incident WHERE service = %s AND group_key = %s AND state <> 'resolved' FOR UPDATE""",
         (service, group_key),
     )
@@ -154,7 +168,7 @@ async def find_incident(tx: Tx, incident_id: str | None, number: int | None) -> 
         IncidentRow,
         """SELECT id::text AS id, number, title, summary, state, severity, service, group_key, escalation_policy, team, opened_at,
                acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by, alert_count, open_alert_count,
-               placement_reason, severity_by_person, aside_by, version
+               placement_reason, severity_by_person, aside_by, version, type, private, members
            FROM incident WHERE id = %s::uuid OR number = %s::bigint""",
         (incident_id, number),
     )
@@ -167,11 +181,12 @@ async def list_incidents(tx: Tx, wanted: Wanted) -> list[Incident]:
         IncidentRow,
         """SELECT id::text AS id, number, title, summary, state, severity, service, group_key, escalation_policy, team, opened_at,
                acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by, alert_count, open_alert_count,
-               placement_reason, severity_by_person, aside_by, version
+               placement_reason, severity_by_person, aside_by, version, type, private, members
            FROM incident
            WHERE (%(any_state)s OR state = ANY(%(states)s))
              AND (service = %(service)s OR %(service)s = '' AND number > 0)
              AND (%(below)s::bigint IS NULL OR number < %(below)s::bigint)
+             AND (NOT private OR %(reader)s::text IS NULL OR %(reader)s::text = ANY(members))
            ORDER BY number DESC LIMIT %(limit)s""",
         {
             "any_state": not wanted.states,
@@ -179,6 +194,7 @@ async def list_incidents(tx: Tx, wanted: Wanted) -> list[Incident]:
             "service": wanted.service,
             "below": wanted.below,
             "limit": wanted.limit,
+            "reader": wanted.reader,
         },
     )
     return [row.to_domain() for row in rows]
@@ -194,14 +210,19 @@ async def next_number(tx: Tx, service: str) -> int:
 
 _INSERT_INCIDENT: LiteralString = """INSERT INTO incident (id, number, title, summary, state, severity, service, group_key,
         escalation_policy, team, opened_at, acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by,
-        alert_count, open_alert_count, placement_reason, severity_by_person, aside_by, version)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        alert_count, open_alert_count, placement_reason, severity_by_person, aside_by, version, type, private, members)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::text[])
     ON CONFLICT (service, group_key) WHERE state <> 'resolved' AND group_key IS NOT NULL DO NOTHING"""
+
+
+def _values(incident: Incident) -> tuple[object, ...]:
+    *values, members = (getattr(incident, name) for name in Incident.__slots__)
+    return (*values, list(members))
 
 
 async def insert_incident(tx: Tx, incident: Incident) -> None:
     """Write a new incident that gathers no group."""
-    await tx.execute(_INSERT_INCIDENT, astuple(incident))
+    await tx.execute(_INSERT_INCIDENT, _values(incident))
 
 
 async def insert_gathering(tx: Tx, incident: Incident, alert: AttachedAlert) -> bool:
@@ -212,7 +233,7 @@ async def insert_gathering(tx: Tx, incident: Incident, alert: AttachedAlert) -> 
         + """ RETURNING id)
            INSERT INTO attached_alert (incident_id, alert_id, title, open, attached_at, reason, source_url, version)
            SELECT opened.id, %s::uuid, %s, %s, %s, %s, %s, %s FROM opened""",
-        (*astuple(incident), *astuple(alert)),
+        (*_values(incident), *astuple(alert)),
     )
     return written > 0
 
@@ -222,7 +243,7 @@ async def update_incident(tx: Tx, incident: Incident) -> None:
     await tx.execute(
         """UPDATE incident SET state = %s, severity = %s, group_key = %s, opened_at = %s, acknowledged_at = %s, acknowledged_by = %s,
                resolved_at = %s, resolved_by = %s, resolve_reason = %s, alert_count = %s, open_alert_count = %s,
-               severity_by_person = %s, aside_by = %s, version = %s
+               severity_by_person = %s, aside_by = %s, version = %s, type = %s, private = %s, members = %s::text[]
            WHERE id = %s""",
         (
             incident.state,
@@ -239,16 +260,37 @@ async def update_incident(tx: Tx, incident: Incident) -> None:
             incident.severity_by_person,
             incident.aside_by,
             incident.version,
+            incident.type,
+            incident.private,
+            list(incident.members),
             incident.id,
         ),
     )
+
+
+async def note_involved(tx: Tx, incident_id: str, responder: str) -> bool | None:
+    """Somebody was summoned, or got a role; returns whether the incident is private, None if there is no such incident.
+
+    Whoever makes it private waits for this, or is waited for.
+    """
+    await tx.execute(
+        "INSERT INTO involved (incident_id, responder) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        (incident_id, responder),
+    )
+    return await tx.value(bool, "SELECT private FROM incident WHERE id = %s FOR SHARE", (incident_id,))
+
+
+async def involved(tx: Tx, incident_id: str) -> list[str]:
+    """Whoever was summoned, or got a role."""
+    return await tx.values(str, "SELECT responder FROM involved WHERE incident_id = %s ORDER BY responder", (incident_id,))
 
 
 async def forget_checks(tx: Tx, before: datetime) -> int:
     """Forget the platform's checks of itself that ended before this instant."""
     return await tx.execute(
         """WITH ended AS (SELECT id FROM incident WHERE service = %s AND number < 0 AND resolved_at < %s),
-                forgotten AS (DELETE FROM attached_alert USING ended WHERE incident_id = ended.id)
+                forgotten AS (DELETE FROM attached_alert USING ended WHERE incident_id = ended.id),
+                forgotten_too AS (DELETE FROM involved USING ended WHERE incident_id = ended.id)
            DELETE FROM incident USING ended WHERE incident.id = ended.id""",
         (WATCHDOG, before),
     )
@@ -283,8 +325,8 @@ async def incidents_of(tx: Tx, alert_ids: Sequence[str]) -> dict[str, Came]:
     """The incidents that these alerts came into, by the alert; those that were forgotten are absent."""
     rows = await tx.many(
         _CameRow,
-        """SELECT alert_id::text AS alert_id, number, incident.title, service, severity, escalation_policy, opened_at, reason,
-               severity_by_person
+        """SELECT alert_id::text AS alert_id, number, CASE WHEN private THEN 'a private incident' ELSE incident.title END AS title,
+               service, severity, escalation_policy, opened_at, reason, severity_by_person
            FROM attached_alert JOIN incident ON incident.id = incident_id WHERE alert_id = ANY(%s::uuid[])""",
         (list(alert_ids),),
     )
@@ -372,8 +414,10 @@ async def services(tx: Tx) -> list[Service]:
 
 async def routes(tx: Tx) -> list[Route]:
     """All, in the order in which they are tried."""
-    rows = await tx.many(RouteRow, 'SELECT name, position, match, service, severity FROM route ORDER BY position, name COLLATE "C"')
-    return [Route(row.name, row.position, row.match, row.service, Severity(row.severity) if row.severity else None) for row in rows]
+    rows = await tx.many(
+        RouteRow, 'SELECT name, position, match, service, severity, incident_type FROM route ORDER BY position, name COLLATE "C"'
+    )
+    return [row.to_domain() for row in rows]
 
 
 async def lock_catalogue(tx: Tx) -> None:
@@ -407,10 +451,10 @@ async def delete_service(tx: Tx, name: str) -> None:
 
 async def save_route(tx: Tx, route: Route) -> None:
     await tx.execute(
-        """INSERT INTO route (name, position, match, service, severity) VALUES (%s, %s, %s, %s, %s)
+        """INSERT INTO route (name, position, match, service, severity, incident_type) VALUES (%s, %s, %s, %s, %s, %s)
            ON CONFLICT (name) DO UPDATE SET position = excluded.position, match = excluded.match, service = excluded.service,
-               severity = excluded.severity""",
-        (route.name, route.position, Jsonb(dict(route.match)), route.service, route.severity),
+               severity = excluded.severity, incident_type = excluded.incident_type""",
+        (route.name, route.position, Jsonb(dict(route.match)), route.service, route.severity, route.incident_type),
     )
 
 

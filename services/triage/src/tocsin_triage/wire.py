@@ -13,6 +13,7 @@ from tocsin.triage.v1.catalogue_pb2 import Route as RouteMessage
 from tocsin.triage.v1.catalogue_pb2 import Service as ServiceMessage
 from tocsin.triage.v1.incident_pb2 import AttachedAlert as AttachedAlertMessage
 from tocsin.triage.v1.incident_pb2 import Incident as IncidentMessage
+from tocsin.triage.v1.incident_pb2 import IncidentType as TypeMessage
 from tocsin.triage.v1.incident_pb2 import Severity as SeverityMessage
 
 from tocsin_chassis.postgres.database import Tx
@@ -23,13 +24,16 @@ from tocsin_triage.incident import (
     Attached,
     AttachedAlert,
     Incident,
+    IncidentType,
     Opened,
+    PrivacyChanged,
     Reopened,
     Resolved,
     Severity,
     SeverityChanged,
     State,
     Told,
+    TypeChanged,
     Unacknowledged,
 )
 from tocsin_triage.simulation import Came, Difference, Gathered, Played
@@ -61,6 +65,10 @@ def fact_message(fact: Told) -> Message:
             return events.SeverityChanged(
                 incident=incident, before=severity_message(before), changed_by=by, reason=reason, at=timestamp(at)
             )
+        case TypeChanged(before=old, changed_by=by, reason=reason, at=at):
+            return events.TypeChanged(incident=incident, before=type_message(old), changed_by=by, reason=reason, at=timestamp(at))
+        case PrivacyChanged(added=added, removed=removed, changed_by=by, reason=reason, at=at):
+            return events.PrivacyChanged(incident=incident, added=added, removed=removed, changed_by=by, reason=reason, at=timestamp(at))
         case Acknowledged():
             return events.IncidentAcknowledged(incident=incident)
         case Unacknowledged(acknowledged_by=by, reason=reason, at=at):
@@ -92,6 +100,9 @@ def incident_message(incident: Incident) -> IncidentMessage:
         alert_count=incident.alert_count,
         placement_reason=incident.placement_reason,
         version=incident.version,
+        type=type_message(incident.type),
+        private=incident.private,
+        members=incident.members,
     )
 
 
@@ -196,11 +207,19 @@ def service_of(message: ServiceMessage) -> Service:
 
 def route_message(route: Route) -> RouteMessage:
     severity = SeverityMessage.SEVERITY_UNSPECIFIED if route.severity is None else severity_message(route.severity)
-    return RouteMessage(name=route.name, position=route.position, match=route.match, service=route.service, severity=severity)
+    return RouteMessage(
+        name=route.name,
+        position=route.position,
+        match=route.match,
+        service=route.service,
+        severity=severity,
+        incident_type=TypeMessage.INCIDENT_TYPE_UNSPECIFIED if route.incident_type is None else type_message(route.incident_type),
+    )
 
 
 def route_of(message: RouteMessage) -> Route:
-    return Route(message.name, message.position, dict(message.match), message.service, severity_of(message.severity))
+    type_ = type_of(message.incident_type)
+    return Route(message.name, message.position, dict(message.match), message.service, severity_of(message.severity), type_)
 
 
 def severity_message(severity: Severity) -> SeverityMessage.ValueType:
@@ -210,6 +229,15 @@ def severity_message(severity: Severity) -> SeverityMessage.ValueType:
 def severity_of(number: int) -> Severity | None:
     """The severity that is given; None if none is."""
     return Severity(number) if number else None
+
+
+def type_message(kind: IncidentType) -> TypeMessage.ValueType:
+    return TypeMessage.Value(f"INCIDENT_TYPE_{kind.name}")
+
+
+def type_of(number: int) -> IncidentType | None:
+    """The type that is given; None if none is."""
+    return IncidentType[TypeMessage.Name(number).removeprefix("INCIDENT_TYPE_")] if number else None  # type: ignore[arg-type]  # it is one
 
 
 def timestamp(instant: datetime | None) -> Timestamp | None:

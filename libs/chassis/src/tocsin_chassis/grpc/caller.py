@@ -45,6 +45,17 @@ def caller() -> Caller:
     return found
 
 
+def caller_or_none() -> Caller | None:
+    """Who made the RPC that is being handled; None for an anonymous one."""
+    return _current.get()
+
+
+def reader() -> str | None:
+    """By which name the caller may know of private incidents; None for a service, which knows of all. Raises NotSignedIn."""
+    who = caller()
+    return None if who.service else who.name
+
+
 def set_caller(value: Caller | None) -> None:
     """For the authentication interceptor: say who made this RPC."""
     _current.set(value)

@@ -14,6 +14,7 @@ from tocsin_chassis.grpc.authorization import Authorization, rules
 from tocsin_chassis.grpc.caller import TrustedKeys
 from tocsin_chassis.grpc.deadlines import Deadlines
 from tocsin_chassis.grpc.errors import Errors
+from tocsin_chassis.grpc.privacy import Hidden, Privacy, nothing_hidden
 from tocsin_chassis.grpc.tracing import Tracing
 from tocsin_chassis.grpc.validation import Validation
 
@@ -39,7 +40,7 @@ class Served:
     descriptor: ServiceDescriptor
 
 
-def interceptors(served: Sequence[Served], keys: TrustedKeys) -> list[aio.ServerInterceptor]:
+def interceptors(served: Sequence[Served], keys: TrustedKeys, hidden: Hidden = nothing_hidden) -> list[aio.ServerInterceptor]:
     """All interceptors, the outermost first: errors inside tracing so that spans see the mapped status, the rest inside errors."""
     descriptors = [item.descriptor for item in served]
     streaming = frozenset(
@@ -55,14 +56,15 @@ def interceptors(served: Sequence[Served], keys: TrustedKeys) -> list[aio.Server
         Authentication(keys),
         Authorization(rules(descriptors)),
         Validation(),
+        Privacy(hidden),
     ]
 
 
 class GrpcServer:
     """Serves, says how healthy it is, describes itself."""
 
-    def __init__(self, served: Sequence[Served], keys: TrustedKeys) -> None:
-        self._server = aio.server(interceptors=interceptors(served, keys), options=OPTIONS)
+    def __init__(self, served: Sequence[Served], keys: TrustedKeys, hidden: Hidden = nothing_hidden) -> None:
+        self._server = aio.server(interceptors=interceptors(served, keys, hidden), options=OPTIONS)
         self._health = health.aio.HealthServicer()
         self._names = [item.descriptor.full_name for item in served]
         for item in served:

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from tocsin_client import times
 from tocsin_client.commands.options import DEFAULTS, Options
+from tocsin_client.errors import UsageError
 from tocsin_client.later import later
 from tocsin_client.screen import coloured, facts, grid, heading, number, short, stack
 
@@ -33,7 +34,18 @@ STATES = {
 }
 
 
-def declare(title: str, /, *, service: str = "", severity: str = "sev3", summary: str = "", options: Options = DEFAULTS) -> None:
+def declare(
+    title: str,
+    /,
+    *,
+    service: str = "",
+    severity: str = "sev3",
+    kind: Annotated[str, Parameter(name="--type")] = "operational",
+    private: bool = False,
+    member: tuple[str, ...] = (),
+    summary: str = "",
+    options: Options = DEFAULTS,
+) -> None:
     """Open an incident. Its service's escalation policy begins to wake people.
 
     Parameters
@@ -44,11 +56,27 @@ def declare(title: str, /, *, service: str = "", severity: str = "sev3", summary
         The affected service, by name; without it the default service.
     severity
         sev1 (critical) to sev5 (informational).
+    kind
+        security, operational, compliance, performance or human-error.
+    private
+        Hide it from everybody but you, its members and whoever is asked to respond.
+    member
+        Who may know of a private incident too, by name; may be given several times.
     summary
         More for people.
     """
     level = number(incidents.Severity, severity, "--severity")
-    request = triage.DeclareIncidentRequest(title=title, service=service, severity=level, summary=summary)
+    if member and not private:
+        raise UsageError("--member: an incident that is not private has no members; add --private")
+    request = triage.DeclareIncidentRequest(
+        title=title,
+        service=service,
+        severity=level,
+        summary=summary,
+        type=number(incidents.IncidentType, kind.replace("-", "_"), "--type"),
+        private=private,
+        members=member,
+    )
     with options.open() as tocsin:
         incident = tocsin.triage.DeclareIncident(request).incident
     options.screen.result(incident, drawn)
@@ -155,6 +183,77 @@ def severity(incident: Reference, severity: str, /, *, reason: str = "", options
     options.screen.result(changed, drawn)
 
 
+def type_(incident: Reference, kind: str, /, *, reason: str = "", options: Options = DEFAULTS) -> None:
+    """Say which kind of trouble an incident is now.
+
+    Parameters
+    ----------
+    kind
+        security, operational, compliance, performance or human-error.
+    reason
+        Why, for people.
+    """
+    wanted = number(incidents.IncidentType, kind.replace("-", "_"), "TYPE")
+    with options.open() as tocsin:
+        request = triage.ChangeTypeRequest(incident_id=tocsin.incident_id(incident), type=wanted, reason=reason)
+        changed = tocsin.triage.ChangeType(request).incident
+    options.screen.result(changed, drawn)
+
+
+def private(
+    incident: Reference,
+    /,
+    *,
+    member: tuple[str, ...] = (),
+    off: Annotated[bool, Parameter(negative="")] = False,
+    reason: str = "",
+    options: Options = DEFAULTS,
+) -> None:
+    """Hide an incident from everybody but its members: you, whoever was asked or has taken it, and those given.
+
+    Parameters
+    ----------
+    member
+        Who may know of it too, by name; may be given several times.
+    off
+        Show it to everybody again.
+    reason
+        Why, for people.
+    """
+    with options.open() as tocsin:
+        named = tocsin.incident_id(incident)
+        if off:
+            changed = tocsin.triage.MakePublic(triage.MakePublicRequest(incident_id=named, reason=reason)).incident
+        else:
+            changed = tocsin.triage.MakePrivate(triage.MakePrivateRequest(incident_id=named, members=member, reason=reason)).incident
+    options.screen.result(changed, drawn)
+
+
+def members(
+    incident: Reference, /, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = (), reason: str = "", options: Options = DEFAULTS
+) -> None:
+    """Say who may know of a private incident; let others know of it, or hide it from them.
+
+    Parameters
+    ----------
+    add
+        Who may know of it from now on; may be given several times.
+    remove
+        Who may not any more; may be given several times.
+    reason
+        Why, for people.
+    """
+    with options.open() as tocsin:
+        found = tocsin.incident(incident).incident
+        for name in add:
+            request = triage.AddMemberRequest(incident_id=found.id, member=name, reason=reason)
+            found = tocsin.triage.AddMember(request).incident
+        for name in remove:
+            dismissal = triage.RemoveMemberRequest(incident_id=found.id, member=name, reason=reason)
+            found = tocsin.triage.RemoveMember(dismissal).incident
+    options.screen.result(found, drawn)
+
+
 def states(words: State) -> "list[incidents.Incident.State.ValueType]":
     return [incidents.Incident.State.Value(f"STATE_{word}") for word in STATES[words]]
 
@@ -166,6 +265,8 @@ def drawn(incident: "incidents.Incident") -> "RenderableType":
             "title": incident.title,
             "severity": coloured(short(incidents.Severity, incident.severity)),
             "state": coloured(short(incidents.Incident.State, incident.state)),
+            "type": short(incidents.IncidentType, incident.type).lower().replace("_", " ") if incident.type else "",
+            "private": f"to {', '.join(incident.members)}" if incident.private else "",
             "service": incident.service,
             "team": incident.team,
             "policy": incident.escalation_policy or "none: the platform's fallback is paged",

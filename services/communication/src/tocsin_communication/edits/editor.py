@@ -95,7 +95,7 @@ class Editor:
         answerable = incident.state is IncidentState.OPEN
         outgoing = Outgoing(
             page,
-            incident,
+            incident.as_told_to(page.responder),
             self._links.acknowledge_url(page) if answerable else "",
             self._links.incident_url(page, incident),
             "",

@@ -13,12 +13,15 @@ from tocsin.triage.v1.events_pb2 import (
     IncidentReopened,
     IncidentResolved,
     IncidentUnacknowledged,
+    PrivacyChanged,
     SeverityChanged,
+    TypeChanged,
 )
 from tocsin.triage.v1.incident_pb2 import Incident
 
 from tocsin_chassis.events.fact import Fact
 from tocsin_chassis.postgres.database import Database, Tx
+from tocsin_chassis.postgres.privacy import note_privacy
 from tocsin_chassis.telemetry import name_incident, trace_context, traceparent, tracer
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.decision import Decision
@@ -40,7 +43,7 @@ BATCH = 50
 AGAIN_AFTER = timedelta(seconds=60)
 
 Opening = IncidentOpened | IncidentReopened | IncidentUnacknowledged
-Change = IncidentAcknowledged | IncidentResolved | SeverityChanged
+Change = IncidentAcknowledged | IncidentResolved | SeverityChanged | TypeChanged | PrivacyChanged
 
 
 class Escalations:
@@ -91,6 +94,7 @@ class Escalations:
         """The latest escalation (as it is after what is known now) and the newest that is known of the incident."""
         heard = fact.message.incident
         name_incident(heard.id)
+        await note_privacy(tx, [heard])
         copy = await store.remember_incident(tx, heard.id, fact.version, heard.SerializeToString())
         if copy.fresh:
             return None, heard

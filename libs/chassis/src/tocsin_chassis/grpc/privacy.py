@@ -1,0 +1,183 @@
+"""Private incidents are kept from everybody but their members, in one place for all RPCs: what names one, and what tells of one.
+
+A request names an incident by a field `incident_id`; a response tells of one by such a field or by an Incident, however deep. What the
+caller may not know of is refused as if it did not exist, or left out of the list that holds it. Services act for themselves and pass.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from tocsin.access.v1.access_pb2 import Role
+
+from tocsin_chassis.grpc.caller import Caller, caller_or_none
+from tocsin_chassis.grpc.wrapping import Around, Call, Context
+from tocsin_kernel.errors import NotFound
+
+INCIDENT = "tocsin.triage.v1.Incident"
+NAMED = "incident_id"
+# Tells the edge that an administrator who is no member was shown this incident, so that it is written down.
+OPENED = "tocsin-opened-private"
+
+Hidden = Callable[[str, Collection[str]], Awaitable[set[str]]]
+
+
+async def nothing_hidden(reader: str, incidents: Collection[str]) -> set[str]:
+    """For a server that knows of no incident."""
+    return set()
+
+
+class IncidentNotFound(NotFound):
+    """As if it were not there."""
+
+    reason = "INCIDENT_NOT_FOUND"
+    message = "there is no incident {incident}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Where messages of a type tell of incidents: a field with the id, and fields with messages that do (True: a list of them)."""
+
+    own: str
+    parts: tuple[tuple[str, bool, "Shape"], ...]
+
+    def ids(self, message: Any) -> Iterator[str]:
+        """The incidents that a message tells of."""
+        if self.own and (own := getattr(message, self.own)):
+            yield own
+        for name, many, shape in self.parts:
+            for part in getattr(message, name) if many else ([getattr(message, name)] if message.HasField(name) else []):
+                yield from shape.ids(part)
+
+    def itself(self, message: Any) -> Iterator[str]:
+        """The incidents that a message tells of otherwise than in lists."""
+        if self.own and (own := getattr(message, self.own)):
+            yield own
+        for name, many, shape in self.parts:
+            if not many and message.HasField(name):
+                yield from shape.itself(getattr(message, name))
+
+    def allows(self, message: Any, hidden: Collection[str]) -> bool:
+        """Leave what is hidden out of the lists; False if the message itself tells of it."""
+        if self.own and getattr(message, self.own) in hidden:
+            return False
+        for name, many, shape in self.parts:
+            if not many:
+                if message.HasField(name) and not shape.allows(getattr(message, name), hidden):
+                    return False
+                continue
+            items = getattr(message, name)
+            kept = [item for item in items if shape.allows(item, hidden)]
+            if len(kept) < len(items):
+                copies = [type(item).FromString(item.SerializeToString()) for item in kept]
+                del items[:]
+                items.extend(copies)
+        return True
+
+
+def shape_of(descriptor: Any) -> Shape:
+    """Where messages of this type tell of incidents."""
+    return _shape(descriptor, frozenset())
+
+
+@cache
+def _shape(descriptor: Descriptor, inside: frozenset[str]) -> Shape:
+    """`inside` are the types around it: one that holds itself is looked at once."""
+    if descriptor.full_name == INCIDENT:
+        return Shape("id", ())
+    within = inside | {descriptor.full_name}
+    parts = []
+    for field in descriptor.fields:
+        kind = field.message_type
+        if kind is None or kind.full_name in within or kind.GetOptions().map_entry:
+            continue
+        shape = _shape(kind, within)
+        if shape.own or shape.parts:
+            parts.append((field.name, bool(field.is_repeated), shape))
+    named = descriptor.fields_by_name.get(NAMED)
+    own = NAMED if named is not None and named.type == FieldDescriptor.TYPE_STRING and not named.is_repeated else ""
+    return Shape(own, tuple(parts))
+
+
+class Privacy(Around):
+    """Asks for each RPC that has to do with incidents which of them the caller may not know of."""
+
+    def __init__(self, hidden: Hidden) -> None:
+        self._hidden = hidden
+
+    @asynccontextmanager
+    async def around(self, call: Call) -> AsyncIterator[None]:
+        yield
+
+    def _answering_once(self, inner: Any, request_streaming: bool, call: Callable[[Context], Call]) -> Any:
+        async def behaviour(request: Any, context: Context) -> Any:
+            view = View(self._hidden, caller_or_none())
+            if not request_streaming:
+                await view.enter(request)
+            response = await inner(request, context)
+            await view.show(response)
+            if view.opened:
+                context.set_trailing_metadata(tuple((OPENED, incident) for incident in sorted(view.opened)))
+            return response
+
+        return behaviour
+
+    def _answering_many(self, inner: Any, request_streaming: bool, call: Callable[[Context], Call]) -> Any:
+        async def behaviour(request: Any, context: Context) -> AsyncIterator[Any]:
+            view = View(self._hidden, caller_or_none())
+            if not request_streaming:
+                await view.enter(request)
+            responses = inner(request, context)
+            try:
+                async for response in responses:
+                    await view.show(response)
+                    yield response
+            finally:
+                await responses.aclose()
+
+        return behaviour
+
+
+class View:
+    """What one caller sees in one call. `opened` are the private incidents that an administrator who is no member opened."""
+
+    def __init__(self, hidden: Hidden, who: Caller | None) -> None:
+        self._hidden = hidden
+        self._reader = who.name if who is not None and not who.service else None
+        self._may_open = who is not None and who.role >= Role.ROLE_ADMIN
+        self.opened: set[str] = set()
+
+    async def enter(self, request: Message) -> None:
+        """Raises IncidentNotFound for what the caller may not know of. An administrator opens what they name."""
+        hidden = await self._of(shape_of(request.DESCRIPTOR), request)
+        if hidden and not self._may_open:
+            raise IncidentNotFound(incident=min(hidden))
+        self.opened |= hidden
+
+    async def show(self, response: Message) -> None:
+        """Leave out of lists what the caller may not know of. Raises IncidentNotFound where the answer is about nothing else."""
+        shape = shape_of(response.DESCRIPTOR)
+        hidden = await self._of(shape, response) - self.opened
+        if hidden and self._may_open:
+            self.opened |= hidden & set(shape.itself(response))
+        if not shape.allows(response, hidden - self.opened):
+            raise IncidentNotFound(incident=min(hidden))
+
+    async def _of(self, shape: Shape, message: Message) -> set[str]:
+        if self._reader is None or not (shape.own or shape.parts):
+            return set()
+        named = {incident for incident in shape.ids(message) if _is_id(incident)}
+        return await self._hidden(self._reader, named) if named else set()
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
