@@ -1,5 +1,6 @@
 """A real gRPC server for the client to talk to. It keeps what it is given in memory, and answers what a test puts into it."""
 
+import importlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,13 +11,7 @@ import pytest
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
-from tocsin.communication.v1 import communication_service_pb2_grpc, contact_service_pb2_grpc, paging_service_pb2_grpc
 from tocsin.configuration.v1.change_pb2 import Change, FieldChange
-from tocsin.detection.v1 import change_service_pb2_grpc, detection_service_pb2_grpc, heartbeat_service_pb2_grpc, noise_service_pb2_grpc
-from tocsin.edge.v1 import edge_service_pb2_grpc
-from tocsin.response.v1 import escalation_service_pb2_grpc, oncall_service_pb2_grpc, response_service_pb2_grpc
-from tocsin.review.v1 import review_service_pb2_grpc
-from tocsin.triage.v1 import triage_service_pb2_grpc
 
 from tocsin_client.channel import CONTRACTS
 from tocsin_client.client import Tocsin
@@ -25,21 +20,7 @@ from tocsin_client.configuration.kinds import configuration_class, kinds
 from tocsin_client.connection import Connection
 
 KEY = "tocsin_00000000.secret"
-GENERATED = [
-    detection_service_pb2_grpc,
-    heartbeat_service_pb2_grpc,
-    noise_service_pb2_grpc,
-    change_service_pb2_grpc,
-    triage_service_pb2_grpc,
-    response_service_pb2_grpc,
-    oncall_service_pb2_grpc,
-    escalation_service_pb2_grpc,
-    communication_service_pb2_grpc,
-    paging_service_pb2_grpc,
-    contact_service_pb2_grpc,
-    review_service_pb2_grpc,
-    edge_service_pb2_grpc,
-]
+GENERATED = [importlib.import_module(f"{contract.__name__}_grpc") for contract in CONTRACTS]
 
 
 @dataclass

@@ -10,7 +10,13 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from tocsin.communication.v1 import communication_service_pb2, contact_service_pb2, paging_service_pb2
 from tocsin.detection.v1 import change_service_pb2, detection_service_pb2, heartbeat_service_pb2, noise_service_pb2
 from tocsin.edge.v1 import edge_service_pb2
-from tocsin.response.v1 import containment_service_pb2, escalation_service_pb2, oncall_service_pb2, response_service_pb2
+from tocsin.response.v1 import (
+    containment_service_pb2,
+    escalation_service_pb2,
+    evidence_service_pb2,
+    oncall_service_pb2,
+    response_service_pb2,
+)
 from tocsin.review.v1 import review_service_pb2
 from tocsin.triage.v1 import triage_service_pb2
 
@@ -28,6 +34,7 @@ CONTRACTS = (
     oncall_service_pb2,
     escalation_service_pb2,
     containment_service_pb2,
+    evidence_service_pb2,
     communication_service_pb2,
     paging_service_pb2,
     contact_service_pb2,
@@ -102,7 +109,12 @@ class CallDetails(NamedTuple):
     compression: Any
 
 
-class Manners(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamStreamClientInterceptor):
+class Manners(
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamUnaryClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
+):
     """Adds the key and a request_id to every call, and turns what fails into our errors."""
 
     def __init__(self, connection: Connection, ids: Ids) -> None:
@@ -125,6 +137,12 @@ class Manners(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
     def intercept_stream_stream(self, continuation: Callable[..., Any], client_call_details: Any, request_iterator: Any) -> Any:
         details = self._with_key(client_call_details, client_call_details.timeout)
         return Answers(continuation(details, request_iterator), self._connection.address)
+
+    def intercept_stream_unary(self, continuation: Callable[..., Any], client_call_details: Any, request_iterator: Any) -> Any:
+        call = continuation(self._with_key(client_call_details, client_call_details.timeout), request_iterator)
+        if isinstance(call, grpc.RpcError) and call.done():  # type: ignore[attr-defined]
+            raise call_failed(call, self._connection.address) from call
+        return call
 
     def _with_key(self, details: Any, timeout: float | None) -> CallDetails:
         metadata = list(details.metadata or ())

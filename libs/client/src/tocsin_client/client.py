@@ -22,6 +22,7 @@ from tocsin.edge.v1 import edge_service_pb2 as edge
 from tocsin.edge.v1.edge_service_pb2_grpc import EdgeServiceStub
 from tocsin.response.v1.containment_service_pb2_grpc import ContainmentServiceStub
 from tocsin.response.v1.escalation_service_pb2_grpc import EscalationServiceStub
+from tocsin.response.v1.evidence_service_pb2_grpc import EvidenceServiceStub
 from tocsin.response.v1.oncall_service_pb2_grpc import OncallServiceStub
 from tocsin.response.v1.response_service_pb2_grpc import ResponseServiceStub
 from tocsin.review.v1 import review_service_pb2 as review
@@ -50,7 +51,8 @@ class Tocsin:
 
     def __init__(self, connection: Connection, ids: Ids | None = None) -> None:
         self.connection = connection
-        self.channel = open_channel(connection, ids or RandomIds())
+        self._ids = ids or RandomIds()
+        self.channel = open_channel(connection, self._ids)
         self.detection = DetectionServiceStub(self.channel)
         self.heartbeats = HeartbeatServiceStub(self.channel)
         self.noise = NoiseServiceStub(self.channel)
@@ -60,6 +62,7 @@ class Tocsin:
         self.oncall = OncallServiceStub(self.channel)
         self.escalation = EscalationServiceStub(self.channel)
         self.containment = ContainmentServiceStub(self.channel)
+        self.evidence = EvidenceServiceStub(self.channel)
         self.communication = CommunicationServiceStub(self.channel)
         self.paging = PagingServiceStub(self.channel)
         self.contacts = ContactServiceStub(self.channel)
@@ -75,6 +78,10 @@ class Tocsin:
     def close(self) -> None:
         """Give the connection back. Calls that are under way are cancelled."""
         self.channel.close()
+
+    def new_id(self) -> str:
+        """A new id, for what is to be the same over several calls."""
+        return self._ids.new()
 
     def incident(self, reference: str) -> triage.GetIncidentResponse:
         """An incident and its alerts by number ("12", "#12") or id. NotFound if there is none, UsageError if it is neither."""

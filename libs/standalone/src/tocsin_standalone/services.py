@@ -139,6 +139,7 @@ def environment(service: str, around: Surroundings) -> dict[str, str]:
         "TOCSIN_WEBHOOK_SECRET_FILE": str(keys.webhook_secret_file),
         "TOCSIN_SECRETS_KEY_FILE": str(keys.sealing_key_files[service]),
         "TOCSIN_WEBHOOK_PRIVATE_HOSTS": _private_hosts(around),
+        "TOCSIN_EVIDENCE_FOLDER": str(around.home.folder / "evidence"),
         "TOCSIN_EMAIL_FROM": EMAIL_FROM,
         **{f"TOCSIN_{other.upper()}_ADDRESS": ports.grpc_of(other) for other in ports.internal},
     }

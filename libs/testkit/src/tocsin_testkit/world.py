@@ -73,6 +73,8 @@ class World:
         }
         if "secrets_key_file" in kind.__dataclass_fields__:
             own["secrets_key_file"] = self.keys.sealing
+        if "evidence_folder" in kind.__dataclass_fields__:
+            own["evidence_folder"] = str(self.keys.folder / "evidence")
         return kind(**{**own, **extra})
 
     @asynccontextmanager
@@ -96,6 +98,13 @@ class World:
                 yield
             finally:
                 await admin.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO PUBLIC").format(name))
+
+    def rewrite(self, service: str, statement: str) -> None:
+        """Change a service's tables past every trigger and privilege, as only whoever owns the database server can."""
+        with psycopg.connect(self.servers.postgres_url(self.database), autocommit=True) as connection:
+            connection.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(service)))
+            connection.execute("SET session_replication_role = replica")
+            connection.execute(statement.encode())
 
     def stub(self, stub: Callable[[Any], Any], app: App | int, caller: Caller) -> Any:
         """A stub that calls a running service (or a port) as `caller`: a person or key as the edge would say, a service as itself."""

@@ -10,7 +10,13 @@ from tocsin.access.v1.access_pb2 import Access, access
 from tocsin.communication.v1 import communication_service_pb2, contact_service_pb2, paging_service_pb2
 from tocsin.detection.v1 import change_service_pb2, detection_service_pb2, heartbeat_service_pb2, noise_service_pb2
 from tocsin.edge.v1 import edge_service_pb2
-from tocsin.response.v1 import containment_service_pb2, escalation_service_pb2, oncall_service_pb2, response_service_pb2
+from tocsin.response.v1 import (
+    containment_service_pb2,
+    escalation_service_pb2,
+    evidence_service_pb2,
+    oncall_service_pb2,
+    response_service_pb2,
+)
 from tocsin.review.v1 import review_service_pb2
 from tocsin.triage.v1 import triage_service_pb2
 
@@ -24,6 +30,7 @@ _CONTRACTS = (
     triage_service_pb2,
     response_service_pb2,
     escalation_service_pb2,
+    evidence_service_pb2,
     oncall_service_pb2,
     containment_service_pb2,
     communication_service_pb2,

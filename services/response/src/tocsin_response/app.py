@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from tocsin.communication.v1.events_pb2 import ReplyReceived
@@ -11,6 +12,8 @@ from tocsin.response.v1.containment_service_pb2 import DESCRIPTOR as CONTAINMENT
 from tocsin.response.v1.containment_service_pb2_grpc import add_ContainmentServiceServicer_to_server
 from tocsin.response.v1.escalation_service_pb2 import DESCRIPTOR as ESCALATION
 from tocsin.response.v1.escalation_service_pb2_grpc import add_EscalationServiceServicer_to_server
+from tocsin.response.v1.evidence_service_pb2 import DESCRIPTOR as EVIDENCE
+from tocsin.response.v1.evidence_service_pb2_grpc import add_EvidenceServiceServicer_to_server
 from tocsin.response.v1.oncall_service_pb2_grpc import add_OncallServiceServicer_to_server
 from tocsin.response.v1.response_service_pb2 import DESCRIPTOR
 from tocsin.response.v1.response_service_pb2_grpc import add_ResponseServiceServicer_to_server
@@ -51,6 +54,12 @@ from tocsin_response.escalation.escalations import Escalations
 from tocsin_response.escalation.own_checks import Checks
 from tocsin_response.escalation.replies import Replies
 from tocsin_response.escalation.simulations import Simulations
+from tocsin_response.evidence.api import EvidenceApi
+from tocsin_response.evidence.custody import Custody
+from tocsin_response.evidence.folder import FolderBlobs
+from tocsin_response.evidence.heads import Heads
+from tocsin_response.evidence.spool import Spool
+from tocsin_response.evidence.verification import Verification
 from tocsin_response.gap.reports import GapReports
 from tocsin_response.guard.guards import Guards
 from tocsin_response.oncall.api import OncallApi
@@ -70,6 +79,8 @@ HOUR_SECONDS = 3600.0
 AUDIT_SECONDS = 60.0
 DUTY_SECONDS = 1.0
 CALENDAR_SECONDS = 5.0
+HEAD_SECONDS = 5.0
+ARRIVING = ".arriving"
 
 
 @asynccontextmanager
@@ -105,11 +116,18 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
             Feeds(base.database, base.clock, base.ids),
             watch,
         )
+        folder = Path(settings.evidence_folder).expanduser()
+        spool, blobs = Spool(folder / ARRIVING, settings.evidence_most_bytes), FolderBlobs(folder)
+        custody = Custody(base.database, base.clock, base.ids, blobs, spool)
+        heads = Heads(base.database, base.clock, base.identity, custody)
+        verification = Verification(base.database, base.clock, base.identity, custody, blobs)
+        evidence_api = EvidenceApi(base.database, custody, heads, verification, blobs, spool)
         yield (
             base.app.serves(api, add_ResponseServiceServicer_to_server, DESCRIPTOR.services_by_name["ResponseService"])
             .serves(duties, add_OncallServiceServicer_to_server, oncall_service_pb2.DESCRIPTOR.services_by_name["OncallService"])
             .serves(escalation_api, add_EscalationServiceServicer_to_server, ESCALATION.services_by_name["EscalationService"])
             .serves(containment, add_ContainmentServiceServicer_to_server, CONTAINMENT.services_by_name["ContainmentService"])
+            .serves(evidence_api, add_EvidenceServiceServicer_to_server, EVIDENCE.services_by_name["EvidenceService"])
             .consumes(
                 {
                     IncidentOpened: in_turn(escalations.on_opening, watching.on_alert, automations.on_fact),
@@ -135,6 +153,8 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
             .ticks("incidents that came back", REPORT_SECONDS, watching.reopen_due)
             .ticks("forgetting of counted acts", HOUR_SECONDS, guards.forget)
             .ticks("forgetting of the platform's checks", HOUR_SECONDS, Checks(base.database, base.clock).forget)
+            .ticks("custody heads", HEAD_SECONDS, heads.sign_due)
+            .ticks("uploads that broke off", HOUR_SECONDS, spool.forget)
             .ticks("gap reports", REPORT_SECONDS, GapReports(base.database, base.clock, alerts).send_due)
         )
 

@@ -26,3 +26,9 @@ class ResponseSettings(ServiceSettings):
         "PEM of certificate authorities that are trusted beside the public ones when response asks others",
         default=None,
     )
+    evidence_folder: str = setting(
+        "TOCSIN_EVIDENCE_FOLDER",
+        "where the bytes of evidence lie, and those that are arriving; kept even if a bucket has the rest",
+        default="~/.local/share/tocsin/evidence",
+    )
+    evidence_most_bytes: int = setting("TOCSIN_EVIDENCE_MOST_BYTES", "the largest item of evidence that is taken", default=10 * 1024**3)

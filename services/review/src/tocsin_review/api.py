@@ -44,3 +44,7 @@ class ReviewApi(ReviewServiceServicer):
             by_service=[means_message(each) for each in means if each.service is not None],
             by_severity=[means_message(each) for each in means if each.severity is not None],
         )
+
+    async def ListCustodyHeads(self, request: pb.ListCustodyHeadsRequest, context: Context) -> pb.ListCustodyHeadsResponse:
+        heads, token = await self._reviews.custody_heads(request.page_size, request.page_token)
+        return pb.ListCustodyHeadsResponse(heads=heads, next_page_token=token)

@@ -5,6 +5,7 @@ from typing import Any
 
 from tocsin.communication.v1.events_pb2 import PageCancelled, PageDelivered, PageFailed, PageSent, ReplyReceived
 from tocsin.detection.v1.events_pb2 import AlertChanged, AlertOpened, AlertResolved
+from tocsin.response.v1.evidence_events_pb2 import CustodyHeadSigned
 from tocsin.review.v1.events_pb2 import ReviewOpened
 from tocsin.triage.v1.events_pb2 import (
     AlertAttached,
@@ -57,6 +58,8 @@ class AllFacts:
     async def on_facts(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
         told = [(fact, line) for fact in facts if (line := narrate(fact.message, fact.occurred_at)).is_asked_for]
         await store.add_entries(tx, [_entry(fact, line) for fact, line in told])
+        heads = [fact.message.head for fact in facts if isinstance(fact.message, CustodyHeadSigned)]
+        await store.note_custody_heads(tx, [(head.size, head.root, head.SerializeToString()) for head in heads])
         messages = [fact.message for fact, _ in told]
         await self._learn_of_alerts(tx, [message for message in messages if isinstance(message, ALERTS)])
         await self._learn_of_incidents(tx, [message for message in messages if isinstance(message, INCIDENTS)])

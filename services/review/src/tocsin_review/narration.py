@@ -24,6 +24,7 @@ from tocsin.triage.v1 import events_pb2 as triage
 from tocsin.triage.v1.incident_pb2 import IncidentType, Severity
 
 from tocsin_review.containment_lines import CONTAINMENT_NARRATORS
+from tocsin_review.evidence_lines import EVIDENCE
 from tocsin_review.line import EVERY_SERVICE, Line
 from tocsin_review.line import instant as _instant
 from tocsin_review.playbook_lines import PLAYBOOK_NARRATORS
@@ -366,6 +367,7 @@ NARRATORS: Mapping[type[Message], Callable[[Any], Line]] = {
     communication.PageDelivered: _page("delivered", lambda page: page.delivered_at),
     communication.PageFailed: _page("failed", lambda page: None),
     communication.ReplyReceived: _reply_received,
+    **EVIDENCE,
     response.AcknowledgementCounted: _acknowledgement_counted,
     triage.IncidentAcknowledged: _incident_acknowledged,
     **PLAYBOOK_NARRATORS,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from tocsin.response.v1.evidence_pb2 import TreeHead
 from tocsin.review.v1.events_pb2 import ReviewOpened
 
 from tocsin_chassis import paging
@@ -86,6 +87,14 @@ class Reviews:
                 raise ReviewNotFound(incident=incident_id)
             return review, await _figures(tx, incident_id)
 
+    async def custody_heads(self, size: int, token: str) -> tuple[list[TreeHead], str]:
+        """A page of the heads of response's custody ledger as they were told, newest first, and the token of the next one."""
+        limit = paging.page_size(size)
+        async with self._database.transaction() as tx:
+            kept = await store.custody_heads(tx, _head_position(token) if token else None, limit + 1)
+        heads = [TreeHead.FromString(each) for each in kept[:limit]]
+        return heads, paging.encode(str(heads[-1].size), heads[-1].root) if len(kept) > limit else ""
+
     async def means(self, since: datetime | None, until: datetime | None, reader: str | None) -> list[Means]:
         """Means over the incidents that opened from `since` (None: 30 days ago) until before `until` (None: now), as far as `reader`
         may know of them (None: of all). Raises Invalid."""
@@ -132,3 +141,10 @@ def page_start(token: str) -> Position | None:
         return instant, int(rank), str(UUID(entry_id))
     except ValueError as error:
         raise paging.refused() from error
+
+
+def _head_position(token: str) -> tuple[int, str]:
+    size, root = paging.decode(token, 2)
+    if not size.isascii() or not size.isdecimal():
+        raise paging.refused()
+    return int(size), root

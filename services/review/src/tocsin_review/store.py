@@ -375,3 +375,22 @@ async def forget_checks(tx: Tx, before: datetime) -> None:
            DELETE FROM incident USING old WHERE incident.id = old.id""",
         (CHECKS, before),
     )
+
+
+async def note_custody_heads(tx: Tx, heads: Sequence[tuple[int, str, bytes]]) -> None:
+    """Keep signed heads of response's custody ledger: size, root and message."""
+    await tx.execute_set(
+        """INSERT INTO custody_head (size, root, head) SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bytea[])
+           ON CONFLICT DO NOTHING""",
+        heads,
+    )
+
+
+async def custody_heads(tx: Tx, below: tuple[int, str] | None, limit: int) -> list[bytes]:
+    """Signed heads as messages, newest first."""
+    return await tx.values(
+        bytes,
+        """SELECT head FROM custody_head WHERE %(size)s::bigint IS NULL OR (size, root) < (%(size)s, %(root)s)
+           ORDER BY size DESC, root DESC LIMIT %(limit)s""",
+        {"size": below[0] if below else None, "root": below[1] if below else "", "limit": limit},
+    )

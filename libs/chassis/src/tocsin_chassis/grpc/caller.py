@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
@@ -84,6 +86,21 @@ class Identity:
         """The identity whose private key (JWK) is in `file`."""
         return cls(service, OKPKey.import_key(json.loads(file.read_text())))
 
+    @property
+    def public_key(self) -> bytes:
+        """The raw public key (Ed25519)."""
+        return self._private.public_key().public_bytes_raw()
+
+    def sign(self, content: bytes) -> bytes:
+        """Sign something that is no token. What it is for has to be said at its beginning, so that it cannot be taken for anything else."""
+        return self._private.sign(content)
+
+    @property
+    def _private(self) -> Ed25519PrivateKey:
+        found = self._key.get_op_key("sign")
+        assert isinstance(found, Ed25519PrivateKey)
+        return found
+
     def token(self, on_behalf: Caller | None = None) -> str:
         """A token for the service itself, or (the edge only: others are not believed) for the caller it authenticated."""
         whom = on_behalf or Caller(self.service, service=self.service)
@@ -108,6 +125,15 @@ class Identity:
             "exp": int(now) + TOKEN_SECONDS,
         }
         return jwt.encode({"alg": "Ed25519", "kid": self.service}, claims, self._key, algorithms=["Ed25519"])
+
+
+def is_signed(public_key: bytes, signature: bytes, content: bytes) -> bool:
+    """Whether this is the signature of `content` by the private key that belongs to a raw public key (Ed25519)."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, content)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 class TrustedKeys:

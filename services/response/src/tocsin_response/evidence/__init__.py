@@ -1,0 +1,1 @@
+"""Evidence: bytes that never change, and a ledger of everything that is done with them."""
