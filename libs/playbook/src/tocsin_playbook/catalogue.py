@@ -53,9 +53,16 @@ class Action:
     undo: str = ""
     reversible: bool = False
     timed: bool = False
+    # There is nothing to take back: whatever it was done to is as before.
+    harmless: bool = False
     verify: str = ""
     d3fend: tuple[str, ...] = field(default=())
     react: tuple[str, ...] = field(default=())
+
+    @property
+    def irreversible(self) -> bool:
+        """Whether it hits something and cannot be taken back."""
+        return self.blast is not Blast.NOTHING and not (self.reversible or self.harmless)
 
 
 def action_of(command: Mapping[str, Any]) -> Action | None:
@@ -234,6 +241,7 @@ _ALL = (
         _DEPLOYMENT,
         Blast.WORKLOAD,
         Weight.HEAVY,
+        harmless=True,
         verify="the rollout is complete",
     ),
     Action(

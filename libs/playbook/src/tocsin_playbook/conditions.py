@@ -370,3 +370,8 @@ def _like(text: str) -> Any:
     """% stands for any letters, _ for one."""
     pattern = "".join({"%": ".*", "_": "."}.get(letter, re2.escape(letter)) for letter in text[:MOST_TEXT])
     return re2.compile(f"(?s){pattern}")
+
+
+def variables_in(condition: str) -> set[str]:
+    """The variables that a condition looks at. Raises BadCondition."""
+    return {name for test in _tests(parsed(condition)) for name in _named(test)}

@@ -10,6 +10,8 @@ from tocsin_playbook.variables import Variable, as_text
 
 # The id of our extension definition: the version 5 UUID of "tocsin-playbook", so that it is the same everywhere.
 EXTENSION = "extension-definition--a02d6c98-e504-53ee-a0a0-49cbca11ee14"
+# The id of the extension in which a run that is exported says what came of it.
+RESULTS = "extension-definition--e2d9198b-76ce-5c0c-910f-f398d4787a26"
 
 Plain = Mapping[str, Any]
 

@@ -33,8 +33,12 @@ def settled(run: Run, path: str, values: Mapping[str, str | None], out_args: tup
 
 def as_manual_text(command: Mapping[str, Any], seen: Mapping[str, Variable]) -> str:
     """What somebody is asked to do, with the values that are known."""
-    text = command.get("command") or _decoded(command.get("command_b64", "")) or command.get("description", "")
-    return str(filled(text, {name: each.value for name, each in seen.items() if each.value is not None}))
+    return str(filled(manual_text(command), {name: each.value for name, each in seen.items() if each.value is not None}))
+
+
+def manual_text(command: Mapping[str, Any]) -> str:
+    """What somebody is asked to do, as the playbook says it."""
+    return str(command.get("command") or _decoded(command.get("command_b64", "")) or command.get("description", ""))
 
 
 def _decoded(text: str) -> str:
