@@ -25,6 +25,8 @@ from tocsin.detection.v1.noise_service_pb2_grpc import NoiseServiceStub
 from tocsin_chassis.app import App
 from tocsin_chassis.grpc.caller import Caller
 from tocsin_detection.app import detection
+from tocsin_detection.noise.frequency import DEFAULT_FLAPPING
+from tocsin_detection.noise.wire import noise_rule_of
 from tocsin_detection.settings import DetectionSettings
 from tocsin_testkit.world import World
 
@@ -363,6 +365,20 @@ async def test_what_was_told_explains_others_once_it_says_so(platform: Platform)
     assert await platform.held(later) == ["INHIBITION"]
 
 
+async def test_what_comes_and_goes_is_held_from_the_start_and_the_platform_says_so(platform: Platform) -> None:
+    for _ in range(4):
+        [told] = await platform.fire("a", service="shop")
+        await platform.told(told)
+        await platform.end("a")
+    [fifth] = await platform.fire("a", service="shop")
+    [hold] = (await platform.alert(fifth)).holds
+    assert hold.rule == "flapping" and "the platform's default" in hold.reason
+    await platform.apply(prune=True, integrations=(await platform.export()).integrations)
+    await platform.end("a")
+    [free] = await platform.fire("a", service="shop")
+    await platform.told(free)
+
+
 async def test_what_flaps_is_held_until_it_is_calm(platform: Platform) -> None:
     rule = NoiseRule(name="flaps", matchers=['service="shop"'])
     rule.flapping.openings = 3
@@ -537,6 +553,7 @@ async def test_what_would_have_been_with_other_rules(platform: Platform) -> None
 
 async def test_rules_in_files_are_planned_applied_exported_and_pruned(platform: Platform) -> None:
     built_in = {rule.name: rule for rule in (await platform.export()).noise_rules}
+    assert noise_rule_of(built_in["flapping"], "") == DEFAULT_FLAPPING
     assert built_in["storm"].storm.alerts == 300 and built_in["silences"].silences.notice.seconds == 900
     given = {"inhibitions": [NODE_DOWN], "maintenance_windows": [window(platform, zone="Europe/Paris")], "noise_rules": [storm_rule()]}
     plan = {"node-down": Change.ACTION_CREATED, "deploy": Change.ACTION_CREATED, "storm": Change.ACTION_UPDATED}
@@ -548,6 +565,7 @@ async def test_rules_in_files_are_planned_applied_exported_and_pruned(platform: 
     assert list(exported.inhibitions) == [NODE_DOWN] and exported.maintenance_windows[0].zone == "Europe/Paris"
     keeping = await platform.apply(prune=True, integrations=exported.integrations)
     assert keeping["node-down"] == keeping["deploy"] == keeping["storm"] == keeping["silences"] == Change.ACTION_DELETED
+    assert keeping["flapping"] == Change.ACTION_DELETED
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tocsin_detection.alert import Alert
 from tocsin_detection.hold import HoldKind
 from tocsin_detection.noise.court import Court
 from tocsin_detection.noise.floods import Current, Floods
-from tocsin_detection.noise.frequency import Flapping, Threshold, counted
+from tocsin_detection.noise.frequency import DEFAULT_FLAPPING, Flapping, Threshold, counted
 from tocsin_detection.noise.index import Index
 from tocsin_detection.noise.inhibition import Inhibition
 from tocsin_detection.noise.matcher import Matcher, MatcherInvalid, Operator, all_match, labels_of, matcher, read
@@ -146,6 +146,15 @@ def test_what_flaps_is_calm_once_it_stayed_open() -> None:
     held = FLAPPING.hold(alert, 3, NOON)
     assert held is not None and held.until == NOON + 5 * MINUTE
     assert FLAPPING.hold(alert, 3, NOON + 5 * MINUTE) is None
+
+
+def test_a_rule_that_people_add_comes_before_the_one_from_the_start() -> None:
+    labels = labels_of(an_alert())
+    assert Rules(noise_rules=[DEFAULT_FLAPPING]).flapping(labels) is DEFAULT_FLAPPING
+    own = replace(FLAPPING, name="zeal")
+    assert Rules(noise_rules=[DEFAULT_FLAPPING, own]).flapping(labels) is own
+    said = DEFAULT_FLAPPING.hold(an_alert(), 5, NOON), own.hold(an_alert(), 5, NOON)
+    assert "the platform's default, rule flapping" in said[0].reason and "(rule zeal)" in said[1].reason  # type: ignore[union-attr]
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 5)), max_size=20), st.integers(2, 10))

@@ -27,8 +27,15 @@ class Flapping:
         if openings < self.openings or calm_at <= now:
             return None
         calm = f"until it has stayed open for {in_time(self.calm_after)}"
-        reason = f"it flaps: it opened {openings} times within {in_time(self.within)} (rule {self.name}); held {calm}"
+        rule = f"the platform's default, rule {self.name}" if self == DEFAULT_FLAPPING else f"rule {self.name}"
+        reason = f"it flaps: it opened {openings} times within {in_time(self.within)} ({rule}); held {calm}"
         return Hold(HoldKind.FLAPPING, self.name, "", reason, now, calm_at)
+
+
+# What every installation begins with, as the migration writes it: what stays open is told, however often it came and went.
+DEFAULT_FLAPPING = Flapping(
+    "flapping", "What opens again and again is told once it stays open.", (), 5, timedelta(minutes=30), timedelta(minutes=5)
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,9 @@ class SilencePolicy:
 
 
 NoiseRule = Flapping | Threshold | StormRule | SilencePolicy
-Sort = TypeVar("Sort", Flapping, Threshold)
+# The names of the rules that every installation begins with: whatever people add of the same sort comes before them.
+DEFAULTS = ("flapping", "storm")
+Sort = TypeVar("Sort", Flapping, Threshold, StormRule)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Rules:
         if integration not in self._storm_rules:
             labels = {"integration": integration}
             found = [rule for rule in self.noise_rules if isinstance(rule, StormRule) and all_match(rule.matchers, labels)]
-            self._storm_rules[integration] = min(found, key=lambda rule: (-len(rule.matchers), rule.name), default=None)
+            self._storm_rules[integration] = _nearest(found)
         return self._storm_rules[integration]
 
     @cached_property
@@ -127,8 +129,8 @@ def matchers_of(window: Window) -> Matchers:
 
 
 def _nearest(rules: Iterable[Sort]) -> Sort | None:
-    """The rule with the most matchers; of several, the first by name."""
-    return min(rules, key=lambda rule: (-len(rule.matchers), rule.name), default=None)
+    """The rule with the most matchers; of several, the first by name, and those that an installation begins with behind all others."""
+    return min(rules, key=lambda rule: (-len(rule.matchers), rule.name in DEFAULTS, rule.name), default=None)
 
 
 def _literally(text: str) -> str:
