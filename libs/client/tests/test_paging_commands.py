@@ -9,6 +9,8 @@ from tocsin.communication.v1 import contact_service_pb2 as contacts
 from tocsin.communication.v1 import paging_service_pb2 as paging
 from tocsin.communication.v1.contact_pb2 import Contact, Delegation, Reachability
 from tocsin.communication.v1.page_pb2 import Attempt, ContactMethod, Page
+from tocsin.communication.v1.rules_pb2 import PersonalRules, QuietHours, QuietWindow
+from tocsin.edge.v1 import edge_service_pb2 as edge
 
 from tocsin_client.cli import run
 
@@ -86,3 +88,43 @@ def test_contacts_delegations_and_reach(tocsin: Any, installation: Any) -> None:
     assert "dentist" in tocsin("contact", "delegate", "alice", "bob", "--until", "8h", "--reason", "dentist")
     installation.answer("ListReachability", contacts.ListReachabilityResponse(responders=[Reachability(responder="bob", problem="no SMS")]))
     assert "no SMS" in tocsin("reach")
+
+
+def test_somebody_says_how_they_want_to_be_paged(tocsin: Any, installation: Any) -> None:
+    installation.answer("GetCaller", edge.GetCallerResponse(caller=edge.Caller(name="alice")))
+    installation.answer("SetPersonalRules", contacts.SetPersonalRulesResponse())
+    quiet = ("--quiet", "22:00-07:00", "--days", "mon,tue", "--zone", "Europe/Berlin", "--except-severity", "sev1")
+    assert "alice is paged so" in tocsin("page", "rules", "set", "--high", "alice-sms", "--high", "alice-voice+5m", *quiet)
+    [request] = installation.requests("SetPersonalRules")
+    rules = request.rules
+    assert rules.name == "alice" and [(step.contact_method, step.delay.seconds) for step in rules.high] == [
+        ("alice-sms", 0),
+        ("alice-voice", 300),
+    ]
+    window = QuietWindow(days=["MON", "TUE"], begins="22:00", ends="07:00")
+    assert rules.quiet_hours == QuietHours(zone="Europe/Berlin", windows=[window], except_severities=["SEV1"])
+    answer = contacts.GetPersonalRulesResponse(rules=rules, set_by="alice", in_files=PersonalRules(name="alice"))
+    installation.answer("GetPersonalRules", answer)
+    for words in (("page", "rules"), ("page", "rules", "show", "alice")):
+        shown = tocsin(*words)
+        for word in ("alice-voice", "0:05:00", "set by alice", "MON TUE 22:00-07:00", "but not SEV1"):
+            assert word in shown
+    installation.answer("GetPersonalRules", contacts.GetPersonalRulesResponse())
+    assert "after its own delay" in tocsin("page", "rules")
+    installation.answer("ResetPersonalRules", contacts.ResetPersonalRulesResponse(rules=rules))
+    assert "those in files count again" in tocsin("page", "rules", "reset", "--for", "bob")
+    assert installation.requests("ResetPersonalRules")[0].responder == "bob"
+    for wrong in (("--quiet", "22:00-07:00"), ("--quiet", "night", "--zone", "UTC"), ("--high", "a+"), ("--high", "a+soon")):
+        tocsin("page", "rules", "set", *wrong, status=2)
+
+
+def test_somebody_adds_and_removes_a_contact_method(tocsin: Any, installation: Any) -> None:
+    method = ContactMethod(name="alice-sms", responder="alice", kind=ContactMethod.KIND_SMS, address="+15551234567")
+    installation.answer("AddContactMethod", contacts.AddContactMethodResponse(contact=Contact(contact_method=method, added_by="alice")))
+    assert "tocsin contact confirm alice-sms" in tocsin("contact", "add", "sms", "+15551234567", "--delay", "5m")
+    assert '"added_by": "alice"' in tocsin("contact", "add", "sms", "+15551234567", "-o", "json")
+    request = installation.requests("AddContactMethod")[0]
+    assert (request.kind, request.responder, request.delay.seconds) == (ContactMethod.KIND_SMS, "", 300) and request.request_id
+    tocsin("contact", "add", "pigeon", "x", status=2)
+    installation.answer("RemoveContactMethod", contacts.RemoveContactMethodResponse())
+    assert "is removed" in tocsin("contact", "remove", "alice-sms")

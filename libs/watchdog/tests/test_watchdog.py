@@ -95,15 +95,10 @@ class Platform:
                         }
                     ]
                 }
-            case "ExportConfiguration" if "communication" in path:
-                return {
-                    "configuration": {
-                        "contactMethods": [
-                            {"name": "alice-mail", "responder": "alice", "kind": "KIND_EMAIL", "address": "alice@example.org"},
-                            {"name": "tocsin-watchdog", "responder": "tocsin-watchdog", "kind": "KIND_WEBHOOK", "address": "http://x"},
-                        ]
-                    }
-                }
+            case "ListContacts":
+                own = {"name": "tocsin-watchdog", "responder": "tocsin-watchdog", "kind": "KIND_WEBHOOK", "address": "http://x"}
+                mail = {"name": "alice-mail", "responder": "alice", "kind": "KIND_EMAIL", "address": "alice@example.org"}
+                return {"contacts": [{"contactMethod": own}, {"contactMethod": mail}]}
         return {"configuration": {"fallback": {"responders": ["bob"]}}}
 
     def close(self):

@@ -41,6 +41,7 @@ class House:
 
     def __init__(self, world: Any, app: Any, triage_app: Any, mail_server: Any, web_server: Any, twilio: Any, telegram: Any) -> None:
         self.world = world
+        self.app = app
         self.twilio: list[FakeTwilio] = twilio
         self.telegram: FakeTelegram = telegram
         self.paging = world.stub(PagingServiceStub, app, ADMIN)

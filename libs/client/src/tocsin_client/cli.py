@@ -106,7 +106,12 @@ COMMANDS = (
     Command("page status", "page:status", "Say whether pages go out, and over which channels"),
     Command("page stop", "page:stop", "Hold back every page of the installation"),
     Command("page resume", "page:resume", "Let pages go again"),
+    Command("page rules show", "rules:show", "Show how somebody wants to be paged: `tocsin page rules`", default=True),
+    Command("page rules set", "rules:set_", "Say how you want to be paged"),
+    Command("page rules reset", "rules:reset", "Forget the rules that were set by hand"),
     Command("contact list", "contact:list_", "List contact methods and what is known of them"),
+    Command("contact add", "rules:add", "Add a contact method of yours"),
+    Command("contact remove", "rules:remove", "Remove a contact method that was added by hand"),
     Command("contact confirm", "contact:confirm", "Confirm a contact method: send a code, then give it"),
     Command("contact delegate", "contact:delegate", "Send somebody's pages to somebody else for a while"),
     Command("contact delegations", "contact:delegations", "List delegations"),
@@ -178,6 +183,7 @@ GROUPS = {
     "evidence": "Evidence in custody, and the ledger of what is done with it",
     "playbook": "What is done about incidents, step by step",
     "page": "Page people, and see what became of pages",
+    "page rules": "How you want to be paged",
     "contact": "How responders are reached, and who takes their pages",
     "measure": "What was done to contain incidents, until it is lifted",
     "guard": "What no action may do",
@@ -231,8 +237,9 @@ def spelled_out(arguments: Sequence[str]) -> list[str]:
     given = list(arguments)
     for command in COMMANDS:
         group, _, name = command.words.rpartition(" ")
-        if command.default and given[:1] == [group] and " ".join(given[1:2]) not in below(group):
-            return [group, name, *given[1:]]
+        words = group.split()
+        if command.default and given[: len(words)] == words and " ".join(given[len(words) : len(words) + 1]) not in below(group):
+            return [*words, name, *given[len(words) :]]
     return given
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from tocsin_watchdog.snapshot import REACH, Contact, Shift, Snapshot, instant, merged, names
 
 RESPONSE = "tocsin.response.v1.ResponseService"
-COMMUNICATION = "tocsin.communication.v1.CommunicationService"
+CONTACTS = "tocsin.communication.v1.ContactService"
 # Asked one by one; an installation with more names those that matter in TOCSIN_WATCHDOG_SCHEDULES.
 MOST_SCHEDULES = 100
 LONGEST_ANSWER = 16 * 1024 * 1024
@@ -38,7 +38,7 @@ class Platform:
         known = list(dict.fromkeys(names(self._ask(RESPONSE, "GetOncall", {}).get("duties", []), "schedule")))
         order = [name for name in wanted if name in known] if wanted else known[:MOST_SCHEDULES]
         shifts = [shift for schedule in order for shift in self._shifts(schedule, now)]
-        contacts = self._ask(COMMUNICATION, "ExportConfiguration", {}).get("configuration", {}).get("contactMethods", [])
+        contacts = self._contacts()
         fallback = self._ask(RESPONSE, "ExportConfiguration", {}).get("configuration", {}).get("fallback", {})
         return Snapshot(
             taken_at=now.astimezone(UTC),
@@ -56,6 +56,17 @@ class Platform:
             for duty in answer.get("shifts", [])
             if duty.get("responder")
         ]
+
+    def _contacts(self) -> list[dict[str, Any]]:
+        """Every contact method, whether files hold it or somebody added it by hand."""
+        found: list[dict[str, Any]] = []
+        token = ""
+        while True:
+            answer = self._ask(CONTACTS, "ListContacts", {"pageSize": 500, "pageToken": token})
+            found += [each["contactMethod"] for each in answer.get("contacts", []) if each.get("contactMethod")]
+            token = answer.get("nextPageToken", "")
+            if not token:
+                return found
 
     def _ask(self, service: str, method: str, message: Mapping[str, Any]) -> dict[str, Any]:
         headers = {"content-type": "application/json", "authorization": f"Bearer {self._api_key}"}

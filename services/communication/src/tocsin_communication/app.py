@@ -31,6 +31,7 @@ from tocsin_communication.configuration import ConfigurationStore
 from tocsin_communication.consumers import Consumers
 from tocsin_communication.contact import Channel
 from tocsin_communication.contact_api import ContactApi
+from tocsin_communication.contacts.by_hand import ByHand
 from tocsin_communication.contacts.confirmation import Confirmation
 from tocsin_communication.contacts.delegations import Delegations
 from tocsin_communication.contacts.reachability import Reachability
@@ -86,7 +87,7 @@ async def communication(settings: CommunicationSettings, clock: Clock | None = N
         preview = Preview(database, pages, channels, departures)
         paging_api = PagingApi(database, now, channels, preview, confirmation, answers, switch)
         delegations = Delegations(database, now, base.ids)
-        contact_api = ContactApi(database, now, channels, confirmation, reachability, delegations)
+        contact_api = ContactApi(database, now, channels, confirmation, reachability, delegations, ByHand(database, now, channels))
         yield (
             base.app.serves(api, add_CommunicationServiceServicer_to_server, DESCRIPTOR.services_by_name["CommunicationService"])
             .serves(paging_api, add_PagingServiceServicer_to_server, paging_service_pb2.DESCRIPTOR.services_by_name["PagingService"])

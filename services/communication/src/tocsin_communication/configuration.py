@@ -41,7 +41,7 @@ class ConfigurationStore:
             methods = changes("ContactMethod", _by_name(stored.contact_methods), wanted, prune)
             owners = _owners(stored, wanted, {change.name for change in methods if change.action == Change.ACTION_DELETED})
             for index, each in enumerate(given.personal_rules):
-                _check_rules(each, f"configuration.personal_rules[{index}]", owners)
+                check_rules(each, f"configuration.personal_rules[{index}]", owners)
             listed = [
                 *methods,
                 *changes("PersonalRules", _by_name(stored.personal_rules), rules, prune),
@@ -122,8 +122,9 @@ def _owners(stored: pb.Configuration, wanted: Mapping[str, pb.ContactMethod], de
     return {**kept, **{name: method.responder for name, method in wanted.items()}}
 
 
-def _check_rules(message: rules_pb.PersonalRules, field: str, owners: Mapping[str, str]) -> None:
-    """Raises Invalid for a step over somebody else's contact method, and for quiet hours that cannot be."""
+def check_rules(message: rules_pb.PersonalRules, field: str, owners: Mapping[str, str]) -> None:
+    """`owners` are the responders by their contact methods. Raises Invalid for a step over somebody else's, and for quiet hours that
+    cannot be."""
     for urgency in ("high", "low"):
         for number, step in enumerate(getattr(message, urgency)):
             if owners.get(step.contact_method) != message.name:

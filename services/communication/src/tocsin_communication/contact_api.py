@@ -3,18 +3,20 @@
 from datetime import UTC
 from uuid import UUID
 
+from tocsin.access.v1.access_pb2 import Role
 from tocsin.communication.v1 import contact_service_pb2 as pb
 from tocsin.communication.v1.contact_service_pb2_grpc import ContactServiceServicer
 
 from tocsin_chassis import paging
-from tocsin_chassis.grpc.caller import caller
+from tocsin_chassis.grpc.caller import Caller, caller
 from tocsin_chassis.grpc.wrapping import Context
 from tocsin_chassis.postgres import inbox
 from tocsin_chassis.postgres.database import Database
 from tocsin_communication import wire
 from tocsin_communication.channels.accounts import Channels
-from tocsin_communication.contact import Channel
+from tocsin_communication.contact import Channel, ContactMethod
 from tocsin_communication.contacts import reachability, store
+from tocsin_communication.contacts.by_hand import ByHand
 from tocsin_communication.contacts.confirmation import Confirmation
 from tocsin_communication.contacts.delegations import Delegations
 from tocsin_communication.contacts.reachability import Reachability
@@ -35,6 +37,7 @@ class ContactApi(ContactServiceServicer):
         confirmation: Confirmation,
         reachability: Reachability,
         delegations: Delegations,
+        by_hand: ByHand,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -42,6 +45,7 @@ class ContactApi(ContactServiceServicer):
         self._confirmation = confirmation
         self._reachability = reachability
         self._delegations = delegations
+        self._by_hand = by_hand
 
     async def ListContacts(self, request: pb.ListContactsRequest, context: Context) -> pb.ListContactsResponse:
         size = paging.page_size(request.page_size)
@@ -103,6 +107,44 @@ class ContactApi(ContactServiceServicer):
             found = await store.delegations(tx, request.responder, current_at, key(request.page_token), size + 1)
         token = paging.encode(found[size - 1].id) if len(found) > size else ""
         return pb.ListDelegationsResponse(delegations=[wire.delegation_to_proto(each) for each in found[:size]], next_page_token=token)
+
+    async def AddContactMethod(self, request: pb.AddContactMethodRequest, context: Context) -> pb.AddContactMethodResponse:
+        by = caller()
+        delay = request.delay.ToTimedelta() if request.HasField("delay") else None
+        wanted = ContactMethod(request.name, request.responder or by.name, wire.channel_named(request.kind), request.address, delay)
+        async with self._database.transaction() as tx:
+
+            async def work() -> pb.AddContactMethodResponse:
+                return pb.AddContactMethodResponse(contact=wire.contact_to_proto(await self._by_hand.add(tx, wanted, by, manages(by))))
+
+            return await inbox.once(tx, "AddContactMethod", request.request_id, pb.AddContactMethodResponse, work)
+
+    async def RemoveContactMethod(self, request: pb.RemoveContactMethodRequest, context: Context) -> pb.RemoveContactMethodResponse:
+        await self._by_hand.remove(request.name, caller(), manages(caller()))
+        return pb.RemoveContactMethodResponse()
+
+    async def GetPersonalRules(self, request: pb.GetPersonalRulesRequest, context: Context) -> pb.GetPersonalRulesResponse:
+        found = await self._by_hand.rules(request.responder or caller().name)
+        in_files = wire.packed_rules(found.in_files)
+        return pb.GetPersonalRulesResponse(
+            rules=wire.packed_rules(found.by_hand) or in_files,
+            set_by=found.set_by or "",
+            set_at=wire.maybe_instant(found.set_at),
+            in_files=in_files,
+        )
+
+    async def SetPersonalRules(self, request: pb.SetPersonalRulesRequest, context: Context) -> pb.SetPersonalRulesResponse:
+        await self._by_hand.set_rules(request.rules, caller(), manages(caller()))
+        return pb.SetPersonalRulesResponse(rules=request.rules)
+
+    async def ResetPersonalRules(self, request: pb.ResetPersonalRulesRequest, context: Context) -> pb.ResetPersonalRulesResponse:
+        found = await self._by_hand.reset_rules(request.responder or caller().name, caller(), manages(caller()))
+        return pb.ResetPersonalRulesResponse(rules=wire.packed_rules(found.in_files))
+
+
+def manages(who: Caller) -> bool:
+    """They may change what is others'."""
+    return who.role >= Role.ROLE_MANAGER
 
 
 def key(token: str) -> UUID | None:

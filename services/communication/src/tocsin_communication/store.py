@@ -224,10 +224,12 @@ async def reach_of(tx: Tx, responders: Sequence[str], at: datetime) -> dict[str,
     nothing."""
     rows = await tx.many(
         ReachRow,
-        """SELECT asked.name AS responder, personal.rules, away.to_responder AS delegated_to, away.reason AS delegation_reason,
+        """SELECT asked.name AS responder, coalesce(by_hand.rules, personal.rules) AS rules, away.to_responder AS delegated_to,
+                  away.reason AS delegation_reason,
                   method.name, method.channel, method.address, method.delay
            FROM unnest(%(responders)s::text[]) AS asked (name)
            LEFT JOIN personal_rules AS personal ON personal.responder = asked.name
+           LEFT JOIN rules_by_hand AS by_hand ON by_hand.responder = asked.name
            LEFT JOIN LATERAL (
                SELECT to_responder, reason FROM delegation
                WHERE from_responder = asked.name AND ends_at > %(at)s AND starts_at <= %(at)s AND (ended_at IS NULL OR ended_at > %(at)s)
@@ -258,8 +260,8 @@ async def methods_of(tx: Tx, responder: str) -> list[ContactMethod]:
 
 
 async def all_methods(tx: Tx) -> list[ContactMethod]:
-    """Every contact method, by name."""
-    rows = await tx.many(MethodRow, "SELECT name, responder, channel, address, delay FROM contact_method ORDER BY name")
+    """Every contact method that files hold, by name."""
+    rows = await tx.many(MethodRow, "SELECT name, responder, channel, address, delay FROM contact_method WHERE added_by = '' ORDER BY name")
     return [row.to_domain() for row in rows]
 
 
@@ -269,11 +271,11 @@ async def lock_methods(tx: Tx) -> None:
 
 
 async def save_methods(tx: Tx, methods: Sequence[ContactMethod]) -> None:
-    """Make or replace these."""
+    """Make or replace these: files hold them from now on."""
     await tx.execute_many(
         """INSERT INTO contact_method (name, responder, channel, address, delay) VALUES (%s, %s, %s, %s, %s)
            ON CONFLICT (name) DO UPDATE SET responder = excluded.responder, channel = excluded.channel, address = excluded.address,
-               delay = excluded.delay""",
+               delay = excluded.delay, added_by = ''""",
         [(method.name, method.responder, method.channel.value, method.address, method.delay) for method in methods],
     )
 
@@ -284,7 +286,7 @@ async def delete_methods(tx: Tx, names: Sequence[str]) -> None:
 
 
 async def all_rules(tx: Tx) -> list[RulesRow]:
-    """The personal rules of everybody who has some, by name."""
+    """The personal rules that files hold, by name."""
     return await tx.many(RulesRow, "SELECT responder, rules FROM personal_rules ORDER BY responder")
 
 

@@ -121,6 +121,11 @@ def to_method(message: pb.ContactMethod) -> ContactMethod:
     return ContactMethod(message.name, message.responder, _CHANNELS[message.kind], message.address, delay)
 
 
+def channel_named(kind: "pb.ContactMethod.Kind.ValueType") -> Channel:
+    """The channel of a kind."""
+    return _CHANNELS[kind]
+
+
 def method_to_proto(method: ContactMethod) -> pb.ContactMethod:
     """The same, for the configuration."""
     return pb.ContactMethod(
@@ -150,6 +155,11 @@ def urgency_of(value: int) -> Urgency:
 def to_rules(packed: bytes) -> PersonalRules:
     """Personal rules as they are stored."""
     return rules_of(rules_pb.PersonalRules.FromString(packed))
+
+
+def packed_rules(packed: bytes | None) -> rules_pb.PersonalRules | None:
+    """Personal rules as they are stored, as a message."""
+    return None if packed is None else rules_pb.PersonalRules.FromString(packed)
 
 
 def rules_of(message: rules_pb.PersonalRules) -> PersonalRules:
@@ -189,6 +199,7 @@ def contact_to_proto(contact: Contact) -> contact_pb2.Contact:
         confirmed_at=maybe_instant(contact.confirmed_at),
         failing_since=maybe_instant(contact.failing_since),
         last_reached_at=maybe_instant(contact.last_reached_at),
+        added_by=contact.added_by,
     )
 
 

@@ -44,6 +44,7 @@ def list_(responder: str = "", /, *, problems: bool = False, limit: int = 500, o
             "ADDRESS": lambda contact: contact.contact_method.address,
             "CONFIRMED": lambda contact: times.local(contact, "confirmed_at") if contact.HasField("confirmed_at") else "no",
             "REACHED": lambda contact: times.local(contact, "last_reached_at") if contact.HasField("last_reached_at") else "",
+            "ADDED BY": lambda contact: contact.added_by or "files",
             "HEALTH": lambda contact: short(contract.Contact.Health, contact.health).lower(),
             "WHY": lambda contact: contact.health_reason,
         },

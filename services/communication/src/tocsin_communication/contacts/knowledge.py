@@ -30,6 +30,7 @@ class Contact:
     opted_out_at: datetime | None = None
     last_reached_at: datetime | None = None
     off: str = ""
+    added_by: str = ""
 
     @property
     def health(self) -> Health:

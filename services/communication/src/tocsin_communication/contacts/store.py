@@ -29,11 +29,19 @@ class ContactRow:
     failing_reason: str | None
     opted_out_at: datetime | None
     last_reached_at: datetime | None
+    added_by: str
 
     def to_domain(self, off: str) -> Contact:
         method = ContactMethod(self.name, self.responder, Channel(self.channel), self.address, self.delay)
         return Contact(
-            method, self.confirmed_at, self.failing_since, self.failing_reason or "", self.opted_out_at, self.last_reached_at, off
+            method,
+            self.confirmed_at,
+            self.failing_since,
+            self.failing_reason or "",
+            self.opted_out_at,
+            self.last_reached_at,
+            off,
+            self.added_by,
         )
 
 
@@ -71,6 +79,16 @@ class CodeRow:
         return hmac.compare_digest(self.code_hash, code_hash)
 
 
+@dataclass(frozen=True, slots=True)
+class RulesRow:
+    """The rules of a responder: packed, set by hand and in files."""
+
+    by_hand: bytes | None
+    set_by: str | None
+    set_at: datetime | None
+    in_files: bytes | None
+
+
 # Contacts
 
 
@@ -79,7 +97,7 @@ async def contacts(tx: Tx, responder: str, after: tuple[str, str], limit: int) -
     return await tx.many(
         ContactRow,
         """SELECT method.name, method.responder, method.channel, method.address, method.delay, known.confirmed_at, known.failing_since,
-                  known.failing_reason, known.opted_out_at, reached.at AS last_reached_at
+                  known.failing_reason, known.opted_out_at, reached.at AS last_reached_at, method.added_by
            FROM contact_method AS method
            LEFT JOIN contact_state AS known ON known.contact_method = method.name AND known.address = method.address
            LEFT JOIN LATERAL (
@@ -100,7 +118,8 @@ async def contact(tx: Tx, name: str) -> ContactRow | None:
     return await tx.maybe(
         ContactRow,
         """SELECT method.name, method.responder, method.channel, method.address, method.delay, known.confirmed_at, known.failing_since,
-                  known.failing_reason, known.opted_out_at, NULL::timestamptz AS last_reached_at
+                  known.failing_reason, known.opted_out_at, NULL::timestamptz AS last_reached_at,
+                  method.added_by
            FROM contact_method AS method
            LEFT JOIN contact_state AS known ON known.contact_method = method.name AND known.address = method.address
            WHERE method.name = %s""",
@@ -207,6 +226,55 @@ async def count_tests(tx: Tx, name: str, responder: str, since: datetime) -> int
         )
         or 0
     )
+
+
+# By hand
+
+
+async def add(tx: Tx, method: ContactMethod, added_by: str) -> bool:
+    """Add a contact method by hand; False if there is one of this name."""
+    return (
+        await tx.execute(
+            """INSERT INTO contact_method (name, responder, channel, address, delay, added_by) VALUES (%s, %s, %s, %s, %s, %s)
+               ON CONFLICT (name) DO NOTHING""",
+            (method.name, method.responder, method.channel.value, method.address, method.delay, added_by),
+        )
+        > 0
+    )
+
+
+async def remove(tx: Tx, name: str) -> None:
+    """Remove one that was added by hand, and what is known of it."""
+    await tx.execute(
+        """WITH removed AS (DELETE FROM contact_method WHERE name = %s AND added_by <> '' RETURNING name)
+           DELETE FROM contact_state USING removed WHERE contact_method = removed.name""",
+        (name,),
+    )
+
+
+async def rules(tx: Tx, responder: str) -> RulesRow:
+    """The rules of a responder."""
+    return await tx.one(
+        RulesRow,
+        """SELECT by_hand.rules AS by_hand, by_hand.set_by, by_hand.set_at, personal.rules AS in_files
+           FROM (SELECT %s::text AS responder) AS asked
+           LEFT JOIN rules_by_hand AS by_hand USING (responder) LEFT JOIN personal_rules AS personal USING (responder)""",
+        (responder,),
+    )
+
+
+async def set_rules(tx: Tx, responder: str, packed: bytes, set_by: str, at: datetime) -> None:
+    """Set rules by hand."""
+    await tx.execute(
+        """INSERT INTO rules_by_hand (responder, rules, set_by, set_at) VALUES (%s, %s, %s, %s)
+           ON CONFLICT (responder) DO UPDATE SET rules = excluded.rules, set_by = excluded.set_by, set_at = excluded.set_at""",
+        (responder, packed, set_by, at),
+    )
+
+
+async def reset_rules(tx: Tx, responder: str) -> None:
+    """Forget what was set by hand."""
+    await tx.execute("DELETE FROM rules_by_hand WHERE responder = %s", (responder,))
 
 
 # Responders

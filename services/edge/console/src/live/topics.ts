@@ -22,6 +22,7 @@ const PAGING: Topic[] = [
   "PagingService/GetPage",
   "PagingService/GetPagingStatus",
   "ContactService/ListContacts",
+  "ContactService/GetPersonalRules",
   "ContactService/ListReachability",
   "ContactService/ListDelegations",
 ];
@@ -50,6 +51,8 @@ const CONFIGURATION: Topic[] = [
   "EscalationService/SimulateEscalation",
   "CommunicationService/ExportConfiguration",
   "PagingService/PreviewPages",
+  "ContactService/ListContacts",
+  "ContactService/GetPersonalRules",
   ...DUTIES,
   "DetectionService/ListIntegrations",
   "HeartbeatService/ListHeartbeats",

@@ -1,7 +1,7 @@
 import { useMutation, useQuery } from "@connectrpc/connect-query";
-import { BellRing, PhoneOff, Send, ShieldCheck } from "lucide-react";
+import { BellRing, PhoneOff, Plus, Send, ShieldCheck, Trash2 } from "lucide-react";
 import { useState } from "react";
-import { useRefusal } from "../account/caller";
+import { useRefusal, useRefusalAbout } from "../account/caller";
 import { Role } from "../gen/tocsin/access/v1/access_pb";
 import { type Contact, Contact_Health } from "../gen/tocsin/communication/v1/contact_pb";
 import { ContactService } from "../gen/tocsin/communication/v1/contact_service_pb";
@@ -13,6 +13,7 @@ import { Panel } from "../ui/Panel";
 import { Empty, Failure, Loading } from "../ui/States";
 import { Ago } from "../ui/Time";
 import { useFilter } from "../ui/useFilter";
+import { AddContactDialog } from "./AddContactDialog";
 import { ConfirmDialog } from "./ConfirmDialog";
 import { DelegationsPanel } from "./DelegationsPanel";
 import { usePagingOutcome } from "./outcome";
@@ -52,6 +53,8 @@ export function ContactsView({ me }: { me: string }) {
 
 function ContactsPanel({ person }: { person: string }) {
   const refusal = useRefusal();
+  const notYours = useRefusalAbout(person);
+  const [adding, setAdding] = useState(false);
   const answer = useQuery(ContactService.method.listContacts, { responder: person, pageSize: MOST });
   const contacts = answer.data?.contacts ?? [];
   const test = useTestPage();
@@ -59,16 +62,21 @@ function ContactsPanel({ person }: { person: string }) {
     <Panel
       title={`Contact methods of ${person}`}
       aside={
-        <button type="button" className="button small" disabled={refusal !== undefined || test.isPending || contacts.length === 0} title={refusal} onClick={() => test.mutate({ requestId: newRequestId(), responder: person })}>
-          <BellRing aria-hidden /> Test all
-        </button>
+        <span className="together">
+          <button type="button" className="button small" disabled={notYours !== undefined} title={notYours} onClick={() => setAdding(true)}>
+            <Plus aria-hidden /> Add
+          </button>
+          <button type="button" className="button small" disabled={refusal !== undefined || test.isPending || contacts.length === 0} title={refusal} onClick={() => test.mutate({ requestId: newRequestId(), responder: person })}>
+            <BellRing aria-hidden /> Test all
+          </button>
+        </span>
       }
     >
       {answer.isPending && <Loading what="contact methods" />}
       {answer.isError && !answer.data && <Failure what="Contact methods" error={answer.error} retry={() => void answer.refetch()} />}
       {answer.data && contacts.length === 0 && (
         <Empty icon={PhoneOff} title="There is no way to reach them">
-          Contact methods are kept in files: <code>tocsin apply</code>.
+          Add a contact method, or keep it in files: <code>tocsin apply</code>.
         </Empty>
       )}
       <ul className="overrides-list">
@@ -76,6 +84,7 @@ function ContactsPanel({ person }: { person: string }) {
           <ContactRow key={contact.contactMethod?.name} contact={contact} />
         ))}
       </ul>
+      {adding && <AddContactDialog person={person} onClose={() => setAdding(false)} />}
     </Panel>
   );
 }
@@ -86,7 +95,9 @@ function useTestPage() {
 
 function ContactRow({ contact }: { contact: Contact }) {
   const refusal = useRefusal(Role.RESPONDER);
+  const notYours = useRefusalAbout(contact.contactMethod?.responder ?? "");
   const [confirming, setConfirming] = useState(false);
+  const remove = useMutation(ContactService.method.removeContactMethod, usePagingOutcome("The contact method is removed", "Nothing was removed"));
   const test = useTestPage();
   const method = contact.contactMethod;
   if (method === undefined) return null;
@@ -99,6 +110,7 @@ function ContactRow({ contact }: { contact: Contact }) {
         <span className={`badge ${contact.confirmedAt ? "good" : "warn"}`}>{contact.confirmedAt ? "confirmed" : "not confirmed"}</span>
         <span className="under break">
           {method.kind === ContactMethod_Kind.WEB_PUSH ? "a browser" : method.address}
+          {contact.addedBy && ` · added by ${contact.addedBy}`}
           {reached && (
             <>
               {" · last reached "}
@@ -117,6 +129,11 @@ function ContactRow({ contact }: { contact: Contact }) {
         <button type="button" className="button small" disabled={refusal !== undefined || test.isPending} title={refusal} onClick={() => test.mutate({ requestId: newRequestId(), contactMethod: method.name })}>
           <Send aria-hidden /> Test page
         </button>
+        {contact.addedBy && (
+          <button type="button" className="button small icon" aria-label={`Remove ${method.name}`} disabled={notYours !== undefined || remove.isPending} title={notYours ?? "Remove it"} onClick={() => remove.mutate({ name: method.name })}>
+            <Trash2 aria-hidden />
+          </button>
+        )}
       </span>
       {confirming && <ConfirmDialog method={method} onClose={() => setConfirming(false)} />}
     </li>

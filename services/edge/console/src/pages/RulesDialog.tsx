@@ -2,7 +2,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { useMutation } from "@connectrpc/connect-query";
 import { ArrowUp, Plus, Trash2 } from "lucide-react";
 import { useId, useState } from "react";
-import { CommunicationService } from "../gen/tocsin/communication/v1/communication_service_pb";
+import { ContactService } from "../gen/tocsin/communication/v1/contact_service_pb";
 import type { ContactMethod } from "../gen/tocsin/communication/v1/page_pb";
 import type { PersonalRules, PersonalStep } from "../gen/tocsin/communication/v1/rules_pb";
 import { toMilliseconds } from "../platform/time";
@@ -44,11 +44,11 @@ export function RulesDialog({ person, rules, methods, onClose }: RulesDialogProp
   const [services, setServices] = useState(before?.exceptServices.join(", ") ?? "");
   const [severities, setSeverities] = useState(before?.exceptSeverities ?? []);
   const [highToo, setHighToo] = useState(before?.highToo ?? false);
-  const apply = useMutation(CommunicationService.method.applyConfiguration, usePagingOutcome("The rules count from now on", "The rules are unchanged", onClose));
+  const apply = useMutation(ContactService.method.setPersonalRules, usePagingOutcome("The rules count from now on", "The rules are unchanged", onClose));
   const send = () => {
     const exceptServices = services.split(",").map((each) => each.trim()).filter(Boolean);
     const quietHours = quiet ? { zone: zone.trim(), windows, exceptServices, exceptSeverities: severities, highToo } : undefined;
-    apply.mutate({ configuration: { personalRules: [{ name: person, high: high.map(kept), low: low.map(kept), quietHours }] } });
+    apply.mutate({ rules: { name: person, high: high.map(kept), low: low.map(kept), quietHours } });
   };
   return (
     <Dialog title={`How ${person} wants to be paged`} onClose={onClose} wide>

@@ -1,42 +1,50 @@
-import { useQuery } from "@connectrpc/connect-query";
-import { Pencil } from "lucide-react";
+import { useMutation, useQuery } from "@connectrpc/connect-query";
+import { Pencil, Undo2 } from "lucide-react";
 import { useState } from "react";
-import { useRefusal } from "../account/caller";
-import { Role } from "../gen/tocsin/access/v1/access_pb";
-import { CommunicationService } from "../gen/tocsin/communication/v1/communication_service_pb";
+import { useRefusalAbout } from "../account/caller";
+import { ContactService } from "../gen/tocsin/communication/v1/contact_service_pb";
 import { Urgency } from "../gen/tocsin/communication/v1/page_pb";
 import { PagingService } from "../gen/tocsin/communication/v1/paging_service_pb";
 import type { QuietHours } from "../gen/tocsin/communication/v1/rules_pb";
 import { dayAndTime, toDate } from "../platform/time";
 import { Panel } from "../ui/Panel";
 import { Loading } from "../ui/States";
+import { usePagingOutcome } from "./outcome";
 import { RulesDialog } from "./RulesDialog";
 import { channelWord } from "./words";
 
 /** How somebody would be paged at this moment, and the rules that say so. */
 export function RulesPanel({ person }: { person: string }) {
-  const refusal = useRefusal(Role.MANAGER);
+  const refusal = useRefusalAbout(person);
   const [editing, setEditing] = useState(false);
-  const answer = useQuery(CommunicationService.method.exportConfiguration, {}, { enabled: refusal === undefined });
-  const kept = answer.data?.configuration;
-  const rules = kept?.personalRules.find((each) => each.name === person);
+  const kept = useQuery(ContactService.method.getPersonalRules, { responder: person }).data;
+  const contacts = useQuery(ContactService.method.listContacts, { responder: person, pageSize: 100 }).data?.contacts;
+  const reset = useMutation(ContactService.method.resetPersonalRules, usePagingOutcome("Nothing is set by hand any more", "The rules are unchanged"));
+  const rules = kept?.rules;
   return (
     <Panel
       title="Personal rules"
       aside={
-        <button type="button" className="button small" disabled={refusal !== undefined || kept === undefined} title={refusal} onClick={() => setEditing(true)}>
-          <Pencil aria-hidden /> Change
-        </button>
+        <span className="together">
+          {kept?.setBy && (
+            <button type="button" className="button small" disabled={refusal !== undefined || reset.isPending} title={refusal ?? "Those in files count again"} onClick={() => reset.mutate({ responder: person })}>
+              <Undo2 aria-hidden /> Reset
+            </button>
+          )}
+          <button type="button" className="button small" disabled={refusal !== undefined || kept === undefined || contacts === undefined} title={refusal} onClick={() => setEditing(true)}>
+            <Pencil aria-hidden /> Change
+          </button>
+        </span>
       }
     >
       <WouldBe person={person} urgency={Urgency.HIGH} title="Urgent, if it came now" />
       <WouldBe person={person} urgency={Urgency.LOW} title="What can wait, if it came now" />
-      {kept && <p className="inset under">{rules === undefined ? "No rules of their own: every contact method is used after its own delay." : quietWords(rules.quietHours)}</p>}
-      {editing && kept && (
+      {kept && <p className="inset under">{rules === undefined ? "No rules of their own: every contact method is used after its own delay." : `${quietWords(rules.quietHours)} ${kept.setBy ? `Set by ${kept.setBy}.` : "Kept in files."}`}</p>}
+      {editing && contacts && (
         <RulesDialog
           person={person}
           rules={rules}
-          methods={kept.contactMethods.filter((method) => method.responder === person)}
+          methods={contacts.flatMap((contact) => contact.contactMethod ?? [])}
           onClose={() => setEditing(false)}
         />
       )}
