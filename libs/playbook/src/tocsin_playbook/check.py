@@ -175,11 +175,17 @@ def _extension(name: str, kind: str, plain: Mapping[str, Any]) -> Iterator[Probl
 def _defined(plain: Any, field: str, shapes: Mapping[str, Shape]) -> Iterator[Problem]:
     for name, each in plain.items() if isinstance(plain, dict) else ():
         kind = each.get("type") if isinstance(each, dict) else None
+        if wrong := shape.identifier(name):
+            yield Problem("", f"{field}.{name}", wrong)
+        if isinstance(kind, str) and kind not in shapes and shapes is shape.PARTIES:
+            # The vocabulary of agents and targets is open: others have types of their own.
+            told = f"there is no type {kind} in CACAO; it is taken as a name only"
+            yield Problem("", f"{field}.{name}.type", told, warning=True)
+            yield from fitted(each, shape.OTHER_PARTY, "", f"{field}.{name}.")
+            continue
         if not isinstance(kind, str) or kind not in shapes:
             yield Problem("", f"{field}.{name}.type", f"there is no such type; the types are {', '.join(shapes)}")
             continue
-        if wrong := shape.identifier(name):
-            yield Problem("", f"{field}.{name}", wrong)
         yield from fitted(each, shapes[kind], "", f"{field}.{name}.")
 
 

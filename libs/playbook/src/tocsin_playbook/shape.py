@@ -17,6 +17,7 @@ VERSION = "cacao-2.0"
 DEEPEST = 32
 MOST_STEPS = 500
 MOST_ITEMS = 500
+ADDRESSES = ("url", "dname", "ipv4", "ipv6", "l2mac", "vlan")
 LONGEST_MILLISECONDS = 400 * 24 * 3600 * 1000
 
 # What is wrong with a value; empty: nothing.
@@ -86,6 +87,18 @@ def listed(rule: Rule, least: int = 1) -> Rule:
     return check
 
 
+def addresses(value: Any) -> str:
+    """Where something is: lists by kind of address."""
+    if not isinstance(value, dict):
+        return "it must be an object such as {url: [https://example.com]}"
+    for kind, each in value.items():
+        if kind not in ADDRESSES:
+            return f"there is no address {kind}; there are {', '.join(ADDRESSES)}"
+        if wrong := listed(whole(0, 4_095) if kind == "vlan" else text)(each):
+            return f"{kind}: {wrong}"
+    return "" if value else "it is empty"
+
+
 def dictionary(value: Any) -> str:
     return "" if isinstance(value, dict) and len(value) <= MOST_ITEMS else f"it must be an object of at most {MOST_ITEMS} fields"
 
@@ -146,7 +159,7 @@ def _valued(plain: Mapping[str, Any], step: str, path: str) -> Iterator[Problem]
 
 
 def _type(value: Any) -> str:
-    return "" if value in TYPES else f"there is no such type; the types are {', '.join(sorted(TYPES))}"
+    return "" if isinstance(value, str) and value in TYPES else f"there is no such type; the types are {', '.join(sorted(TYPES))}"
 
 
 VARIABLE = Shape(
@@ -252,7 +265,7 @@ _PARTY: Mapping[str, Rule] = {
     "location": dictionary,
     "agent_target_extensions": dictionary,
 }
-_TECHNICAL: Mapping[str, Rule] = {**_PARTY, "address": dictionary, "authentication_info": identifier, "category": listed(text)}
+_TECHNICAL: Mapping[str, Rule] = {**_PARTY, "address": addresses, "authentication_info": identifier, "category": listed(text)}
 PARTIES: Mapping[str, Shape] = {
     "group": Shape({**_PARTY, "contact": dictionary}, ("type", "name")),
     "individual": Shape({**_PARTY, "contact": dictionary}, ("type", "name")),
@@ -260,11 +273,12 @@ PARTIES: Mapping[str, Shape] = {
     "location": Shape({**_PARTY, "logical": listed(text)}, ("type", "name")),
     "sector": Shape({**_PARTY, "sector": text}, ("type", "name", "sector")),
     "security-category": Shape({**_PARTY, "category": listed(text)}, ("type", "name", "category")),
-    "net-address": Shape(_TECHNICAL, ("type", "name", "address")),
+    "net-address": Shape({**_TECHNICAL, "port": text}, ("type", "name", "address")),
     "http-api": Shape({**_TECHNICAL, "port": text}, ("type", "name", "address")),
     "linux": Shape({**_TECHNICAL, "port": text}, ("type", "name", "address")),
     "ssh": Shape({**_TECHNICAL, "port": text}, ("type", "name", "address")),
 }
+OTHER_PARTY = Shape({**_TECHNICAL, "port": text, "contact": dictionary, "logical": listed(text), "sector": text}, ("type", "name"))
 ADDRESSED = ("net-address", "http-api", "linux", "ssh")
 
 _SECRET: Mapping[str, Rule] = {
