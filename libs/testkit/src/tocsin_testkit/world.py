@@ -29,13 +29,15 @@ from tocsin_testkit.servers import SERVICES, Servers
 SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
 MessageType = TypeVar("MessageType", bound=Message)
 
+RUNNER = "runner"
+
 
 class Keys:
-    """One signing key for each service, as files."""
+    """One signing key for each service and for runners, as files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        keys = {service: OKPKey.generate_key("Ed25519", parameters={"kid": service}) for service in SERVICES}
+        keys = {service: OKPKey.generate_key("Ed25519", parameters={"kid": service}) for service in (*SERVICES, RUNNER)}
         for service, key in keys.items():
             (folder / f"{service}.jwk").write_text(json.dumps(key.as_dict(private=True)))
         (folder / "trusted.jwks").write_text(json.dumps({"keys": [key.as_dict(private=False) for key in keys.values()]}))

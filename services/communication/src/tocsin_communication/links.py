@@ -48,8 +48,9 @@ class Links:
         return f"{self._public_url}/a/{token(self._secret, page.id)}" if page.token_hash is not None else ""
 
     def escalate_url(self, page: Page) -> str:
-        """The link by which a responder passes a summons on; empty for any other page."""
-        return f"{self.acknowledge_url(page)}/escalate" if page.token_hash is not None and page.kind is Kind.SUMMONS else ""
+        """The link by which a responder passes a summons on, or denies an approval; empty for any other page."""
+        passes = page.token_hash is not None and page.kind in (Kind.SUMMONS, Kind.APPROVAL)
+        return f"{self.acknowledge_url(page)}/escalate" if passes else ""
 
     def incident_url(self, page: Page, incident: Incident | None) -> str:
         """Where the console shows the incident; empty if the page is about none."""

@@ -34,6 +34,8 @@ class Kind(StrEnum):
     TEST = "TEST"
     CONFIRMATION = "CONFIRMATION"
     HANDOFF = "HANDOFF"
+    APPROVAL = "APPROVAL"
+    MANUAL = "MANUAL"
 
 
 class State(StrEnum):
@@ -56,7 +58,7 @@ class Told(StrEnum):
     CANCELLED = "PageCancelled"
 
 
-ASKING = (Kind.SUMMONS, Kind.DIRECT, Kind.BUNDLE)
+ASKING = (Kind.SUMMONS, Kind.DIRECT, Kind.BUNDLE, Kind.APPROVAL)
 """Kinds that want an answer to something that happened."""
 
 

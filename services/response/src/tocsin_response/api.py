@@ -62,7 +62,7 @@ class ResponseApi(ResponseServiceServicer):
         )
 
     async def ApplyConfiguration(self, request: pb.ApplyConfigurationRequest, context: Context) -> pb.ApplyConfigurationResponse:
-        changes = await self._configurations.apply(request.configuration, dry_run=request.dry_run, prune=request.prune)
+        changes = await self._configurations.apply(request.configuration, caller().name, dry_run=request.dry_run, prune=request.prune)
         return pb.ApplyConfigurationResponse(changes=changes)
 
     async def ExportConfiguration(self, request: pb.ExportConfigurationRequest, context: Context) -> pb.ExportConfigurationResponse:

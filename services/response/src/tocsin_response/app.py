@@ -15,8 +15,12 @@ from tocsin.response.v1.escalation_service_pb2_grpc import add_EscalationService
 from tocsin.response.v1.evidence_service_pb2 import DESCRIPTOR as EVIDENCE
 from tocsin.response.v1.evidence_service_pb2_grpc import add_EvidenceServiceServicer_to_server
 from tocsin.response.v1.oncall_service_pb2_grpc import add_OncallServiceServicer_to_server
+from tocsin.response.v1.playbook_service_pb2 import DESCRIPTOR as PLAYBOOK
+from tocsin.response.v1.playbook_service_pb2_grpc import add_PlaybookServiceServicer_to_server
 from tocsin.response.v1.response_service_pb2 import DESCRIPTOR
 from tocsin.response.v1.response_service_pb2_grpc import add_ResponseServiceServicer_to_server
+from tocsin.response.v1.runner_service_pb2 import DESCRIPTOR as RUNNER
+from tocsin.response.v1.runner_service_pb2_grpc import add_RunnerServiceServicer_to_server
 from tocsin.triage.v1.events_pb2 import (
     AlertAttached,
     IncidentAcknowledged,
@@ -69,6 +73,8 @@ from tocsin_response.oncall.oncall import Oncall
 from tocsin_response.oncall.outlook import Outlook
 from tocsin_response.oncall.requests import Requests
 from tocsin_response.oncall.watch import DutyWatch
+from tocsin_response.playbook.audit_command import AUDIT_RUNS
+from tocsin_response.playbook.compose import playbooks
 from tocsin_response.recovery.watching import RecoveryWatching
 from tocsin_response.settings import ResponseSettings
 
@@ -77,6 +83,8 @@ REPORT_SECONDS = 0.5
 EXPIRY_SECONDS = 1.0
 HOUR_SECONDS = 3600.0
 AUDIT_SECONDS = 60.0
+RUN_SECONDS = 0.25
+LEASE_SECONDS = 0.5
 DUTY_SECONDS = 1.0
 CALENDAR_SECONDS = 5.0
 HEAD_SECONDS = 5.0
@@ -98,7 +106,8 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
         auditor = Auditor(base.database, base.clock, base.ids, alerts)
         by_hand = ByHand(base.clock, base.ids, acknowledgements)
         escalation_api = EscalationApi(base.database, by_hand, Simulations(base.database, base.clock), auditor)
-        configurations = Configurations(base.database, base.clock)
+        played = playbooks(base.database, base.clock, base.ids, alerts)
+        configurations = Configurations(base.database, base.clock, played.library)
         api = ResponseApi(base.database, oncall, escalations, configurations)
         guards = Guards(base.database, base.clock)
         measures = Measures(base.database, base.clock, base.ids)
@@ -128,6 +137,8 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
             .serves(escalation_api, add_EscalationServiceServicer_to_server, ESCALATION.services_by_name["EscalationService"])
             .serves(containment, add_ContainmentServiceServicer_to_server, CONTAINMENT.services_by_name["ContainmentService"])
             .serves(evidence_api, add_EvidenceServiceServicer_to_server, EVIDENCE.services_by_name["EvidenceService"])
+            .serves(played.api, add_PlaybookServiceServicer_to_server, PLAYBOOK.services_by_name["PlaybookService"])
+            .serves(played.door, add_RunnerServiceServicer_to_server, RUNNER.services_by_name["RunnerService"])
             .consumes(
                 {
                     IncidentOpened: in_turn(escalations.on_opening, watching.on_alert, automations.on_fact),
@@ -139,7 +150,7 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
                     SeverityChanged: in_turn(escalations.on_change, automations.on_fact),
                     TypeChanged: escalations.on_change,
                     PrivacyChanged: escalations.on_change,
-                    ReplyReceived: Replies(by_hand).on_reply,
+                    ReplyReceived: in_turn(Replies(by_hand).on_reply, played.questions.on_reply),
                     ResponseAsked: AskedBySenders(by_hand, base.clock).on_asked,
                 }
             )
@@ -155,6 +166,10 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
             .ticks("forgetting of the platform's checks", HOUR_SECONDS, Checks(base.database, base.clock).forget)
             .ticks("custody heads", HEAD_SECONDS, heads.sign_due)
             .ticks("uploads that broke off", HOUR_SECONDS, spool.forget)
+            .runs("wakes of runners", played.wake.listen)
+            .ticks("timers of runs", RUN_SECONDS, played.timers.fire_due)
+            .ticks("leases of runners that are gone", LEASE_SECONDS, played.leases.release_expired)
+            .ticks("audit of runs", AUDIT_SECONDS, played.auditor.look)
             .ticks("gap reports", REPORT_SECONDS, GapReports(base.database, base.clock, alerts).send_due)
         )
 
@@ -176,4 +191,4 @@ def hosts(given: str) -> list[str]:
 
 def main() -> None:
     """The command `tocsin-response`."""
-    sys.exit(cli.run("response", ResponseSettings, response, more=[AUDIT]))
+    sys.exit(cli.run("response", ResponseSettings, response, more=[AUDIT, AUDIT_RUNS]))

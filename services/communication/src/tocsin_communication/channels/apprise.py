@@ -90,7 +90,7 @@ def _hand_over(service: "NotifyBase", outgoing: Outgoing) -> bool:
 
 def text(outgoing: Outgoing) -> str:
     """What the page says, with its links."""
-    links = (("Acknowledge", outgoing.acknowledge_url), ("Escalate", outgoing.escalate_url), ("Incident", outgoing.incident_url))
+    links = ((outgoing.yes, outgoing.acknowledge_url), (outgoing.no, outgoing.escalate_url), ("Incident", outgoing.incident_url))
     remarks = (state_line(outgoing.incident), RESENT if outgoing.page.resent_after_unknown else "")
     return "\n".join([*(f"{title}: {url}" for title, url in links if url), "", outgoing.page.body, *filter(None, remarks)]).strip()
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from tocsin_communication.channels.inbound import InboundAnswer, InboundEvent, InboundRequest, NoInbound, Result
 from tocsin_communication.contact import Channel
 from tocsin_communication.incident import Incident
-from tocsin_communication.page import Page
+from tocsin_communication.page import Kind, Page
 from tocsin_communication.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 
@@ -28,6 +28,16 @@ class Outgoing:
     incident_url: str
     reply_code: str = ""
     escalate_url: str = ""
+
+    @property
+    def yes(self) -> str:
+        """What the first answer is called."""
+        return "Approve" if self.page.kind is Kind.APPROVAL else "Acknowledge"
+
+    @property
+    def no(self) -> str:
+        """What the other answer is called."""
+        return "Deny" if self.page.kind is Kind.APPROVAL else "Escalate"
 
 
 class ChannelDriver(Protocol):

@@ -36,11 +36,6 @@ class Button(StrEnum):
     ACKNOWLEDGE = "ack"
     ESCALATE = "esc"
 
-    @property
-    def label(self) -> str:
-        """What it says."""
-        return self.name.capitalize()
-
     def event(self, *, page_id: str, address: str, dedup_id: str) -> Acknowledge | Escalate:
         """What pressing it means."""
         if self is Button.ACKNOWLEDGE:
@@ -53,6 +48,7 @@ class Offered:
     """A button in a message, and what the provider gives back when it is pressed; or the link behind it where nothing comes back."""
 
     button: Button
+    label: str
     value: str
     url: str = ""
 
@@ -69,13 +65,14 @@ class Buttons:
         if outgoing.incident is not None and outgoing.incident.state is not IncidentState.OPEN:
             return ()
         ways = {Button.ACKNOWLEDGE: outgoing.acknowledge_url, Button.ESCALATE: outgoing.escalate_url}
-        return tuple(self._offer(button, outgoing.page.id, url) for button, url in ways.items() if url)
+        labels = {Button.ACKNOWLEDGE: outgoing.yes, Button.ESCALATE: outgoing.no}
+        return tuple(self._offer(button, labels[button], outgoing.page.id, url) for button, url in ways.items() if url)
 
-    def _offer(self, button: Button, page_id: str, url: str) -> Offered:
+    def _offer(self, button: Button, label: str, page_id: str, url: str) -> Offered:
         if not self._keys:
-            return Offered(button, "", url)
+            return Offered(button, label, "", url)
         claimed = f"{button.value}:{page_id}"
-        return Offered(button, f"{claimed}:{_proof(self._keys[0], claimed)}")
+        return Offered(button, label, f"{claimed}:{_proof(self._keys[0], claimed)}")
 
     def read(self, value: str) -> tuple[Button, str] | None:
         """The button and the page's id in what a provider gives back; None if it is nothing of ours."""

@@ -28,9 +28,7 @@ DEAD = frozenset({10003, 10008, 10013, 10015, 50001, 50007, 50013, 50033, 50278}
 def message(outgoing: Outgoing, key: str, offered: Iterable[Offered]) -> dict[str, object]:
     """The page as a message of the bot."""
     row: list[dict[str, object]] = [
-        _link(each.button.label, each.url)
-        if each.url
-        else {"type": 2, "style": STYLES[each.button], "label": each.button.label, "custom_id": each.value}
+        _link(each.label, each.url) if each.url else {"type": 2, "style": STYLES[each.button], "label": each.label, "custom_id": each.value}
         for each in offered
     ]
     if outgoing.incident_url:
@@ -45,7 +43,7 @@ def _link(label: str, url: str) -> dict[str, object]:
 
 def webhook_message(outgoing: Outgoing, key: str) -> dict[str, object]:
     """The page for a webhook, which has links instead of buttons."""
-    links = (("Acknowledge", outgoing.acknowledge_url), ("Escalate", outgoing.escalate_url), ("Open", outgoing.incident_url))
+    links = ((outgoing.yes, outgoing.acknowledge_url), (outgoing.no, outgoing.escalate_url), ("Open", outgoing.incident_url))
     return _words_of(outgoing, key, tuple(f"{title}: {url}" for title, url in links if url))
 
 

@@ -203,7 +203,7 @@ class MattermostBot:
 
     def _button(self, offered: Offered) -> dict[str, object]:
         button, integration = offered.button, {"url": self._hook, "context": {"page": offered.value}}
-        return {"id": button.value, "type": "button", "name": button.label, "style": STYLES[button], "integration": integration}
+        return {"id": button.value, "type": "button", "name": offered.label, "style": STYLES[button], "integration": integration}
 
 
 class MattermostWebhooks(OneWay):
@@ -214,7 +214,7 @@ class MattermostWebhooks(OneWay):
 
     async def send(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt:
         """See ChannelDriver."""
-        links = (("Acknowledge", outgoing.acknowledge_url), ("Escalate", outgoing.escalate_url))
+        links = ((outgoing.yes, outgoing.acknowledge_url), (outgoing.no, outgoing.escalate_url))
         attachment = _attachment(outgoing)
         attachment["text"] = "\n\n".join([str(attachment["text"]), *(f"{title}: {url}" for title, url in links if url)])
         content = {"text": plain_markdown(clip(outgoing.page.subject, LONGEST_SUBJECT)), "attachments": [attachment]}

@@ -155,7 +155,7 @@ def _message(outgoing: Outgoing, sequence: str) -> dict[str, object]:
 
 def _actions(outgoing: Outgoing) -> list[dict[str, object]]:
     resolved = outgoing.incident is not None and outgoing.incident.state is IncidentState.RESOLVED
-    answers = [("Acknowledge", outgoing.acknowledge_url), ("Escalate", outgoing.escalate_url)]
+    answers = [(outgoing.yes, outgoing.acknowledge_url), (outgoing.no, outgoing.escalate_url)]
     made: list[dict[str, object]] = [
         {"action": "http", "label": label, "url": url, "method": "POST", "clear": True} for label, url in answers if url and not resolved
     ]

@@ -138,7 +138,7 @@ def _button(offered: Offered) -> dict[str, object]:
     return {
         "type": "button",
         "action_id": button.value,
-        "text": _plain(button.label),
+        "text": _plain(offered.label),
         **({"url": offered.url} if offered.url else {"value": offered.value}),
         "style": "primary" if button is Button.ACKNOWLEDGE else "danger",
     }

@@ -59,7 +59,7 @@ def activity(outgoing: Outgoing, key: str, offered: Iterable[Offered]) -> dict[s
 
 def workflow_message(outgoing: Outgoing, key: str) -> dict[str, object]:
     """The page for a workflow, whose buttons can only open links. Nothing is done by opening one: the page behind it asks."""
-    links = [("Acknowledge", outgoing.acknowledge_url), ("Escalate", outgoing.escalate_url), ("Open", outgoing.incident_url)]
+    links = [(outgoing.yes, outgoing.acknowledge_url), (outgoing.no, outgoing.escalate_url), ("Open", outgoing.incident_url)]
     actions: list[dict[str, object]] = [{"type": "Action.OpenUrl", "title": title, "url": url} for title, url in links if url]
     content = card(outgoing, actions, f"Page {key}")
     return {"type": "message", "attachments": [{"contentType": CARD, "contentUrl": None, "content": content}]}
@@ -94,8 +94,8 @@ def _presses(outgoing: Outgoing, offered: Iterable[Offered]) -> list[dict[str, o
     actions: list[dict[str, object]] = []
     for each in offered:
         button, data = each.button, {"tocsin": each.value}
-        fallback = {"type": "Action.Submit", "title": button.label, "data": data}
-        made = {"type": "Action.Execute", "id": button.value, "verb": button.value, "title": button.label, "data": data}
+        fallback = {"type": "Action.Submit", "title": each.label, "data": data}
+        made = {"type": "Action.Execute", "id": button.value, "verb": button.value, "title": each.label, "data": data}
         actions.append({**made, "fallback": fallback})
     if outgoing.incident_url:
         actions.append({"type": "Action.OpenUrl", "title": "Open", "url": outgoing.incident_url})

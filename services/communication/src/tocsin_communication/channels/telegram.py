@@ -190,7 +190,7 @@ class TelegramDriver:
         if not outgoing.acknowledge_url or not self.reachable or not asks:
             return []
         page = outgoing.page.id
-        return [self._button("Acknowledge", "a", page), self._button("Escalate", "e", page)]
+        return [self._button(outgoing.yes, "a", page), self._button(outgoing.no, "e", page)]
 
     def _button(self, text: str, letter: str, page: str) -> dict[str, str]:
         return {"text": text, "callback_data": f"{letter}:{page}:{self._proof(letter, page)}"}

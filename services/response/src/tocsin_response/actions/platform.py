@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LONGEST_KEY = 500
 SECONDS = 3.0
 AUDIT_KEY = "escalation-timers"
+RUNS_KEY = "playbook-runs"
 # Somebody has opened it already, or it is gone.
 SETTLED = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND)
 
@@ -60,6 +61,19 @@ class Detection:
             dedup_key=AUDIT_KEY,
             severity="critical",
             labels={"alertname": "EscalationTimerMissed"},
+        )
+        answer: RaiseAlertResponse = await self._stub.RaiseAlert(request, timeout=SECONDS)
+        return answer.alert.id
+
+    async def raise_stuck_runs(self, request_id: str, title: str, description: str) -> str:
+        """Raise the alert that runs of playbooks do not go on; returns the alert's id. Raises grpc.RpcError."""
+        request = RaiseAlertRequest(
+            request_id=request_id,
+            title=title,
+            description=description,
+            dedup_key=RUNS_KEY,
+            severity="critical",
+            labels={"alertname": "PlaybookRunStuck"},
         )
         answer: RaiseAlertResponse = await self._stub.RaiseAlert(request, timeout=SECONDS)
         return answer.alert.id

@@ -7,6 +7,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from tocsin.configuration.v1.change_pb2 import Change
 from tocsin.response.v1.oncall_pb2 import Schedule
+from tocsin.response.v1.playbook_pb2 import Playbook
 from tocsin.response.v1.response_service_pb2 import Configuration
 
 from tocsin_chassis.configuration import changes
@@ -20,29 +21,47 @@ from tocsin_response.configuration.checks import Reference, problems_of_referenc
 from tocsin_response.configuration.wire import Resources
 from tocsin_response.oncall.rota import rota
 from tocsin_response.oncall.store import load_coming_overrides
+from tocsin_response.playbook.library import Library
 
 
 class Configurations:
     """The configuration of response."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, library: Library) -> None:
         self._database = database
         self._clock = clock
+        self._library = library
 
-    async def apply(self, configuration: Configuration, *, dry_run: bool, prune: bool) -> list[Change]:
+    async def apply(self, configuration: Configuration, by: str, *, dry_run: bool, prune: bool) -> list[Change]:
         """All of it or nothing. Raises Invalid that names every field that is wrong."""
         _refuse(wire.problems(configuration))
         given = wire.resources(configuration)
         async with self._database.transaction() as tx:
             await store.lock(tx)
-            stored = await store.load(tx)
+            stored = await self._stored(tx)
             given["Schedule"] = await self._standing(tx, stored["Schedule"], given["Schedule"])
             made = [change for kind in given for change in changes(kind, stored[kind], given[kind], prune)]
             overridden = await _override_references(tx, self._clock.now())
             _refuse(_broken([*wire.references(configuration), *overridden], stored, given, made))
             if not dry_run:
-                await _carry_out(tx, given, made)
+                await self._carry_out(tx, given, made, by)
         return made
+
+    async def _stored(self, tx: Tx) -> Resources:
+        return {**await store.load(tx), "Playbook": {each.name: each for each in await self._library.everything(tx)}}
+
+    async def _carry_out(self, tx: Tx, given: Resources, made: list[Change], by: str) -> None:
+        for change in made:
+            if change.action in (Change.ACTION_CREATED, Change.ACTION_UPDATED):
+                resource = given[change.kind][change.name]
+                if isinstance(resource, Playbook):
+                    await self._library.put(tx, resource.name, resource.content, by)
+                else:
+                    await store.save(tx, resource)
+            elif change.action == Change.ACTION_DELETED and change.kind == "Playbook":
+                await self._library.retire(tx, change.name)
+            elif change.action == Change.ACTION_DELETED:
+                await store.delete(tx, change.kind, change.name)
 
     async def _standing(self, tx: Tx, stored: Mapping[str, Message], given: Mapping[str, Message]) -> dict[str, Message]:
         """The given schedules with the positions that keep on call whoever is so now."""
@@ -55,7 +74,7 @@ class Configurations:
     async def export(self) -> Configuration:
         """Everything; applying it changes nothing."""
         async with self._database.transaction() as tx:
-            return wire.configuration_of(await store.load(tx))
+            return wire.configuration_of(await self._stored(tx))
 
 
 def carried_over(stored: Message, given: Message, now: datetime, known: Known) -> Message:
@@ -87,11 +106,3 @@ async def _override_references(tx: Tx, now: datetime) -> list[Reference]:
         for name in (override.responder, override.instead_of)
         if name
     ]
-
-
-async def _carry_out(tx: Tx, given: Resources, made: list[Change]) -> None:
-    for change in made:
-        if change.action in (Change.ACTION_CREATED, Change.ACTION_UPDATED):
-            await store.save(tx, given[change.kind][change.name])
-        elif change.action == Change.ACTION_DELETED:
-            await store.delete(tx, change.kind, change.name)

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from tocsin.response.v1.containment_pb2 import Automation, GuardRails
 from tocsin.response.v1.escalation_pb2 import BusinessHours, EscalationPolicy, Fallback, Target
 from tocsin.response.v1.oncall_pb2 import Calendar, Participant, Responder, Rotation, Schedule, Team
+from tocsin.response.v1.playbook_pb2 import Playbook
 from tocsin.response.v1.response_service_pb2 import Configuration
 
 from tocsin_oncall.ical import calendar_of
@@ -18,6 +19,7 @@ from tocsin_response.configuration.checks import Problem, Reference
 from tocsin_response.escalation.checks import problems_of_hours, problems_of_policy
 from tocsin_response.escalation.definition_wire import conditions_of
 from tocsin_response.guard.wire import problems_of_rails
+from tocsin_response.playbook import reading
 
 PLATFORM = "platform"
 
@@ -37,6 +39,7 @@ def resources(configuration: Configuration) -> Resources:
         "GuardRails": {item.name: item for item in configuration.guard_rails},
         "Automation": {item.name: item for item in configuration.automations},
         "Fallback": {PLATFORM: configuration.fallback} if configuration.HasField("fallback") else {},
+        "Playbook": {item.name: item for item in configuration.playbooks},
     }
 
 
@@ -52,6 +55,7 @@ def configuration_of(stored: Mapping[str, Mapping[str, Message]]) -> Configurati
         guard_rails=_sorted(stored["GuardRails"], GuardRails),
         automations=_sorted(stored["Automation"], Automation),
         fallback=next(iter(_sorted(stored["Fallback"], Fallback)), None),
+        playbooks=_sorted(stored["Playbook"], Playbook),
     )
 
 
@@ -64,6 +68,9 @@ def problems(configuration: Configuration) -> list[Problem]:
         for index, item in enumerate(items):
             if "\0" in item.display_name:
                 found.append((f"configuration.{field}[{index}].display_name", "must not hold a NUL character"))
+    found += checks.problems_of_names("configuration.playbooks", [item.name for item in configuration.playbooks])
+    for index, playbook in enumerate(configuration.playbooks):
+        found += [(f"configuration.playbooks[{index}].content", problem) for problem in playbook_problems(playbook)]
     for index, responder in enumerate(configuration.responders):
         if responder.time_zone:
             found += checks.problem_of_zone(f"configuration.responders[{index}].time_zone", responder.time_zone)
@@ -94,6 +101,11 @@ def problems_of_managers(field: str, team: Team) -> list[Problem]:
         for index, name in enumerate(team.managers)
         if name not in members
     ]
+
+
+def playbook_problems(playbook: Playbook) -> list[str]:
+    """What is wrong with a playbook, each with the step it is about."""
+    return ["must not hold a NUL character"] if "\0" in playbook.content else reading.check(playbook.content).problems
 
 
 def schedule_problems(schedule: Schedule) -> list[Problem]:

@@ -121,6 +121,11 @@ async def lock_copy(tx: Tx, incident_id: str) -> IncidentCopy | None:
     return await tx.maybe(IncidentCopy, "SELECT version, incident FROM incident_copy WHERE id = %s FOR UPDATE", (incident_id,))
 
 
+async def look_at_copy(tx: Tx, incident_id: str) -> bytes | None:
+    """The newest that was heard of an incident, not locked."""
+    return await tx.value(bytes, "SELECT incident FROM incident_copy WHERE id = %s", (incident_id,))
+
+
 async def load_latest(tx: Tx, incident_id: str) -> Escalation | None:
     """The latest escalation of an incident, locked for the rest of the transaction."""
     row = await tx.maybe(

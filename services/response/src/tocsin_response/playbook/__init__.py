@@ -1,0 +1,1 @@
+"""Playbooks, kept in versions, and their runs, which survive the end of any process."""

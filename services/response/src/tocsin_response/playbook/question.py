@@ -1,0 +1,156 @@
+"""A question is what a run waits for people for: leave to do something, something done by hand, what became of an action."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+
+from tocsin_kernel.decision import Decision
+from tocsin_kernel.errors import Conflict, Forbidden, NotFound
+
+AUTOMATION = "automation"
+
+
+class QuestionNotFound(NotFound):
+    reason = "QUESTION_NOT_FOUND"
+    message = "there is no question {question}"
+
+
+class QuestionClosed(Conflict):
+    reason = "QUESTION_CLOSED"
+    message = "question {question} is {state}; only an open one can be answered"
+
+
+class QuestionIsApproval(Conflict):
+    reason = "QUESTION_IS_APPROVAL"
+    message = "question {question} asks for leave: approve or deny it"
+
+
+class QuestionIsManual(Conflict):
+    reason = "QUESTION_IS_MANUAL"
+    message = "question {question} asks what was done: answer it with done or failed"
+
+
+class NotAsked(Forbidden):
+    reason = "NOT_ASKED"
+    message = "{by} is not among those who are asked: {asked}"
+
+
+class OwnRun(Forbidden):
+    reason = "OWN_RUN"
+    message = "{by} started this run; somebody else has to approve it"
+
+
+class Kind(Enum):
+    """What is asked."""
+
+    APPROVAL = "APPROVAL"
+    MANUAL = "MANUAL"
+    OUTCOME = "OUTCOME"
+
+
+class State(Enum):
+    """Where a question is in its life."""
+
+    OPEN = "OPEN"
+    GRANTED = "GRANTED"
+    DENIED = "DENIED"
+    EXPIRED = "EXPIRED"
+    WITHDRAWN = "WITHDRAWN"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One person's answer to an approval."""
+
+    by: str
+    approves: bool
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """`roles` are incident roles, teams and responders; none: any responder. `version` counts its changes."""
+
+    id: str
+    run_id: str
+    incident_id: str
+    playbook: str
+    path: str
+    step_name: str
+    kind: Kind
+    text: str
+    asked_at: datetime
+    roles: tuple[str, ...] = ()
+    quorum: int = 1
+    requester: str = ""
+    requester_counts: bool = False
+    out_args: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+    approved_on_timeout: bool = False
+    state: State = State.OPEN
+    votes: tuple[Vote, ...] = ()
+    ended_at: datetime | None = None
+    explanation: str = ""
+    version: int = 1
+
+    @property
+    def approvals(self) -> int:
+        """How many have approved."""
+        return sum(vote.approves for vote in self.votes)
+
+    def vote(self, vote: Vote, may_answer: Collection[str] | None) -> Decision["Question"]:
+        """One person's vote; `may_answer` names those who hold the roles (None: everybody may). The same vote again changes nothing.
+
+        One denial denies. A quorum of different people approves. Raises QuestionIsManual, QuestionClosed, NotAsked, OwnRun.
+        """
+        if self.kind is not Kind.APPROVAL:
+            raise QuestionIsManual(question=self.id)
+        before = next((each for each in self.votes if each.by == vote.by), None)
+        if before is not None and before.approves == vote.approves:
+            return Decision(self, (), "the same vote as before")
+        self._require_open()
+        self._require_asked(vote.by, may_answer)
+        if vote.approves and vote.by == self.requester and not self.requester_counts:
+            raise OwnRun(by=vote.by)
+        votes = (*(each for each in self.votes if each.by != vote.by), vote)
+        voted = replace(self, votes=votes, version=self.version + 1)
+        why = f": {vote.reason}" if vote.reason else ""
+        if not vote.approves:
+            return Decision(voted.ended(State.DENIED, f"denied by {vote.by}{why}", vote.at), (), "denied")
+        if voted.approvals >= self.quorum:
+            names = ", ".join(each.by for each in votes if each.approves)
+            return Decision(voted.ended(State.GRANTED, f"approved by {names}{why}", vote.at), (), "approved")
+        return Decision(voted, (), f"{voted.approvals} of {self.quorum} have approved")
+
+    def answer(self, by: str, done: bool, note: str, at: datetime, may_answer: Collection[str] | None) -> Decision["Question"]:
+        """What somebody did, or found. Raises QuestionIsApproval, QuestionClosed, NotAsked."""
+        if self.kind is Kind.APPROVAL:
+            raise QuestionIsApproval(question=self.id)
+        self._require_open()
+        self._require_asked(by, may_answer)
+        said = f"{by}: {note}" if note else f"{'done' if done else 'failed'}, says {by}"
+        answered = replace(self, votes=(Vote(by, done, note, at),), version=self.version + 1)
+        return Decision(answered.ended(State.GRANTED if done else State.DENIED, said, at), (), said)
+
+    def expire(self, at: datetime) -> "Question":
+        """Nobody answered in time."""
+        what = "that counts as approved" if self.approved_on_timeout else "that counts as denied"
+        said = what if self.kind is Kind.APPROVAL else "the step has failed"
+        return replace(self, version=self.version + 1).ended(State.EXPIRED, f"nobody answered in time; {said}", at)
+
+    def withdraw(self, why: str, at: datetime) -> "Question":
+        """The run went on without it."""
+        return replace(self, version=self.version + 1).ended(State.WITHDRAWN, why, at)
+
+    def ended(self, state: State, explanation: str, at: datetime) -> "Question":
+        return replace(self, state=state, explanation=explanation, ended_at=at)
+
+    def _require_open(self) -> None:
+        if self.state is not State.OPEN:
+            raise QuestionClosed(question=self.id, state=self.state.value.lower())
+
+    def _require_asked(self, by: str, may_answer: Collection[str] | None) -> None:
+        if may_answer is not None and by not in may_answer:
+            raise NotAsked(by=by, asked=", ".join(self.roles))

@@ -1,0 +1,354 @@
+"""Runs of playbooks on real servers: claims and fences, outcomes, approvals, timers, what people do about runs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.struct_pb2 import Struct
+from grpc import aio
+from tocsin.response.v1 import playbook_service_pb2 as pb
+from tocsin.response.v1 import runner_service_pb2 as runner_pb
+from tocsin.response.v1.playbook_events_pb2 import (
+    ApprovalDenied,
+    ApprovalGranted,
+    ApprovalSought,
+    ApprovalWithdrawn,
+    RunFinished,
+    RunStarted,
+    RunSteered,
+    StepFailed,
+    StepSucceeded,
+)
+from tocsin.response.v1.playbook_pb2 import Question, Run
+from tocsin.response.v1.runner_service_pb2 import Outcome, Variable
+
+from tocsin_kernel.clock import ManualClock
+from tocsin_kernel.ids import uuid7
+from tocsin_response.app import response
+from tocsin_response.playbook.audit_command import AUDIT_RUNS
+from tocsin_response.settings import ResponseSettings
+from tocsin_testkit.playbook_stage import END, PLAYBOOK_ID, Stage, action, cacao, chain, step
+from tocsin_testkit.world import World
+
+MONDAY_NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+A, B, C = step("action", 10), step("action", 11), step("action", 12)
+HOST = {"__host__": {"type": "string", "value": "web-1", "external": True}}
+
+
+@pytest.fixture
+async def stage(world: World) -> AsyncIterator[Stage]:
+    world.clock = ManualClock(MONDAY_NOON)
+    async with world.running(response(world.settings("response", ResponseSettings), clock=world.clock)) as app:
+        yield Stage(world, app)
+
+
+def reason(error: pytest.ExceptionInfo[aio.AioRpcError]) -> str:
+    return str(error.value.details())
+
+
+async def test_a_run_goes_from_step_to_step_and_tells_what_happened(stage: Stage, world: World) -> None:
+    run = await stage.run(chain(2), reason="to try it")
+    [first] = await stage.claim()
+    assert (first.step_path, first.attempt, first.look_first, first.lease.fence) == (A, 1, False, 1)
+    assert await stage.claim() == [], "what one runner has no other gets"
+    assert await stage.report(first) == []
+    [second] = await stage.claim()
+    assert second.step_path == B and second.idempotency_key != first.idempotency_key
+    await stage.report(second, explanation="done so")
+    shown = await stage.shown(run)
+    assert (shown.run.state, [each.explanation for each in shown.steps]) == (Run.STATE_SUCCEEDED, ["", "done so"])
+    [started] = await world.facts(RunStarted)
+    assert (started.run.started_by, started.run.reason, started.run.playbook_version) == ("alice", "to try it", 1)
+    told = await world.facts(StepSucceeded, 2)
+    assert [each.step.path for each in told] == [A, B]
+    [finished] = await world.facts(RunFinished)
+    assert finished.run.id == run.id
+
+
+async def test_a_repeated_start_and_a_repeated_report_change_nothing(stage: Stage) -> None:
+    await stage.put(chain(2))
+    request = pb.StartRunRequest(request_id="once", playbook="try")
+    first, again = await stage.alice.StartRun(request), await stage.alice.StartRun(request)
+    assert first.run.id == again.run.id
+    [given] = await stage.claim()
+    assert await stage.report(given) == []
+    assert await stage.report(given) == [], "its answer may have been lost"
+    assert await stage.report(given, state=Outcome.STATE_FAILED) == [given.lease.assignment_id]
+    assert [each.step_path for each in await stage.claim()] == [B]
+
+
+async def test_a_dead_runners_step_is_anothers_within_15_seconds_with_the_same_key_and_the_zombie_is_refused(stage: Stage) -> None:
+    run = await stage.run(chain(1))
+    [dead] = await stage.claim(runner="dead")
+    kept = Struct(fields={})
+    kept.update({"isolated": False})
+    await stage.door.KeepPriorState(runner_pb.KeepPriorStateRequest(lease=dead.lease, prior_state=kept))
+    stage.world.clock.forward(timedelta(seconds=14.5))
+    [heir] = await stage.claim(wait=5.0, runner="heir")
+    assert (heir.idempotency_key, heir.attempt, heir.lease.fence, heir.look_first) == (dead.idempotency_key, 1, 2, True)
+    assert heir.prior_state["isolated"] is False
+    later = Struct()
+    later.update({"isolated": True})
+    with pytest.raises(aio.AioRpcError) as refused:
+        await stage.door.KeepPriorState(runner_pb.KeepPriorStateRequest(lease=dead.lease, prior_state=later))
+    assert refused.value.code() == grpc.StatusCode.ABORTED
+    again = await stage.door.KeepPriorState(runner_pb.KeepPriorStateRequest(lease=heir.lease, prior_state=later))
+    assert again.prior_state["isolated"] is False, "the first prior state stands"
+    assert await stage.report(dead, state=Outcome.STATE_FAILED) == [dead.lease.assignment_id]
+    renewed = await stage.door.RenewLeases(runner_pb.RenewLeasesRequest(leases=[dead.lease, heir.lease]))
+    assert list(renewed.stop) == [] or list(renewed.stop) == [dead.lease.assignment_id]
+    assert await stage.report(heir) == []
+    assert await stage.state(run) == "SUCCEEDED"
+
+
+async def test_a_runner_that_waits_is_woken_at_once(stage: Stage) -> None:
+    waiting = asyncio.create_task(stage.claim(wait=8.0))
+    await asyncio.sleep(0.1)
+    began = asyncio.get_running_loop().time()
+    await stage.run(chain(1))
+    [given] = await waiting
+    assert given.step_path == A
+    assert asyncio.get_running_loop().time() - began < 5
+
+
+async def test_only_runners_that_can_do_it_get_it_and_the_urgent_comes_first(stage: Stage) -> None:
+    await stage.put(chain(1))
+    await stage.start(priority=4)
+    urgent = await stage.start(priority=1)
+    assert await stage.claim(capabilities=["ssh"]) == []
+    assert [each.run_id for each in await stage.claim(most=1)] == [urgent.id]
+
+
+async def test_a_known_failure_is_tried_again_after_a_while_and_the_branch_for_failures_follows(stage: Stage, world: World) -> None:
+    retrying = {"retry": {"attempts": 2, "backoff_seconds": 30}}
+    run = await stage.run(cacao({A: action(options=retrying, number=1, on_success=END, on_failure=B), B: action(END, number=2)}))
+    [first] = await stage.claim()
+    await stage.report(first, state=Outcome.STATE_FAILED, explanation="no route")
+    assert await stage.claim() == []
+    world.clock.forward(timedelta(seconds=31))
+    [second] = await stage.claim()
+    assert second.attempt == 2 and second.idempotency_key != first.idempotency_key
+    await stage.report(second, state=Outcome.STATE_FAILED, explanation="no route")
+    [mending] = await stage.claim()
+    assert mending.step_path == B
+    await stage.report(mending)
+    assert await stage.state(run) == "SUCCEEDED"
+    [failed] = await world.facts(StepFailed)
+    assert (failed.step.path, failed.step.explanation) == (A, "no route")
+
+
+async def test_what_is_accepted_is_looked_at_again_and_an_unknown_outcome_is_asked_about(stage: Stage, world: World) -> None:
+    run = await stage.run(chain(1))
+    [given] = await stage.claim()
+    later = runner_pb.Outcome(lease=given.lease, state=Outcome.STATE_ACCEPTED)
+    later.look_again_at.FromDatetime(MONDAY_NOON + timedelta(seconds=10))
+    await stage.door.ReportOutcomes(runner_pb.ReportOutcomesRequest(outcomes=[later]))
+    assert await stage.claim() == []
+    world.clock.forward(timedelta(seconds=11))
+    [looked] = await stage.claim()
+    assert (looked.look_first, looked.idempotency_key, looked.lease.fence) == (True, given.idempotency_key, 2)
+    await stage.report(looked, state=Outcome.STATE_UNKNOWN, explanation="no answer")
+    question = await stage.question(run)
+    assert question.kind == Question.KIND_OUTCOME and "no answer" in question.text
+    again = pb.AnswerManualStepRequest(request_id="1", question_id=question.id, answer=pb.AnswerManualStepRequest.ANSWER_AGAIN)
+    await stage.alice.AnswerManualStep(again)
+    [third] = await stage.claim()
+    assert third.attempt == 2 and third.idempotency_key != given.idempotency_key
+    await stage.report(third)
+    assert await stage.state(run) == "SUCCEEDED"
+
+
+async def test_two_people_approve_and_who_started_it_does_not_count(stage: Stage, world: World) -> None:
+    await stage.people("alice", "bob", "cid", "dan", team=["alice", "bob", "cid"])
+    approval = {"approval": {"roles": ["approvers"], "quorum": 2, "ttl_seconds": 600}}
+    run = await stage.run(cacao({A: action(options=approval)}))
+    question = await stage.question(run)
+    assert (question.kind, question.quorum, list(question.roles)) == (Question.KIND_APPROVAL, 2, ["approvers"])
+    assert await stage.claim() == []
+    [sought] = await world.facts(ApprovalSought)
+    assert list(sought.responders) == ["bob", "cid"]
+    vote = pb.VoteApprovalRequest(question_id=question.id, approve=True)
+    for who, refusal in (("alice", "started this run"), ("dan", "not among those who are asked")):
+        with pytest.raises(aio.AioRpcError) as refused:
+            await stage.person(who).VoteApproval(vote)
+        assert refusal in reason(refused)
+    mine = await stage.person("bob").ListQuestions(pb.ListQuestionsRequest(for_me=True))
+    assert [each.id for each in mine.questions] == [question.id]
+    assert not (await stage.person("dan").ListQuestions(pb.ListQuestionsRequest(for_me=True))).questions
+    for _ in range(2):
+        answer = await stage.person("bob").VoteApproval(vote)
+        assert (answer.question.state, len(answer.question.votes)) == (Question.STATE_OPEN, 1)
+    answer = await stage.person("cid").VoteApproval(vote)
+    assert (answer.question.state, answer.question.explanation) == (Question.STATE_GRANTED, "approved by bob, cid")
+    assert [each.step_path for each in await stage.claim()] == [A]
+    [granted] = await world.facts(ApprovalGranted)
+    assert (granted.by, [each.by for each in granted.question.votes]) == ("cid", ["bob", "cid"])
+    with pytest.raises(aio.AioRpcError) as refused:
+        await stage.person("cid").VoteApproval(pb.VoteApprovalRequest(question_id=question.id))
+    assert "only an open one can be answered" in reason(refused)
+
+
+async def test_a_denial_ends_it_and_silence_counts_as_the_playbook_says(stage: Stage, world: World) -> None:
+    run = await stage.run(cacao({A: action(options={"approval": {}})}))
+    question = await stage.question(run)
+    await stage.person("bob").VoteApproval(pb.VoteApprovalRequest(question_id=question.id, reason="not now"))
+    assert await stage.state(run) == "FAILED"
+    [denied] = await world.facts(ApprovalDenied)
+    assert (denied.by, denied.question.explanation) == ("bob", "denied by bob: not now")
+    silent = await stage.run(cacao({A: action(options={"approval": {"ttl_seconds": 60}})}))
+    willing = await stage.run(cacao({A: action(options={"approval": {"ttl_seconds": 60, "on_timeout": "approve"}})}))
+    world.clock.forward(timedelta(seconds=61))
+    await stage.reaches(silent, "FAILED")
+    assert (await stage.question(silent)).state == Question.STATE_EXPIRED
+    [given] = await stage.claim(wait=5)
+    assert given.run_id == willing.id
+    assert (await world.facts(ApprovalGranted))[0].by == ""
+
+
+async def test_people_do_a_step_by_hand_and_what_they_found_is_kept(stage: Stage, world: World) -> None:
+    manual = action(B, commands=[{"type": "manual", "command": "Look at __host__:value"}], out_args=["__verdict__"])
+    variables = {**HOST, "__verdict__": {"type": "string"}}
+    run = await stage.run(cacao({A: manual, B: action(in_args=["__verdict__"])}, variables), variables={"__host__": "db-7"})
+    question = await stage.question(run)
+    assert (question.kind, question.text, list(question.out_args)) == (Question.KIND_MANUAL, "Look at db-7", ["__verdict__"])
+    done = pb.AnswerManualStepRequest.ANSWER_DONE
+    wrong = pb.AnswerManualStepRequest(request_id="0", question_id=question.id, answer=done, variables={"__host__": "x\0"})
+    with pytest.raises(aio.AioRpcError) as refused:
+        await stage.alice.AnswerManualStep(wrong)
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    request = pb.AnswerManualStepRequest(
+        request_id="1", question_id=question.id, answer=done, variables={"__verdict__": "bad"}, note="it is"
+    )
+    for _ in range(2):
+        answer = await stage.alice.AnswerManualStep(request)
+        assert answer.question.state == Question.STATE_GRANTED
+    [given] = await stage.claim()
+    assert given.variables["__verdict__"] == Variable(type="string", value="bad")
+
+
+async def test_pause_holds_back_and_resume_lets_go_and_time_stands_still_meanwhile(stage: Stage, world: World) -> None:
+    run = await stage.run(cacao({A: action(B), B: action(options={"approval": {"ttl_seconds": 60}})}))
+    other = await stage.start()
+    [mine] = await stage.claim(most=1)
+    paused = run if mine.run_id == run.id else other
+    await stage.alice.PauseRun(pb.PauseRunRequest(run_id=paused.id, reason="wait"))
+    rest = await stage.claim()
+    assert [each.run_id for each in rest] == [other.id if paused is run else run.id]
+    await stage.report(mine)
+    assert (await stage.state(paused), (await stage.question(paused)).state) == ("PAUSED", Question.STATE_OPEN)
+    world.clock.forward(timedelta(seconds=3600))
+    await asyncio.sleep(0.6)
+    assert (await stage.question(paused)).state == Question.STATE_OPEN, "nothing runs out"
+    await stage.alice.ResumeRun(pb.ResumeRunRequest(run_id=paused.id))
+    await stage.person("bob").VoteApproval(pb.VoteApprovalRequest(question_id=(await stage.question(paused)).id, approve=True))
+    given = await stage.claim()
+    assert [(each.run_id, each.step_path) for each in given if each.run_id == paused.id] == [(paused.id, B)]
+    assert [each.done for each in await world.facts(RunSteered, 2)] == ["paused", "goes on"]
+
+
+async def test_a_cancelled_run_stops_its_runner_and_hears_that_it_was_done_all_the_same(stage: Stage, world: World) -> None:
+    run = await stage.run(cacao({A: action(B), B: action(options={"approval": {}})}))
+    [given] = await stage.claim()
+    for _ in range(2):
+        answer = await stage.alice.CancelRun(pb.CancelRunRequest(run_id=run.id, reason="false alarm"))
+        assert answer.run.state == Run.STATE_CANCELLED and "false alarm" in answer.run.explanation
+    renewed = await stage.door.RenewLeases(runner_pb.RenewLeasesRequest(leases=[given.lease]))
+    assert list(renewed.stop) == [given.lease.assignment_id]
+    assert await stage.report(given) == []
+    [work] = (await stage.shown(run)).steps[0].work
+    assert work.outcome == Outcome.STATE_SUCCEEDED
+    assert await stage.claim() == []
+
+
+async def test_a_question_of_a_cancelled_run_is_withdrawn(stage: Stage, world: World) -> None:
+    run = await stage.run(cacao({A: action(options={"approval": {}})}))
+    await stage.alice.CancelRun(pb.CancelRunRequest(run_id=run.id))
+    [withdrawn] = await world.facts(ApprovalWithdrawn)
+    assert (withdrawn.question.run_id, (await stage.question(run)).state) == (run.id, Question.STATE_WITHDRAWN)
+
+
+async def test_a_step_is_skipped_and_a_failed_run_goes_on_from_a_step(stage: Stage) -> None:
+    run = await stage.run(chain(3))
+    await stage.alice.SkipStep(pb.SkipStepRequest(request_id="1", run_id=run.id, step_path=A, reason="done by hand"))
+    [second] = await stage.claim()
+    assert second.step_path == B
+    await stage.report(second, state=Outcome.STATE_REJECTED, explanation="not found")
+    assert await stage.state(run) == "FAILED"
+    with pytest.raises(aio.AioRpcError) as refused:
+        await stage.alice.SkipStep(pb.SkipStepRequest(request_id="2", run_id=run.id, step_path=B, reason="x"))
+    assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    again = pb.RerunFromStepRequest(request_id="3", run_id=run.id, step_path=B)
+    for _ in range(2):
+        assert (await stage.alice.RerunFromStep(again)).run.state == Run.STATE_RUNNING
+    [retried] = await stage.claim()
+    assert retried.step_path == B and retried.idempotency_key != second.idempotency_key
+    await stage.report(retried)
+    [third] = await stage.claim()
+    await stage.report(third)
+    assert (await stage.state(run), await stage.states(run)) == (
+        "SUCCEEDED",
+        {A: "SKIPPED", B: "SUCCEEDED", C: "SUCCEEDED"},
+    )
+
+
+async def test_branches_run_beside_each_other_and_a_timeout_ends_a_step(stage: Stage, world: World) -> None:
+    fork = {"type": "parallel", "next_steps": [A, B], "on_completion": END}
+    run = await stage.run(cacao({step("parallel", 5): fork, A: action(number=1), B: action(number=2, timeout=60_000)}))
+    both = await stage.claim()
+    assert len(both) == 2 and {each.timeout.seconds for each in both} == {0, 60}
+    quick = next(each for each in both if not each.HasField("timeout"))
+    await stage.report(quick)
+    world.clock.forward(timedelta(seconds=61))
+    await stage.reaches(run, "FAILED")
+    assert sorted((await stage.states(run)).values()) == ["FAILED", "SUCCEEDED", "TIMED_OUT"]
+
+
+async def test_a_playbook_runs_another_one_and_takes_what_it_found(stage: Stage) -> None:
+    variables = {"__found__": {"type": "string"}}
+    inner = cacao({A: action(out_args=["__found__"])}, variables, id=PLAYBOOK_ID.replace("001", "777"), name="inner")
+    await stage.put(inner, "inner")
+    call = {"type": "playbook-action", "playbook_id": PLAYBOOK_ID.replace("001", "777"), "out_args": ["__found__"], "on_completion": B}
+    run = await stage.run(cacao({step("playbook-action", 7): call, B: action(in_args=["__found__"])}, variables))
+    [given] = await stage.claim()
+    assert given.run_id != run.id
+    await stage.report(given, variables={"__found__": Variable(type="string", value="malware")})
+    [following] = await stage.claim()
+    assert (following.run_id, following.variables["__found__"].value) == (run.id, "malware")
+    await stage.report(following)
+    assert await stage.state(run) == "SUCCEEDED"
+
+
+async def test_a_dry_run_is_remembered_and_touches_nothing(stage: Stage) -> None:
+    await stage.put(chain(1))
+    run = await stage.start(dry_run=True)
+    assert (run.state, run.dry_run) == (Run.STATE_SUCCEEDED, True)
+    assert await stage.claim() == []
+    [listed] = (await stage.alice.ListPlaybooks(pb.ListPlaybooksRequest())).playbooks
+    assert listed.HasField("last_dry_run_at")
+
+
+async def test_the_auditor_finds_a_run_that_nothing_moves_on(stage: Stage, world: World, capsys: Any) -> None:
+    run = await stage.run(chain(1))
+    assert not (await stage.alice.AuditRuns(pb.AuditRunsRequest())).stuck
+    async with stage.app.database.transaction() as tx:
+        await tx.execute("DELETE FROM assignment WHERE run_id = %s", (run.id,))
+    world.clock.forward(timedelta(seconds=31))
+    [stuck] = (await stage.alice.AuditRuns(pb.AuditRunsRequest())).stuck
+    assert stuck.run_id == run.id and "nothing moves it on" in stuck.text
+    await stage.app.database.ping()
+    assert await AUDIT_RUNS.work(stage.app) in (0, 1)
+    assert "1 runs" in capsys.readouterr().out
+
+
+async def test_lists_have_pages(stage: Stage) -> None:
+    await stage.put(chain(1))
+    runs = [await stage.start() for _ in range(3)]
+    first = await stage.alice.ListRuns(pb.ListRunsRequest(page_size=2, states=[Run.STATE_RUNNING]))
+    rest = await stage.alice.ListRuns(pb.ListRunsRequest(page_size=2, page_token=first.next_page_token))
+    assert [each.id for each in (*first.runs, *rest.runs)] == [each.id for each in reversed(runs)]
+    with pytest.raises(aio.AioRpcError) as refused:
+        await stage.alice.GetRun(pb.GetRunRequest(run_id=str(uuid7())))
+    assert refused.value.code() == grpc.StatusCode.NOT_FOUND
