@@ -31,7 +31,7 @@ NOT_IN_FILES = {
     "tocsin.detection.v1.Integration.key": "does not belong into a file that others read; write key_from: {env: NAME} or {file: PATH}",
 }
 # Where the text of a field is taken from: the field of a spec that says it, and the field that gets the text.
-TAKEN_FROM = {"Integration": ("key_from", "key")}
+TAKEN_FROM = {"Integration": ("key_from", "key"), "Playbook": ("content_from", "content")}
 DURATION = "google.protobuf.Duration"
 TIMESTAMP = "google.protobuf.Timestamp"
 

@@ -178,6 +178,9 @@ def _shown(shown: Shown) -> pb.GetRunResponse:
     open_questions = sum(each.ended_at is None for each in shown.questions)
     return pb.GetRunResponse(
         run=run_to_proto(shown.row, shown.sha256, open_questions),
-        steps=[step_to_proto(each, shown.playbook, [work for work in shown.work if work.path == each.path]) for each in shown.steps],
+        steps=[
+            step_to_proto(each, shown.run.playbook, [work for work in shown.work if work.path == each.path])
+            for each in shown.run.steps.values()
+        ],
         questions=[question_to_proto(each) for each in shown.questions],
     )

@@ -84,7 +84,7 @@ class Library:
 
     def exported(self, shown: Shown) -> str:
         """A run as its playbook with what came of each step, in CACAO v2.0."""
-        return reading.exported(shown)
+        return reading.with_results(shown.run, self._clock.now())
 
 
 def _number(token: str) -> int:

@@ -14,8 +14,7 @@ from tocsin_kernel.decision import Decision
 from tocsin_kernel.errors import NotFound
 from tocsin_kernel.ids import Ids
 from tocsin_playbook import engine
-from tocsin_playbook.playbook import Playbook
-from tocsin_playbook.run import Run, RunState, StepInstance
+from tocsin_playbook.run import Run, RunState
 from tocsin_response.playbook import assignment_store, library_store, question_store, run_store
 from tocsin_response.playbook.asking import Incidents
 from tocsin_response.playbook.assignment_store import Assignment
@@ -54,8 +53,7 @@ class Shown:
 
     row: RunRow
     sha256: str
-    playbook: Playbook
-    steps: Sequence[StepInstance]
+    run: Run
     work: Sequence[Assignment]
     questions: Sequence[Question]
 
@@ -118,7 +116,7 @@ class Runs:
         work = await assignment_store.of_run(tx, run_id)
         questions = await question_store.of_run(tx, run_id)
         sha256 = version.sha256 if version is not None else ""
-        return Shown(kept.row, sha256, kept.run.playbook, list(kept.run.steps.values()), work, questions)
+        return Shown(kept.row, sha256, kept.run, work, questions)
 
     async def listed(
         self, tx: Tx, incident_id: str, playbook: str, states: Sequence[str], size: int, token: str
