@@ -1,5 +1,6 @@
 """What every connector keeps, whatever system it speaks to. A new connector is done when it passes, not before."""
 
+import copy
 import re
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -117,6 +118,10 @@ class House:
         """Let something befall the next changing request."""
         self.twin.order(fault, *self.case.change)
 
+    def exact(self):
+        """All that an undo has to put back, as it is now."""
+        return copy.deepcopy(self.case.exact(self.twin)) if self.case.exact else None
+
     @property
     def is_effective(self) -> bool:
         """What the twin's world says."""
@@ -137,14 +142,15 @@ async def house(case: Case, folder):
     async with served(twins):
         base = f"{twins.url}/{case.connector}"
         host = twins.url.removeprefix("http://")
-        given = {name: "secret:" + name if rule.secret else (rule.simulated or base) for name, rule in rules.items()}
+        given = {name: "secret:" + name if rule.secret else rule.simulated or rule.default or base for name, rule in rules.items()}
+        given = {name: base if value.startswith("https://") else value for name, value in given.items()}
         given |= case.settings
         async with http_client([host]) as http, http_client([host]) as simulated:
             secrets = Secrets(folder, {}, redactor)
             bindings = Bindings(CATALOGUE, Connections({case.connector: given}, {}), secrets, http, clock, (simulated, twins.url))
 
             async def sleep(seconds):
-                clock.forward(seconds)
+                clock.forward(max(seconds, 12.0))
 
             yield House(case, twins, Work({"tocsin-action": ActionCommand(bindings, Lifecycle(clock, sleep))}, redactor))
 
@@ -276,12 +282,12 @@ class ConnectorConformance:
             refused = await house.undo(await house.do())
             assert refused.state is State.REJECTED
             return
-        before = house.case.exact(house.twin) if house.case.exact else None
+        before = house.exact()
         done = await house.do()
         undone = await house.undo(done)
         assert undone.state is State.SUCCEEDED, undone
         assert not house.is_effective
-        assert before is None or house.case.exact(house.twin) == before
+        assert before is None or house.exact() == before
         if house.case.description.verified:
             assert undone.verified
             assert (await house.undo(done)).state is State.ALREADY_IN_STATE
@@ -291,19 +297,19 @@ class ConnectorConformance:
             return
         done = await house.do()
         house.case.foreign(house.twin)
-        before, asked = house.case.exact(house.twin) if house.case.exact else None, len(house.twin.asked)
+        before, asked = house.exact(), len(house.twin.asked)
         refused = await house.undo(done)
         assert refused.state is State.REJECTED, refused
         assert refused.explanation
         assert all(asked.method == "GET" or asked.status < 300 for asked in house.twin.asked[asked:])
-        assert before is None or house.case.exact(house.twin) == before
+        assert before is None or house.exact() == before
 
     async def test_an_undo_whose_answer_is_lost_is_looked_up(self, house):
         if not house.case.description.reversible:
             return
         done = await house.do()
         for method in ("POST", "PUT", "PATCH", "DELETE"):
-            house.twin.order(Fault.BROKEN_AFTER, method, "^(?!.*(token|devices/v2|search|authenticate|authorization)).*$")
+            house.twin.order(Fault.BROKEN_AFTER, method, "^(?!.*(token|devices/v2|search|authenticate|List|Get|Describe|query)).*$")
         first = await house.undo(done)
         house.twin.orders.clear()
         assert first.state in (State.UNKNOWN, State.SUCCEEDED), first

@@ -1,10 +1,26 @@
 """Every connector against its twin, by the one suite that all of them pass."""
 
+from datetime import UTC, datetime
+
 import pytest
 from connector_conformance import Case, ConnectorConformance
 from connector_conformance import house as opened
 
+from tocsin_runner.connectors.signature import signed
+from tocsin_runner.http import Request
+from tocsin_runner.twins.aws import AwsTwin
+from tocsin_runner.twins.blocklist import BlocklistTwin
+from tocsin_runner.twins.crowdstrike import CrowdstrikeTwin
 from tocsin_runner.twins.defender import DefenderTwin
+from tocsin_runner.twins.entra import EntraTwin
+from tocsin_runner.twins.github import GithubTwin
+from tocsin_runner.twins.http import HttpTwin
+from tocsin_runner.twins.jira import JiraTwin
+from tocsin_runner.twins.kubernetes import KubernetesTwin
+from tocsin_runner.twins.okta import OktaTwin
+from tocsin_runner.twins.openc2 import Openc2Twin
+from tocsin_runner.twins.servicenow import ServicenowTwin
+from tocsin_runner.twins.wazuh import WazuhTwin
 
 LAPTOP = f"{1:040x}"
 
@@ -30,6 +46,89 @@ def defender_foreign(twin):
         twin.settle()
 
 
+def okta_foreign(twin):
+    """Somebody lets the user in and suspends it anew: now it is theirs."""
+    twin.become("00u1", "ACTIVE")
+    twin.become("00u1", "SUSPENDED")
+
+
+def github_issue(twin):
+    return next(issue for issue in twin.issues if issue["number"] == 101)
+
+
+def github_closed_again(twin):
+    twin.change(github_issue(twin), {"state": "open"})
+    twin.change(github_issue(twin), {"state": "closed", "state_reason": "not_planned"})
+
+
+def github_other_key(twin):
+    twin.keys.append({"id": 9, "title": "ci", "key": "ssh-ed25519 BBBB", "read_only": True})
+
+
+def opened_here(twin):
+    return any(issue["title"] == "db-1 is down" and issue["state"] == "open" for issue in twin.issues)
+
+
+def jira_opened(twin):
+    return any(issue["summary"] == "db-1 is down" and issue["status"] != "5" for issue in twin.issues.values())
+
+
+def record(twin):
+    return next(iter(twin.records.values()))
+
+
+def record_opened(twin):
+    return any(record.get("short_description") == "db-1 is down" and record["state"] != "8" for record in twin.records.values())
+
+
+def contained(twin):
+    twin.settle()
+    return twin.hosts["aid1"]["status"] == "contained"
+
+
+def blocked_again(twin):
+    twin.tell("001", "203.0.113.7", "651")
+    twin.clock.forward(60)
+    twin.settle()
+
+
+def checkout(twin):
+    twin.settle()
+    return twin.deployments["checkout"]
+
+
+def replicas(twin):
+    return checkout(twin)["spec"]["replicas"], checkout(twin)["status"]["replicas"]
+
+
+def image(twin):
+    return checkout(twin)["spec"]["template"]["spec"]["containers"][0]["image"]
+
+
+def restarted(twin):
+    whole = checkout(twin)["status"]["observedGeneration"] == checkout(twin)["metadata"]["generation"]
+    return whole and "tocsin.dev/action" in checkout(twin)["spec"]["template"]["metadata"].get("annotations", {})
+
+
+def closed(twin):
+    return twin.nodes["node-1"]["spec"].get("unschedulable", False)
+
+
+def cordoned_by_another(twin):
+    twin.nodes["node-1"]["metadata"]["annotations"]["tocsin.dev/action"] = "another"
+
+
+def quarantined(twin):
+    return bool(twin.policies) and twin.pods["checkout-x"]["metadata"]["labels"].get("tocsin.dev/quarantine") == "checkout-x"
+
+
+def listed(twin):
+    return any(entry in twin.lists[name] for name, entry in (("addresses", "203.0.113.0/24"), ("domains", "evil.example")))
+
+
+DEPLOYMENT = {"namespace": "shop", "deployment": "checkout"}
+TICKET = {"title": "db-1 is down", "description": 'See "the incident" \n<!-- x -->'}
+
 CASES = [
     Case(
         "defender",
@@ -45,6 +144,287 @@ CASES = [
         exact=lambda twin: (twin.settle(), twin.isolated(LAPTOP))[1],
         token=True,
     ),
+    Case(
+        "okta",
+        "disable-user",
+        OktaTwin,
+        {"user": "ada"},
+        ("POST", "/suspend$"),
+        lambda twin: twin.users["00u1"]["status"] == "SUSPENDED",
+        refuse=lambda twin: twin.become("00u1", "DEPROVISIONED"),
+        foreign=okta_foreign,
+        exact=lambda twin: twin.users["00u1"]["status"],
+    ),
+    Case(
+        "okta",
+        "revoke-sessions",
+        OktaTwin,
+        {"user": "ada"},
+        ("DELETE", "/sessions$"),
+        lambda twin: twin.sessions["00u1"] == 0,
+        lasting=False,
+    ),
+    Case(
+        "okta",
+        "reset-password",
+        OktaTwin,
+        {"user": "ada"},
+        ("POST", "/expire_password$"),
+        lambda twin: twin.users["00u1"]["status"] == "PASSWORD_EXPIRED",
+        refuse=lambda twin: twin.become("00u1", "DEPROVISIONED"),
+    ),
+    Case(
+        "entra",
+        "disable-user",
+        EntraTwin,
+        {"user": "ada@example.org"},
+        ("PATCH", "/users/"),
+        lambda twin: not twin.users["user-1"]["accountEnabled"],
+        refuse=lambda twin: twin.users["user-1"].update(onPremisesSyncEnabled=True),
+        foreign=lambda twin: twin.change("user-1", accountEnabled=False),
+        exact=lambda twin: twin.users["user-1"],
+        token=True,
+    ),
+    Case(
+        "entra",
+        "revoke-sessions",
+        EntraTwin,
+        {"user": "ada@example.org"},
+        ("POST", "/revokeSignInSessions$"),
+        lambda twin: len(twin.audits) > 0,
+        lasting=False,
+        token=True,
+    ),
+    Case(
+        "http",
+        "set-resource",
+        HttpTwin,
+        {"collection": "flags", "name": "checkout", "value": {"enabled": False}},
+        ("PUT", "/flags/checkout$"),
+        lambda twin: twin.documents["flags/checkout"] == {"enabled": False},
+        refuse=lambda twin: twin.documents.clear(),
+        foreign=lambda twin: twin.documents.update({"flags/checkout": {"enabled": False, "by": "ada"}}),
+        exact=lambda twin: twin.documents["flags/checkout"],
+    ),
+    Case(
+        "github",
+        "open-ticket",
+        GithubTwin,
+        dict(TICKET),
+        ("POST", "/issues$"),
+        opened_here,
+        foreign=lambda twin: twin.issues[-1].update(comments=1),
+        lasting=False,
+    ),
+    Case(
+        "github",
+        "close-ticket",
+        GithubTwin,
+        {"ticket": 101},
+        ("PATCH", "/issues/101$"),
+        lambda twin: github_issue(twin)["state"] == "closed",
+        refuse=lambda twin: twin.issues.clear(),
+        foreign=github_closed_again,
+        exact=lambda twin: github_issue(twin)["state"],
+    ),
+    Case(
+        "github",
+        "revoke-key",
+        GithubTwin,
+        {"key": "ci"},
+        ("DELETE", "/keys/"),
+        lambda twin: all(key["key"] != "ssh-ed25519 AAAAC3Nz ci" for key in twin.keys),
+        refuse=lambda twin: github_other_key(twin),
+        foreign=github_other_key,
+        exact=lambda twin: [{name: value for name, value in key.items() if name != "id"} for key in twin.keys],
+    ),
+    Case(
+        "jira",
+        "open-ticket",
+        JiraTwin,
+        {"project": "SHOP", **TICKET},
+        ("POST", "/issue$"),
+        jira_opened,
+        foreign=lambda twin: twin.issues["SHOP-2"].update(comments=1),
+        lasting=False,
+    ),
+    Case(
+        "jira",
+        "close-ticket",
+        JiraTwin,
+        {"ticket": "SHOP-1"},
+        ("POST", "/transitions$"),
+        lambda twin: twin.issues["SHOP-1"]["status"] == "5",
+        refuse=lambda twin: twin.ways.update({"1": ["3"]}),
+        foreign=lambda twin: (twin.move("SHOP-1", "3"), twin.move("SHOP-1", "5")),
+        exact=lambda twin: twin.issues["SHOP-1"]["status"],
+    ),
+    Case(
+        "servicenow",
+        "open-ticket",
+        ServicenowTwin,
+        dict(TICKET),
+        ("POST", "/incident$"),
+        record_opened,
+        foreign=lambda twin: twin.change(list(twin.records.values())[-1], {"work_notes": "on it"}),
+        lasting=False,
+    ),
+    Case(
+        "servicenow",
+        "close-ticket",
+        ServicenowTwin,
+        {"ticket": "INC0010001"},
+        ("PATCH", "/incident/"),
+        lambda twin: record(twin)["state"] == "6",
+        refuse=lambda twin: record(twin).update(state="8"),
+        foreign=lambda twin: twin.change(record(twin), {"state": "7"}),
+        exact=lambda twin: record(twin)["state"],
+    ),
+    Case(
+        "crowdstrike",
+        "isolate-host",
+        CrowdstrikeTwin,
+        {"host": "aid1"},
+        ("POST", "/devices-actions/"),
+        contained,
+        refuse=lambda twin: twin.hosts["aid1"].update(status="lift_containment_pending", online=False),
+        foreign=lambda twin: twin.hosts["aid1"].update(status="lift_containment_pending", online=False),
+        offline=lambda twin: twin.hosts["aid1"].update(online=False),
+        online=lambda twin: twin.hosts["aid1"].update(online=True),
+        exact=lambda twin: (twin.settle(), twin.hosts["aid1"]["status"])[1],
+        token=True,
+    ),
+    Case(
+        "wazuh",
+        "block-address",
+        WazuhTwin,
+        {"address": "203.0.113.7", "reason": "brute force"},
+        ("PUT", "/active-response$"),
+        lambda twin: twin.blocked("001", "203.0.113.7"),
+        refuse=lambda twin: twin.agents["001"].update(status="never_connected"),
+        foreign=blocked_again,
+        exact=lambda twin: twin.blocked("001", "203.0.113.7"),
+        token=True,
+    ),
+    Case(
+        "kubernetes",
+        "scale-deployment",
+        KubernetesTwin,
+        {**DEPLOYMENT, "replicas": 0},
+        ("PATCH", "/scale$"),
+        lambda twin: replicas(twin) == (0, 0),
+        refuse=lambda twin: twin.deployments.clear(),
+        foreign=lambda twin: twin.patch("checkout", {"spec": {"replicas": 5}}),
+        exact=replicas,
+    ),
+    Case(
+        "kubernetes",
+        "restart-deployment",
+        KubernetesTwin,
+        dict(DEPLOYMENT),
+        ("PATCH", "/deployments/checkout$"),
+        restarted,
+        refuse=lambda twin: twin.deployments.clear(),
+        lasting=False,
+    ),
+    Case(
+        "kubernetes",
+        "rollback-deployment",
+        KubernetesTwin,
+        dict(DEPLOYMENT),
+        ("PATCH", "/deployments/checkout$"),
+        lambda twin: image(twin) == "shop:1.0",
+        refuse=lambda twin: twin.sets.clear(),
+        foreign=lambda twin: twin.patch("checkout", {"spec": {"replicas": 5}}),
+        exact=lambda twin: (checkout(twin)["spec"], replicas(twin)),
+    ),
+    Case(
+        "kubernetes",
+        "cordon-node",
+        KubernetesTwin,
+        {"node": "node-1"},
+        ("PATCH", "/nodes/"),
+        closed,
+        refuse=lambda twin: twin.nodes.clear(),
+        foreign=cordoned_by_another,
+        exact=lambda twin: (twin.nodes["node-1"]["spec"], twin.nodes["node-1"]["metadata"]["annotations"]),
+    ),
+    Case(
+        "kubernetes",
+        "quarantine-pod",
+        KubernetesTwin,
+        {"namespace": "shop", "pod": "checkout-x"},
+        ("POST", "/networkpolicies$"),
+        quarantined,
+        refuse=lambda twin: twin.pods.clear(),
+        foreign=lambda twin: next(iter(twin.policies.values()))["metadata"]["annotations"].update({"tocsin.dev/action": "another"}),
+        exact=lambda twin: (list(twin.policies), twin.pods["checkout-x"]["metadata"]["labels"]),
+    ),
+    Case(
+        "blocklist",
+        "block-address",
+        BlocklistTwin,
+        {"address": "203.0.113.0/24"},
+        ("PUT", "/entries/"),
+        listed,
+        foreign=lambda twin: twin.put("addresses", "203.0.113.0/24", {"by": "another"}),
+        exact=lambda twin: twin.lists,
+    ),
+    Case(
+        "blocklist",
+        "block-domain",
+        BlocklistTwin,
+        {"domain": "Evil.example"},
+        ("PUT", "/entries/"),
+        listed,
+        refuse=lambda twin: twin.lists.clear(),
+        foreign=lambda twin: twin.put("domains", "evil.example", {"by": "another"}),
+        exact=lambda twin: twin.lists,
+    ),
+    Case(
+        "openc2",
+        "block-address",
+        Openc2Twin,
+        {"address": "203.0.113.7", "seconds": "3600"},
+        ("POST", "openc2deny$"),
+        lambda twin: "203.0.113.7" in twin.rules.values(),
+        refuse=lambda twin: twin.pairs.update(deny=[]),
+        exact=lambda twin: twin.rules,
+        lasting=False,
+    ),
+    Case(
+        "aws",
+        "revoke-key",
+        AwsTwin,
+        {"user": "ada", "key": "AKIAADA1"},
+        ("POST", "UpdateAccessKey$"),
+        lambda twin: twin.keys["ada"].get("AKIAADA1") == "Inactive",
+        refuse=lambda twin: twin.keys["ada"].clear(),
+        foreign=lambda twin: twin.keys["ada"].pop("AKIAADA1"),
+        exact=lambda twin: twin.keys,
+    ),
+    Case(
+        "aws",
+        "disable-user",
+        AwsTwin,
+        {"user": "ada"},
+        ("POST", "PutUserPolicy$"),
+        lambda twin: "tocsin-deny" in twin.policies["ada"],
+        refuse=lambda twin: twin.policies.clear(),
+        foreign=lambda twin: twin.policies["ada"].update({"tocsin-deny": "{}"}),
+        exact=lambda twin: twin.policies,
+    ),
+    Case(
+        "aws",
+        "isolate-host",
+        AwsTwin,
+        {"host": "i-1"},
+        ("POST", "ModifyNetworkInterfaceAttribute$"),
+        lambda twin: set(map(tuple, twin.interfaces.values())) == {("sg-isolated",)},
+        refuse=lambda twin: setattr(twin, "scaled", True),
+        foreign=lambda twin: twin.interfaces.update({"eni-2": ["sg-other"]}),
+        exact=lambda twin: twin.interfaces,
+    ),
 ]
 
 
@@ -52,6 +432,24 @@ CASES = [
 async def house(request, tmp_path):
     async with opened(request.param, tmp_path) as house:
         yield house
+
+
+def test_the_signature_is_the_one_that_aws_publishes_as_an_example():
+    """The worked example of the documentation of Signature Version 4."""
+    request = Request(
+        "GET",
+        "https://iam.amazonaws.com/?Action=ListUsers&Version=2010-05-08",
+        {"content-type": "application/x-www-form-urlencoded; charset=utf-8"},
+    )
+    headers = signed(
+        request,
+        key_id="AKIDEXAMPLE",
+        secret="wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+        region="us-east-1",
+        service="iam",
+        at=datetime(2015, 8, 30, 12, 36, tzinfo=UTC),
+    )
+    assert headers["authorization"].endswith("5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7")
 
 
 class TestConnectors(ConnectorConformance):

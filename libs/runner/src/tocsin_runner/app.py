@@ -16,13 +16,16 @@ from tocsin_kernel.clock import Clock, FollowingClock
 from tocsin_runner.commands.action import ActionCommand
 from tocsin_runner.commands.command import Command
 from tocsin_runner.commands.http_api import HttpApi
+from tocsin_runner.commands.local import bash, powershell
+from tocsin_runner.commands.openc2_http import OpenC2Http
+from tocsin_runner.commands.ssh import Ssh
 from tocsin_runner.connectors.catalogue import Bindings, Catalogue
 from tocsin_runner.connectors.connections import read
 from tocsin_runner.connectors.lifecycle import Lifecycle
 from tocsin_runner.http import Http, http_client
 from tocsin_runner.runner import Runner
 from tocsin_runner.secrets import RedactingFormatter, Redactor, Secrets
-from tocsin_runner.settings import RunnerSettings, listed, ports
+from tocsin_runner.settings import RunnerSettings, listed, local_commands, ports
 from tocsin_runner.work import Work
 
 SERVICE = "runner"
@@ -41,17 +44,28 @@ async def runner(settings: RunnerSettings, redactor: Redactor) -> AsyncIterator[
 @asynccontextmanager
 async def work(settings: RunnerSettings, redactor: Redactor, clock: Clock) -> AsyncIterator[Work]:
     """All commands that this runner may carry out. Raises SettingsError."""
+    async with connected(settings, redactor, clock) as bindings:
+        http, secrets, twins = bindings.http, bindings.secrets, bindings.twins
+        allowed = set(local_commands(settings.local_commands))
+        commands: dict[str, Command] = {
+            "http-api": HttpApi(http, secrets, clock, twins),
+            "openc2-http": OpenC2Http(http, secrets, clock, twins),
+            "ssh": Ssh(secrets, frozenset(listed(settings.private_hosts))),
+            "tocsin-action": ActionCommand(bindings, Lifecycle(clock, asyncio.sleep)),
+        }
+        commands |= {name: command for name, command in (("bash", bash()), ("powershell", powershell())) if name in allowed}
+        yield Work(commands, redactor, lambda: bindings.names)
+
+
+@asynccontextmanager
+async def connected(settings: RunnerSettings, redactor: Redactor, clock: Clock | None = None) -> AsyncIterator[Bindings]:
+    """All connectors at their connections. Raises SettingsError."""
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(http_client(listed(settings.private_hosts), ports(settings.ports), settings.ca_file))
         given = read(settings.connections)
         secrets = Secrets(settings.secrets, given.hosts, redactor)
         twins = await _twins(stack, settings)
-        bindings = Bindings(Catalogue(settings.connectors), given, secrets, http, clock, twins)
-        commands: dict[str, Command] = {
-            "http-api": HttpApi(http, secrets, clock, twins),
-            "tocsin-action": ActionCommand(bindings, Lifecycle(clock, asyncio.sleep)),
-        }
-        yield Work(commands, redactor, lambda: bindings.names)
+        yield Bindings(Catalogue(settings.connectors), given, secrets, http, clock or FollowingClock(), twins)
 
 
 async def _twins(stack: AsyncExitStack, settings: RunnerSettings) -> tuple[Http, str] | None:

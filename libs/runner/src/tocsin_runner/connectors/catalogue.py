@@ -122,12 +122,21 @@ class Bindings:
     ) -> None:
         self.catalogue = catalogue
         self._given = given
-        self._secrets = secrets
-        self._http = http
+        self.secrets = secrets
+        self.http = http
+        self.twins = twins
         self._clock = clock
-        self._twins = twins
         self._made: dict[tuple[str, bool], Connector] = {}
         self._version = catalogue.version
+
+    @property
+    def connections(self) -> list[str]:
+        """The connections that the operator wrote down."""
+        return sorted(self._given.named)
+
+    def redacted(self, text: str) -> str:
+        """The text without secrets."""
+        return self.secrets.redactor.text(text)
 
     @property
     def names(self) -> list[str]:
@@ -156,11 +165,11 @@ class Bindings:
     def _bound(self, name: str, kind: Kind, is_simulated: bool) -> Connector:
         given: Document = self._given.named.get(name, {})
         if not is_simulated:
-            return kind.bind(files.bound(name, kind.settings, given, self._secrets), self._http, self._clock)
-        if self._twins is None:
+            return kind.bind(files.bound(name, kind.settings, given, self.secrets), self.http, self._clock)
+        if self.twins is None:
             raise Refused("this is an exercise, and the runner knows no simulated twins: set TOCSIN_RUNNER_TWINS")
-        twin = files.simulated(name, kind.name, kind.settings, given, self._twins[1], self._secrets.redactor)
-        return kind.bind(twin, self._twins[0], self._clock)
+        twin = files.simulated(name, kind.name, kind.settings, given, self.twins[1], self.secrets.redactor)
+        return kind.bind(twin, self.twins[0], self._clock)
 
 
 def _builtin() -> list[Kind]:

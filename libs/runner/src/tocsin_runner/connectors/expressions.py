@@ -31,6 +31,8 @@ NAMES = (
     "now",
     "secrets",
     "bearer",
+    "item",
+    "retried",
 )
 
 

@@ -10,8 +10,12 @@ from typing import Protocol
 from tocsin_chassis.outgoing import is_public
 from tocsin_runner.assignment import Document, Json, Refused, Task
 
+# Arguments of the catalogue of actions that a connector may have no use for.
+COMMON = frozenset({"reason", "cluster", "list", "project", "resolution", "scope", "audience", "user", "namespace"})
 # No single block is larger than this, or it would cut off half the world.
 WIDEST = {4: 16, 6: 32}
+# Nobody has these (RFC 5737, RFC 3849): exercises and demonstrations block them.
+EXAMPLES = tuple(map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")))
 DOMAIN = re.compile(r"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 HASH = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}")
 LONGEST = 32_768
@@ -60,6 +64,8 @@ class Description:
     repeatable: bool = False
     """True where the other side itself takes the same idempotency key only once, or twice comes to the same."""
     effect: str = ""
+    lag: float = 0.0
+    """How long a look may still miss what was done just before: an index is behind."""
     poll: float = 2.0
     patience: float = 30.0
     again: float = 60.0
@@ -79,7 +85,9 @@ class Job:
 
     @property
     def marker(self) -> str:
-        """What is left at the other side so that the effect can be recognised: letters, digits and dashes."""
+        """What is left at the other side so that the effect can be recognised: letters, digits, dashes. Undos use the first one."""
+        if "marker" in self.token:
+            return str(self.token["marker"])
         return "tocsin-" + re.sub(r"[^A-Za-z0-9]", "", self.key)[:32].lower()
 
 
@@ -131,10 +139,10 @@ class Connector(Protocol):
 
 def arguments(description: Description, given: Document) -> dict[str, Json]:
     """The arguments as the action wants them. Raises Refused naming the one that does not fit."""
-    if unknown := sorted(set(given) - set(description.arguments)):
+    if unknown := sorted(set(given) - set(description.arguments) - COMMON):
         known = ", ".join(description.arguments) or "none"
         raise Refused(f"{description.action} has no argument {unknown[0]}; it has {known}")
-    found = {}
+    found = {"reason": _text(given.get("reason") or "")}
     for name, rule in description.arguments.items():
         value = given.get(name)
         if value in (None, ""):
@@ -178,8 +186,14 @@ def _network(value: Json) -> str:
     network = ipaddress.ip_network(str(value).strip(), strict=False)
     if network.prefixlen < WIDEST[network.version]:
         raise ValueError(f"it is wider than /{WIDEST[network.version]}")
+    if any(network.version == example.version and network.subnet_of(example) for example in EXAMPLES):  # type: ignore[arg-type]
+        return _written(network)
     if not (is_public(str(network.network_address)) and is_public(str(network.broadcast_address))):
         raise ValueError("it is not of the public internet; private addresses are not blocked this way")
+    return _written(network)
+
+
+def _written(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
     return str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
 
 

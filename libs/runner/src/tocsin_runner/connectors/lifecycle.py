@@ -1,6 +1,7 @@
 """One action from first look to last: look, keep what was, do, look again; and never twice what may have been done."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,6 +38,9 @@ class Lifecycle:
 
     async def _execute(self, action: Action, job: Job) -> Outcome:
         sight = await action.look(job)
+        if job.task.assignment.look_first and sight.standing is Standing.ABSENT and action.description.lag:
+            await self._sleep(action.description.lag)
+            sight = await action.look(job)
         if self._is_ours(job, sight):
             if sight.standing is Standing.EFFECTIVE:
                 return self._done(action, job, sight, "it was done by an earlier try whose answer was lost")
@@ -55,7 +59,7 @@ class Lifecycle:
         try:
             complete = await action.execute(job, sight)
         except Partly as partly:
-            return self._failed(action, job, str(partly))
+            return replace(self._failed(action, job, str(partly)), look_again_at=partly.again_at)
         except Unknown as unknown:
             # Nobody knows; a look may tell at once, and if it does not, response has it looked at again.
             if not action.description.verified:
@@ -109,7 +113,7 @@ class Lifecycle:
 
     def _stands(self, action: Action, job: Job, sight: Sight) -> Outcome:
         if not action.description.verified:
-            return Outcome(State.SUCCEEDED, "the other side offers nothing to look at")
+            return Outcome(State.SUCCEEDED, "the other side offers nothing to look at", **self._brought(action, job))
         match sight.standing:
             case Standing.EFFECTIVE:
                 return self._done(action, job, sight, "it stands")
@@ -150,7 +154,7 @@ class Lifecycle:
     def _brought(self, action: Action, job: Job) -> dict[str, Any]:
         found: dict[str, Any] = {"variables": taken(job.task.assignment.out_args, job.token, job.after)}
         if job.task.assignment.verb is not Verb.UNDO and action.description.reversible:
-            found["undo_token"] = {"prior": dict(job.prior), "after": dict(job.after), **job.token}
+            found["undo_token"] = {"prior": dict(job.prior), "after": dict(job.after), **job.token, "marker": job.marker}
         return found
 
     def _later(self, seconds: float) -> datetime:

@@ -59,6 +59,8 @@ class Step:
     form: Template | None = None
     headers: Template | None = None
     when: Expression | None = None
+    each: Expression | None = None
+    """A list: the request is made for each `item` of it."""
     save: Mapping[str, Expression] = field(default_factory=dict)
     errors: tuple[ErrorRule, ...] = ()
     may_be_missing: bool = False
@@ -79,6 +81,8 @@ class Authentication:
 
     headers: Template
     token: TokenRequest | None = None
+    aws: Template | None = None
+    """How AWS wants it signed: service, region, key_id, secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,8 @@ class ActionRecipe:
     mine: Expression | None
     refuse: tuple[Rule, ...]
     execute: tuple[Step, ...]
+    complete: Expression | None
+    """False where the last answer only says that it was taken on."""
     undo: Undo | None
 
 
@@ -212,18 +218,23 @@ def _setting(place: _Place) -> SettingRule:
 
 
 def _authentication(place: _Place) -> Authentication:
-    found = place.map("headers token", "headers")
+    found = place.map("headers token aws", "headers")
     token = None
     if "token" in found:
         parts = found["token"].map("request base form json headers value seconds", "request value seconds")
         step = _step(_Place(found["token"].where, {name: part.value for name, part in parts.items() if name not in ("value", "seconds")}))
         token = TokenRequest(step, parts["value"].of(Expression), parts["seconds"].of(Expression))
-    return Authentication(found["headers"].of(template, object), token)
+    aws = None
+    if "aws" in found:
+        found["aws"].map("service region key_id secret", "service region key_id secret")
+        aws = found["aws"].of(template, object)
+    return Authentication(found["headers"].of(template, object), token, aws)
 
 
 def _action(name: str, place: _Place) -> ActionRecipe:
     found = place.map(
-        "about arguments permission effect look state refuse mine effective pending failed execute undo poll patience again",
+        "about arguments permission effect verified repeatable look state refuse mine effective pending failed execute complete undo"
+        " poll patience again lag",
         "look state effective execute",
     )
     return ActionRecipe(
@@ -236,16 +247,23 @@ def _action(name: str, place: _Place) -> ActionRecipe:
         mine=found["mine"].of(Expression) if "mine" in found else None,
         refuse=_rules(found, "refuse"),
         execute=_steps(found["execute"]),
+        complete=found["complete"].of(Expression) if "complete" in found else None,
         undo=_undo(found["undo"]) if "undo" in found else None,
     )
 
 
 def _description(name: str, found: Mapping[str, _Place]) -> Description:
-    numbers: dict[str, Any] = {part: found[part].of(float) for part in ("poll", "patience", "again") if part in found}
+    numbers: dict[str, Any] = {part: found[part].of(float) for part in ("poll", "patience", "again", "lag") if part in found}
     texts: dict[str, Any] = {part: found[part].text() for part in ("about", "permission", "effect") if part in found}
     arguments = found["arguments"].map("") if "arguments" in found else {}
     return Description(
-        action=name, arguments={part: _argument(item) for part, item in arguments.items()}, reversible="undo" in found, **texts, **numbers
+        action=name,
+        arguments={part: _argument(item) for part, item in arguments.items()},
+        reversible="undo" in found,
+        verified="verified" not in found or found["verified"].value is not False,
+        repeatable="repeatable" in found and found["repeatable"].value is True,
+        **texts,
+        **numbers,
     )
 
 
@@ -274,7 +292,7 @@ def _steps(place: _Place) -> tuple[Step, ...]:
 
 
 def _step(place: _Place) -> Step:
-    found = place.map("request base query json form headers when save errors may_be_missing", "request")
+    found = place.map("request base query json form headers when each save errors may_be_missing", "request")
     line = REQUEST.fullmatch(found["request"].text())
     if line is None:
         raise BadRecipe(f"{place.where}.request: must read like 'POST /path'")
@@ -284,6 +302,7 @@ def _step(place: _Place) -> Step:
         path=_Place(found["request"].where, line[2]).of(Text),
         base=found["base"].text() if "base" in found else "url",
         when=found["when"].of(Expression) if "when" in found else None,
+        each=found["each"].of(Expression) if "each" in found else None,
         save={name: item.of(Expression) for name, item in found["save"].map("").items()} if "save" in found else {},
         errors=_errors(found),
         may_be_missing=found["may_be_missing"].value is True if "may_be_missing" in found else False,

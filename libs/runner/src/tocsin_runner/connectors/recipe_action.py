@@ -46,12 +46,14 @@ class RecipeAction:
 
     async def execute(self, job: Job, sight: Sight) -> bool:
         """Do it."""
-        return await self._change(job, sight, self._recipe.execute)
+        await self._change(job, sight, self._recipe.execute)
+        return self._recipe.complete is None or self._recipe.complete.holds(self._given(job, sight.state))
 
     async def undo(self, job: Job, sight: Sight) -> bool:
         """Put back what was."""
         assert self._recipe.undo is not None
-        return await self._change(job, sight, self._recipe.undo.steps)
+        await self._change(job, sight, self._recipe.undo.steps)
+        return True
 
     def foreign(self, job: Job, sight: Sight) -> str:
         """Why an undo would destroy what others did."""
@@ -67,23 +69,23 @@ class RecipeAction:
             return Standing.EFFECTIVE
         return Standing.PENDING if undo.pending is not None and undo.pending.holds(given) else Standing.ABSENT
 
-    async def _change(self, job: Job, sight: Sight, steps: Sequence[Step]) -> bool:
+    async def _change(self, job: Job, sight: Sight, steps: Sequence[Step]) -> None:
         done = 0
         for step in steps:
             given = self._given(job, sight.state)
             if step.when is not None and not step.when.holds(given):
                 continue
-            try:
-                answer = await self._session.change(job, step, given)
-            except (Refused, Failed) as error:
-                if not done:
-                    raise
-                raise Partly(f"{done} of {len(steps)} requests were done, then: {error}", error.again_at) from error
-            done += 1
-            heard = {**given, **said(answer)}
-            if 200 <= answer.status < 300:
-                job.token.update({name: part.value(heard) for name, part in step.save.items()})
-        return True
+            for item in step.each.value(given) if step.each is not None else [None]:
+                try:
+                    answer = await self._session.change(job, step, {**given, "item": item})
+                except (Refused, Failed) as error:
+                    if not done:
+                        raise
+                    raise Partly(f"{done} requests were done, then: {error}", error.again_at) from error
+                done += 1
+                if 200 <= answer.status < 300:
+                    heard = {**given, **said(answer)}
+                    job.token.update({name: part.value(heard) for name, part in step.save.items()})
 
     def _sight(self, given: Document) -> Sight:
         recipe = self._recipe
@@ -106,6 +108,7 @@ class RecipeAction:
             "token": dict(job.token),
             "key": job.key,
             "marker": job.marker,
+            "retried": job.task.assignment.look_first,
             "incident": job.task.assignment.incident_id,
             "now": self._clock.now().isoformat().replace("+00:00", "Z"),
         }

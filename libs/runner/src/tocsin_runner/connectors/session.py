@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import urlencode, urlsplit
 
@@ -12,6 +13,8 @@ from tocsin_runner.connectors.connections import Connection
 from tocsin_runner.connectors.expressions import as_text
 from tocsin_runner.connectors.interface import Job
 from tocsin_runner.connectors.recipe import Authentication, ErrorRule, Means, Recipe, Step, TokenRequest
+from tocsin_runner.connectors.signature import signed
+from tocsin_runner.connectors.xml import plain
 from tocsin_runner.http import Answer, Http, NoAnswer, NotSent, Request, exchange
 
 RENEW_SECONDS = 30.0
@@ -63,7 +66,7 @@ class Session:
 
     async def _sent(self, job: Job | None, step: Step, given: Document) -> Answer:
         headers = {"accept": "application/json", **await self._authorization(step.base)}
-        request = self._request(step, given, headers)
+        request = self._signed(step.base, self._request(step, given, headers))
         answer, problem = None, ""
         try:
             answer = await self._http.send(request)
@@ -84,7 +87,7 @@ class Session:
             content = json.dumps(step.json(given)).encode()
             headers["content-type"] = "application/json"
         elif step.form is not None:
-            content = urlencode({name: as_text(value) for name, value in step.form(given).items()}).encode()
+            content = urlencode(_fields(step.form(given))).encode()
             headers["content-type"] = "application/x-www-form-urlencoded"
         if step.headers is not None:
             headers |= {name.lower(): as_text(value) for name, value in step.headers(given).items()}
@@ -106,6 +109,13 @@ class Session:
             # As one piece, so that not even its edges show; what is no secret has been written by the operator.
             self._connection.redactor.add("authorization", value.rpartition(" ")[2])
         return headers
+
+    def _signed(self, base: str, request: Request) -> Request:
+        who = self._recipe.authentication.get(base)
+        if who is None or who.aws is None:
+            return request
+        by = who.aws({"settings": self._connection.settings, "secrets": self._connection.secrets()})
+        return replace(request, headers=signed(request, at=self._clock.now(), **by))
 
     async def _token(self, base: str, who: Authentication, how: TokenRequest, given: Document) -> str:
         known = self._tokens.get(base)
@@ -160,4 +170,16 @@ class Session:
 
 def said(answer: Answer) -> Mapping[str, Json]:
     """An answer as expressions see it."""
-    return {"body": answer.json, "status": answer.status, "headers": dict(answer.headers)}
+    is_xml = "xml" in answer.headers.get("content-type", "")
+    return {"body": plain(answer.content) if is_xml else answer.json, "status": answer.status, "headers": dict(answer.headers)}
+
+
+def _fields(given: Mapping[str, Json]) -> list[tuple[str, str]]:
+    """The fields of a form; a list is numbered, as AWS wants it."""
+    found: list[tuple[str, str]] = []
+    for name, value in given.items():
+        if isinstance(value, list):
+            found += [(f"{name}.{index}", as_text(item)) for index, item in enumerate(value, 1)]
+        elif value is not None:
+            found.append((name, as_text(value)))
+    return found

@@ -106,7 +106,9 @@ class _Faulty:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        path = request.url.path.removeprefix(scope.get("root_path", ""))
+        body = await request.body()
+        path = request.url.path.removeprefix(scope.get("root_path", "")) + self._twin.label(body)
+        receive = _again(body)
         asked = Asked(self._twin.now(), request.method, path)
         self._twin.asked = [*self._twin.asked[-REMEMBERED:], asked]
         order = self._twin.befalls(request.method, path)
@@ -115,7 +117,7 @@ class _Faulty:
             asked.status = message.get("status", asked.status)
             await send(message)
 
-        refused = self._twin.refusal(request, path)
+        refused = self._twin.refusal(request, request.url.path.removeprefix(scope.get("root_path", "")))
         if refused is not None:
             await refused(scope, receive, remembering)
             return
@@ -144,6 +146,15 @@ class _Faulty:
         response = Response(body, status)
         response.raw_headers = list(headers)
         return response
+
+
+def _again(body: bytes) -> Receive:
+    """The request's body, for whoever reads it next."""
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
 
 
 def _line(asked: Asked) -> str:

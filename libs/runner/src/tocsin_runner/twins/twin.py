@@ -97,6 +97,10 @@ class Twin:
         """What somebody gets who may not ask; None for those who may."""
         raise NotImplementedError
 
+    def label(self, body: bytes) -> str:
+        """What a request is about, where its address does not say."""
+        return ""
+
     def now(self) -> str:
         """The present instant as most systems write it."""
         return stamp(self.clock.now())
