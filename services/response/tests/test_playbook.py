@@ -1,6 +1,7 @@
 """Runs of playbooks on real servers: claims and fences, outcomes, approvals, timers, what people do about runs."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,8 +10,12 @@ import grpc
 import pytest
 from google.protobuf.struct_pb2 import Struct
 from grpc import aio
+from tocsin.configuration.v1.change_pb2 import Change
 from tocsin.response.v1 import playbook_service_pb2 as pb
+from tocsin.response.v1 import response_service_pb2 as response_pb
 from tocsin.response.v1 import runner_service_pb2 as runner_pb
+from tocsin.response.v1.containment_events_pb2 import MeasureApplied, MeasureLifted
+from tocsin.response.v1.containment_pb2 import TARGET_KIND_HOST, GuardRails, NeverTouch
 from tocsin.response.v1.playbook_events_pb2 import (
     ApprovalDenied,
     ApprovalGranted,
@@ -341,6 +346,65 @@ async def test_the_auditor_finds_a_run_that_nothing_moves_on(stage: Stage, world
     await stage.app.database.ping()
     assert await AUDIT_RUNS.work(stage.app) in (0, 1)
     assert "1 runs" in capsys.readouterr().out
+
+
+def isolation(after: str = END, **more: Any) -> dict[str, Any]:
+    """A typed action that guard rails and the ledger of measures know."""
+    command = {"type": "tocsin-action", "action": "isolate-host", "connector": "defender", "arguments": {"host": "__host__:value"}}
+    made = action(after, commands=[{**command, "until": "PT8H"}], **more)
+    del made["targets"]
+    return made
+
+
+async def test_what_a_step_changed_is_in_the_ledger_until_its_run_takes_it_back(stage: Stage, world: World) -> None:
+    undoing = isolation(B, options={"undo_on_failure": True})
+    await stage.run(cacao({A: undoing, B: action()}, HOST), variables={"__host__": "web-7"})
+    [isolating] = await stage.claim(capabilities=["defender"])
+    token = Struct()
+    token.update({"machine": "m1"})
+    await stage.report(isolating, undo_token=token, verified=True)
+    [applied] = await world.facts(MeasureApplied)
+    assert (applied.measure.target, applied.measure.action) == ("web-7", "isolate-host")
+    [failing] = await stage.claim()
+    await stage.report(failing, state=Outcome.STATE_REJECTED)
+    [undo] = await stage.claim(capabilities=["defender"])
+    assert (undo.verb, undo.undo_token["machine"]) == (runner_pb.Assignment.VERB_UNDO, "m1")
+    await stage.report(undo)
+    [lifted] = await world.facts(MeasureLifted)
+    assert lifted.measure.id == applied.measure.id
+
+
+async def test_guard_rails_keep_a_step_from_ever_reaching_a_runner(stage: Stage) -> None:
+    never = GuardRails(name="keep", never_touch=[NeverTouch(kind=TARGET_KIND_HOST, pattern="dc-*", reason="domain controllers")])
+    configuration = response_pb.Configuration(guard_rails=[never])
+    await stage.response.ApplyConfiguration(response_pb.ApplyConfigurationRequest(configuration=configuration))
+    run = await stage.run(cacao({A: isolation()}, HOST), variables={"__host__": "dc-1"})
+    assert await stage.claim(capabilities=["defender"]) == []
+    shown = await stage.shown(run)
+    assert shown.run.state == Run.STATE_FAILED and "domain controllers" in shown.run.explanation
+
+
+async def test_a_playbook_with_mistakes_is_refused_and_its_text_is_kept_in_versions(stage: Stage) -> None:
+    with pytest.raises(aio.AioRpcError) as refused:
+        await stage.put(cacao({A: action("action--nowhere")}))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT and A in reason(refused)
+    for content in (chain(1), chain(1), chain(2)):
+        await stage.put(content)
+    versions = (await stage.alice.ListPlaybookVersions(pb.ListPlaybookVersionsRequest(playbook="try"))).versions
+    assert [each.version for each in versions] == [2, 1]
+    exported = await stage.response.ExportConfiguration(response_pb.ExportConfigurationRequest())
+    request = response_pb.ApplyConfigurationRequest(configuration=exported.configuration)
+    [change] = (await stage.response.ApplyConfiguration(request)).changes
+    assert (change.kind, change.action) == ("Playbook", Change.ACTION_UNCHANGED)
+    plan = (await stage.alice.PlanRun(pb.PlanRunRequest(playbook="try"))).plan
+    assert [each.step_id for each in plan.steps if each.type == "action"] == [A, B]
+    run = await stage.start()
+    assert json.loads((await stage.alice.ExportRun(pb.ExportRunRequest(run_id=run.id))).cacao)["derived_from"] == [PLAYBOOK_ID]
+    prune = response_pb.ApplyConfigurationRequest(configuration=response_pb.Configuration(), prune=True)
+    await stage.response.ApplyConfiguration(prune)
+    with pytest.raises(aio.AioRpcError) as refused:
+        await stage.start()
+    assert "retired" in reason(refused)
 
 
 async def test_lists_have_pages(stage: Stage) -> None:

@@ -75,6 +75,8 @@ from tocsin_response.oncall.requests import Requests
 from tocsin_response.oncall.watch import DutyWatch
 from tocsin_response.playbook.audit_command import AUDIT_RUNS
 from tocsin_response.playbook.compose import playbooks
+from tocsin_response.playbook.containing import Evidence, Ledger, Rails, Starting
+from tocsin_response.playbook.incidents import HeardIncidents
 from tocsin_response.recovery.watching import RecoveryWatching
 from tocsin_response.settings import ResponseSettings
 
@@ -106,9 +108,6 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
         auditor = Auditor(base.database, base.clock, base.ids, alerts)
         by_hand = ByHand(base.clock, base.ids, acknowledgements)
         escalation_api = EscalationApi(base.database, by_hand, Simulations(base.database, base.clock), auditor)
-        played = playbooks(base.database, base.clock, base.ids, alerts)
-        configurations = Configurations(base.database, base.clock, played.library)
-        api = ResponseApi(base.database, oncall, escalations, configurations)
         guards = Guards(base.database, base.clock)
         measures = Measures(base.database, base.clock, base.ids)
         automations = Automations(base.database, base.clock, base.ids)
@@ -131,6 +130,12 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
         heads = Heads(base.database, base.clock, base.identity, custody)
         verification = Verification(base.database, base.clock, base.identity, custody, blobs)
         evidence_api = EvidenceApi(base.database, custody, heads, verification, blobs, spool)
+        rails = Rails(base.clock, guards, HeardIncidents())
+        effects = (Ledger(base.clock, measures), Evidence(custody))
+        played = playbooks(base.database, base.clock, base.ids, alerts, rails, effects=effects)
+        automations.starter = Starting(played.runs)
+        configurations = Configurations(base.database, base.clock, played.library)
+        api = ResponseApi(base.database, oncall, escalations, configurations)
         yield (
             base.app.serves(api, add_ResponseServiceServicer_to_server, DESCRIPTOR.services_by_name["ResponseService"])
             .serves(duties, add_OncallServiceServicer_to_server, oncall_service_pb2.DESCRIPTOR.services_by_name["OncallService"])

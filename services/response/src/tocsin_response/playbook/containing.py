@@ -1,0 +1,139 @@
+"""What runs have to do with containment and evidence: rails before an act, the ledgers after it, and playbooks that automations start."""
+
+import logging
+from collections.abc import Sequence
+
+from google.protobuf import json_format
+from tocsin.response.v1.runner_service_pb2 import Assignment, Outcome
+from tocsin.response.v1.runner_service_pb2 import Finding as WireFinding
+
+from tocsin_chassis.postgres.database import Tx
+from tocsin_kernel.clock import Clock
+from tocsin_kernel.errors import DomainError
+from tocsin_playbook.run import UNDO
+from tocsin_response.automation.automations import RunWish
+from tocsin_response.containment.measures import Measures, Taken
+from tocsin_response.evidence.custody import Custody, Finding
+from tocsin_response.evidence.item import Collected
+from tocsin_response.guard.guards import Guards
+from tocsin_response.guard.rails import Act
+from tocsin_response.oncall.wire import instant
+from tocsin_response.playbook.asking import Incidents
+from tocsin_response.playbook.deeds import deed_of, plain
+from tocsin_response.playbook.guard import Refusal
+from tocsin_response.playbook.reports import Done
+from tocsin_response.playbook.runs import Runs, StartWish
+
+log = logging.getLogger(__name__)
+
+
+class Rails:
+    """Asks the guard rails before a runner gets a step. In an exercise nothing real is touched, and nothing counted."""
+
+    def __init__(self, clock: Clock, guards: Guards, incidents: Incidents) -> None:
+        self._clock = clock
+        self._guards = guards
+        self._incidents = incidents
+
+    async def allow(self, tx: Tx, assignment: Assignment) -> Refusal | None:
+        """See Guard."""
+        deed = deed_of(assignment, self._clock.now())
+        if deed is None or assignment.simulated:
+            return None
+        incident = await self._incidents.copy(tx, assignment.incident_id) if assignment.incident_id else None
+        act = Act(deed.name, deed.kind, deed.target, incident.severity if incident is not None else 0)
+        why = await self._guards.allow(tx, act, assignment.run_id, assignment.step_path, assignment.incident_id)
+        return Refusal(why) if why else None
+
+
+class Ledger:
+    """Enters what a step changed, and what a run took back."""
+
+    def __init__(self, clock: Clock, measures: Measures) -> None:
+        self._clock = clock
+        self._measures = measures
+
+    async def done(self, tx: Tx, done: Sequence[Done]) -> None:
+        """See Effects."""
+        for each in done:
+            if each.outcome.state == Outcome.STATE_SUCCEEDED and not each.assignment.simulated:
+                await self._enter(tx, each)
+
+    async def _enter(self, tx: Tx, done: Done) -> None:
+        assignment, by = done.assignment, done.run.started_by
+        if assignment.verb == Assignment.VERB_UNDO:
+            path = assignment.step_path.removeprefix(f"{UNDO}/")
+            await self._measures.step_undone(tx, done.run.id, path, by, f"playbook {done.run.playbook} took it back")
+            return
+        deed = deed_of(assignment, self._clock.now())
+        if deed is None or deed.action is None or not deed.action.reversible or deed.action.harmless:
+            return
+        taken = Taken(
+            incident_id=done.run.incident_id,
+            action=deed.name,
+            connector=deed.connector,
+            target_kind=deed.kind,
+            target=deed.target,
+            reason=deed.reason or done.run.reason or f"playbook {done.run.playbook}",
+            by=by,
+            until=deed.until,
+            verified=done.outcome.verified,
+            reversible=True,
+            run_id=done.run.id,
+            step_path=assignment.step_path,
+            prior_state=plain(done.prior_state),
+            undo_token=json_format.MessageToDict(done.outcome.undo_token) if done.outcome.HasField("undo_token") else None,
+        )
+        await self._measures.applied(tx, taken)
+
+
+class Evidence:
+    """Enters what steps brought home. What cannot be entered fails no step: it was done all the same."""
+
+    def __init__(self, custody: Custody) -> None:
+        self._custody = custody
+
+    async def done(self, tx: Tx, done: Sequence[Done]) -> None:
+        """See Effects."""
+        for each in done:
+            for finding in each.outcome.findings:
+                if finding.evidence and each.run.incident_id:
+                    await self._enter(tx, each, finding)
+
+    async def _enter(self, tx: Tx, done: Done, finding: WireFinding) -> None:
+        outcome = done.outcome
+        collected = Collected(
+            incident_id=done.run.incident_id,
+            name=finding.name,
+            media_type=finding.media_type,
+            source=finding.source,
+            tool=finding.tool,
+            command=done.assignment.step_path,
+            collector=f"playbook {done.run.playbook}",
+            started_at=instant("started_at", outcome.started_at) if outcome.HasField("started_at") else None,
+            ended_at=instant("ended_at", outcome.ended_at) if outcome.HasField("ended_at") else None,
+            run_id=done.run.id,
+        )
+        try:
+            async with tx.savepoint():
+                await self._custody.collect(tx, Finding(collected, finding.content, finding.sha256), done.run.started_by)
+        except DomainError as problem:
+            log.error("run %s: evidence %s cannot be entered: %s", done.run.id, finding.name, problem)
+
+
+class Starting:
+    """Starts the playbooks of automations."""
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
+
+    async def start_playbook(self, tx: Tx, wish: RunWish) -> str:
+        """See Starter."""
+        started = StartWish(
+            playbook=wish.playbook,
+            started_by=wish.by,
+            variables=dict(wish.variables),
+            incident_id=wish.incident_id,
+            reason=wish.reason,
+        )
+        return (await self._runs.start(tx, started)).id
