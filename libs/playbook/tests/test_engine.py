@@ -10,6 +10,7 @@ from tocsin_playbook import engine
 from tocsin_playbook.assignments import assignments
 from tocsin_playbook.facts import LateEffect
 from tocsin_playbook.playbook import EXTENSION, Playbook, read
+from tocsin_playbook.refusals import NotAsked, RunEnded
 from tocsin_playbook.rehearsal import START, Rehearsal, Script
 from tocsin_playbook.run import Answer, Outcome, OutcomeState, Run, RunState, Say, SlotState, Wait, changed_steps, idempotency_key
 
@@ -144,7 +145,7 @@ def test_two_people_approve_and_nobody_counts_twice():
     assert again.state is once
     both = engine.answered(once, "a", Answer(Say.APPROVE, "bo"), START).state
     assert len(assignments(both)) == 1
-    with pytest.raises(engine.NotAsked):
+    with pytest.raises(NotAsked):
         engine.answered(both, "a", Answer(Say.APPROVE, "cy"), START)
 
 
@@ -188,7 +189,7 @@ def test_a_cancelled_run_is_over_and_may_undo_what_it_did():
     undoing = engine.cancel(run, START, "ana", undo=True).state
     assert [each.path for each in assignments(undoing)] == ["undo/a"]
     assert engine.assignment_ended(undoing, "undo/a", 0, SUCCEEDED, START).state.state is RunState.CANCELLED
-    with pytest.raises(engine.RunEnded):
+    with pytest.raises(RunEnded):
         engine.cancel(engine.cancel(run, START).state, START)
 
 
@@ -208,6 +209,14 @@ def test_a_failed_run_goes_on_from_a_step_with_new_attempts():
     for path in ("fork#1/a", "fork#2/b"):
         again = engine.assignment_ended(again, path, 0, SUCCEEDED, START).state
     assert again.state is RunState.SUCCEEDED
+
+
+def test_branches_of_a_step_that_was_given_up_begin_again_with_the_one_beside_them():
+    fork = {"type": "parallel", "next_steps": ["a", "b"], "on_completion": "end"}
+    run = begun(playbook({"fork": fork, "a": action(), "b": action()}, HOST))
+    ended = engine.skip(run, "fork", START, "ana").state
+    again = engine.rerun_from(ended, "fork#1/a", START, "ana").state
+    assert [each.path for each in assignments(again)] == ["fork#1/a", "fork#2/b"]
 
 
 def test_a_loop_in_which_nothing_happens_ends_the_run():

@@ -76,6 +76,13 @@ def test_the_shipped_playbooks_are_sound(name: str):
     assert compiled(shortened(found.plain)) == (dict(found.plain), [])
 
 
+def test_the_readmes_playbook_is_sound():
+    text = (Path(__file__).parents[1] / "README.md").read_text().split("```yaml\n", 1)[1].split("```", 1)[0]
+    found = loaded(text)
+    assert found.short and found.problems == ()
+    assert compiled(shortened(found.plain)) == (dict(found.plain), [])
+
+
 def test_there_is_a_playbook_for_every_kind_of_step():
     kinds = {step.kind for path in FILES for step in playbook(path).steps.values()}
     assert len(kinds) == len(type(next(iter(kinds))))

@@ -5,22 +5,21 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tocsin_kernel.decision import Decision
-from tocsin_kernel.errors import Conflict, Invalid, NotFound
+from tocsin_kernel.errors import Invalid
+from tocsin_playbook.answers import approved, by_hand, looked_up, unanswered
 from tocsin_playbook.facts import (
-    ApprovalCounted,
     ApprovalDenied,
-    ApprovalGranted,
     LateEffect,
-    ManualAnswered,
     RunPaused,
     RunRerun,
     RunResumed,
     RunStarted,
-    StepRetried,
     StepSkipped,
 )
 from tocsin_playbook.flow import Walk
-from tocsin_playbook.playbook import Kind, OnUnknown, Playbook
+from tocsin_playbook.outcomes import put_slot, took
+from tocsin_playbook.playbook import Kind, Playbook
+from tocsin_playbook.refusals import NoSuchStep, NotAsked, RunEnded, RunNotEnded, StepEnded
 from tocsin_playbook.run import (
     EXCEPTION,
     ROOT,
@@ -32,7 +31,6 @@ from tocsin_playbook.run import (
     Run,
     RunState,
     Say,
-    Slot,
     SlotState,
     StepInstance,
     StepState,
@@ -44,47 +42,7 @@ from tocsin_playbook.run import (
 from tocsin_playbook.scope import NotAllowed
 from tocsin_playbook.variables import Variable
 
-LOOK_AGAIN = timedelta(seconds=10)
-# How often an action whose outcome is unknown is done once more, if the playbook does not say.
-TRIES_AFTER_UNKNOWN = 3
-LONGEST_BACKOFF = timedelta(hours=1)
 TIMED_OUT = "ACTION_TIMEOUT: the step's time was up"
-WELL = {OutcomeState.SUCCEEDED: SlotState.CHANGED, OutcomeState.ALREADY_IN_STATE: SlotState.UNNEEDED}
-
-
-class NoSuchStep(NotFound):
-    """The run never reached such a step."""
-
-    reason = "STEP_NOT_FOUND"
-    message = "run {run} has no step {path}"
-
-
-class RunEnded(Conflict):
-    """The run has ended."""
-
-    reason = "RUN_ENDED"
-    message = "run {run} has {state}; run it again from a step, or start another one"
-
-
-class RunNotEnded(Conflict):
-    """The run has not ended."""
-
-    reason = "RUN_NOT_ENDED"
-    message = "run {run} is {state}; cancel it first"
-
-
-class StepEnded(Conflict):
-    """The step has ended."""
-
-    reason = "STEP_ENDED"
-    message = "step {path} is {state} already"
-
-
-class NotAsked(Conflict):
-    """The step waits for no such answer."""
-
-    reason = "STEP_NOT_ASKING"
-    message = "step {path} does not wait for {said}; it is {state}, waiting for {waits}"
 
 
 def begin(playbook: Playbook, variables: Mapping[str, str | None], now: datetime, run_id: str) -> Decision[Run]:
@@ -104,10 +62,10 @@ def assignment_ended(run: Run, path: str, index: int, outcome: Outcome, now: dat
     slot = instance.slots[index]
     walk = Walk(run, now)
     if slot.state is SlotState.CANCELLED and outcome.state is OutcomeState.SUCCEEDED and not instance.undoes:
-        _slot(walk, path, index, replace(slot, state=SlotState.CHANGED, explanation="done after it had been given up"))
+        put_slot(walk, path, index, replace(slot, state=SlotState.CHANGED, explanation="done after it had been given up"))
         walk.facts.append(LateEffect(path, index))
     elif slot.state is SlotState.OPEN and not instance.state.ended:
-        _took(walk, path, index, outcome)
+        took(walk, path, index, outcome)
         walk.settle(path)
     return walk.decision(outcome.explanation)
 
@@ -121,7 +79,7 @@ def timer_fired(run: Run, path: str, now: datetime) -> Decision[Run]:
     if instance.waiting_for is Wait.DELAY:
         walk.start(path)
     elif instance.waiting_for is Wait.APPROVAL:
-        _unanswered(walk, path)
+        unanswered(walk, path)
     else:
         walk.end(path, StepState.FAILED, TIMED_OUT)
     return walk.decision()
@@ -133,15 +91,15 @@ def answered(run: Run, path: str, answer: Answer, now: datetime) -> Decision[Run
     walk = Walk(run, now)
     match instance.waiting_for, answer.say:
         case Wait.APPROVAL, Say.APPROVE:
-            _approved(walk, path, answer)
+            approved(walk, path, answer)
         case Wait.APPROVAL, Say.DENY:
             why = f"{answer.by} denied it" + (f": {answer.why}" if answer.why else "")
             walk.facts.append(ApprovalDenied(path, answer.by, answer.why))
             walk.end(path, StepState.FAILED, why)
         case Wait.MANUAL, (Say.DONE | Say.FAILED):
-            _by_hand(walk, path, answer)
+            by_hand(walk, path, answer)
         case Wait.UNKNOWN, (Say.DONE | Say.FAILED | Say.RETRY):
-            _looked_up(walk, path, answer)
+            looked_up(walk, path, answer)
         case waits, said:
             raise NotAsked(path=path, said=said.value, state=instance.state.value, waits=waits.value or "nothing")
     return walk.decision(answer.why)
@@ -262,129 +220,6 @@ def _running(run: Run) -> None:
 
 def _later(instant: datetime | None, by: timedelta) -> datetime | None:
     return None if instant is None else instant + by
-
-
-def _slot(walk: Walk, path: str, index: int, slot: Slot) -> None:
-    slots = walk.instance(path).slots
-    walk.put(path, slots=(*slots[:index], slot, *slots[index + 1 :]))
-
-
-def _took(walk: Walk, path: str, index: int, outcome: Outcome) -> None:
-    """Note what came of an assignment."""
-    slot = walk.instance(path).slots[index]
-    match outcome.state:
-        case OutcomeState.SUCCEEDED | OutcomeState.ALREADY_IN_STATE:
-            _well(walk, path, index, outcome)
-        case OutcomeState.ACCEPTED:
-            later = outcome.look_again_at or walk.now + LOOK_AGAIN
-            _slot(walk, path, index, replace(slot, look_first=True, not_before=later, explanation=outcome.explanation))
-        case OutcomeState.UNKNOWN if not slot.look_first:
-            _slot(walk, path, index, replace(slot, look_first=True, explanation=outcome.explanation))
-        case OutcomeState.UNKNOWN:
-            _never_known(walk, path, index, outcome)
-        case OutcomeState.REJECTED:
-            _slot(walk, path, index, replace(slot, state=SlotState.FAILED, explanation=outcome.explanation or "refused"))
-        case OutcomeState.FAILED | OutcomeState.TIMED_OUT:
-            _try_again(walk, path, index, outcome, walk.step(path).options.retry.attempts)
-
-
-def _well(walk: Walk, path: str, index: int, outcome: Outcome) -> None:
-    slot = walk.instance(path).slots[index]
-    state, explanation = WELL[outcome.state], outcome.explanation
-    if not walk.instance(path).undoes:
-        try:
-            walk.assign(path, outcome.variables)
-        except NotAllowed as error:
-            # It was done, and may have to be undone; the step fails all the same.
-            explanation = str(error)
-            _slot(walk, path, index, replace(slot, state=state, explanation=explanation))
-            walk.end(path, StepState.FAILED, explanation)
-            return
-    _slot(walk, path, index, replace(slot, state=state, explanation=explanation))
-
-
-def _never_known(walk: Walk, path: str, index: int, outcome: Outcome) -> None:
-    """Even looking did not tell: do as the playbook says."""
-    slot, options = walk.instance(path).slots[index], walk.step(path).options
-    explanation = outcome.explanation or "nobody knows whether it was done"
-    if walk.instance(path).undoes:
-        _slot(walk, path, index, replace(slot, state=SlotState.FAILED, explanation=explanation))
-    elif options.on_unknown is OnUnknown.RETRY:
-        _try_again(walk, path, index, outcome, max(options.retry.attempts, TRIES_AFTER_UNKNOWN))
-    else:
-        state = SlotState.SKIPPED if options.on_unknown is OnUnknown.SKIP else SlotState.UNKNOWN
-        _slot(walk, path, index, replace(slot, state=state, explanation=explanation))
-
-
-def _try_again(walk: Walk, path: str, index: int, outcome: Outcome, most: int) -> None:
-    slot, retry = walk.instance(path).slots[index], walk.step(path).options.retry
-    if slot.tries >= most:
-        told = outcome.explanation or outcome.state.value.lower().replace("_", " ")
-        _slot(walk, path, index, replace(slot, state=SlotState.FAILED, explanation=told))
-        return
-    backoff = min(retry.backoff * 2 ** (slot.tries - 1), LONGEST_BACKOFF)
-    later = max(walk.now + backoff, outcome.look_again_at or walk.now)
-    # What timed out may have been done in part: whoever tries again has to look.
-    look = outcome.state is not OutcomeState.FAILED
-    again = Slot(slot.command, slot.target, SlotState.OPEN, slot.attempt + 1, slot.tries + 1, look, later, outcome.explanation, slot.undoes)
-    _slot(walk, path, index, again)
-    walk.facts.append(StepRetried(path, index, again.attempt, outcome.explanation))
-
-
-def _unanswered(walk: Walk, path: str) -> None:
-    approval = walk.step(path).options.approval
-    if approval and approval.approve_on_timeout:
-        walk.facts.append(ApprovalGranted(path, (), "nobody answered in time, which counts as agreeing"))
-        walk.execute(path)
-    else:
-        walk.facts.append(ApprovalDenied(path, "", "nobody answered in time"))
-        walk.end(path, StepState.FAILED, "nobody approved it in time")
-
-
-def _approved(walk: Walk, path: str, answer: Answer) -> None:
-    instance, approval = walk.instance(path), walk.step(path).options.approval
-    if answer.by in instance.approvals:
-        return
-    approvals = (*instance.approvals, answer.by)
-    walk.put(path, approvals=approvals)
-    missing = (approval.quorum if approval else 1) - len(approvals)
-    if missing > 0:
-        walk.facts.append(ApprovalCounted(path, answer.by, answer.why, missing))
-    else:
-        walk.facts.append(ApprovalGranted(path, approvals, answer.why))
-        walk.execute(path)
-
-
-def _by_hand(walk: Walk, path: str, answer: Answer) -> None:
-    index = len(walk.instance(path).slots) - 1
-    well = answer.say is Say.DONE
-    if well:
-        try:
-            walk.assign(path, answer.variables)
-        except NotAllowed as error:
-            raise Invalid(field="variables", detail=str(error)) from error
-    state = SlotState.UNNEEDED if well else SlotState.FAILED
-    told = answer.why or ("" if well else f"{answer.by} says that it failed")
-    _slot(walk, path, index, replace(walk.instance(path).slots[index], state=state, explanation=told))
-    walk.facts.append(ManualAnswered(path, answer.by, well, answer.why))
-    walk.settle(path)
-
-
-def _looked_up(walk: Walk, path: str, answer: Answer) -> None:
-    """Somebody says what came of the assignments that nobody knew of."""
-    for index, slot in enumerate(walk.instance(path).slots):
-        if slot.state is not SlotState.UNKNOWN:
-            continue
-        told = f"{answer.by} says: {answer.why or answer.say.value}"
-        if answer.say is Say.RETRY:
-            again = Slot(slot.command, slot.target, attempt=slot.attempt + 1, tries=slot.tries + 1, look_first=True, explanation=told)
-            _slot(walk, path, index, again)
-        else:
-            state = SlotState.CHANGED if answer.say is Say.DONE else SlotState.FAILED
-            _slot(walk, path, index, replace(slot, state=state, explanation=told))
-    walk.facts.append(ManualAnswered(path, answer.by, answer.say is not Say.FAILED, answer.why))
-    walk.put(path, state=StepState.READY, waiting_for=Wait.NOTHING)
-    walk.settle(path)
 
 
 def _reopen(walk: Walk, path: str) -> None:

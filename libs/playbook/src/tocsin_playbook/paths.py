@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tocsin_playbook.conditions import BadCondition, variables_in
+from tocsin_playbook.conditions import variables_in
+from tocsin_playbook.pattern import BadCondition
 from tocsin_playbook.playbook import Kind, Playbook, Step
 from tocsin_playbook.shape import Problem
 

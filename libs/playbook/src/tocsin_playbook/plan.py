@@ -6,6 +6,7 @@ from typing import Any
 
 from tocsin_playbook import conditions
 from tocsin_playbook.catalogue import Action, Blast, action_of
+from tocsin_playbook.pattern import BadCondition
 from tocsin_playbook.playbook import Kind, Playbook, Step
 from tocsin_playbook.scope import manual_text
 from tocsin_playbook.terms import from_iso, shown, told
@@ -174,7 +175,7 @@ class _Planner:
             return None
         try:
             return conditions.holds(condition, known)
-        except conditions.BadCondition:
+        except BadCondition:
             return None
 
     def _cases(self, step: Step, known: Mapping[str, Variable]) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from tocsin_kernel.decision import Decision
 from tocsin_playbook import engine, facts
@@ -113,11 +113,6 @@ class Rehearsal:
     def _took(self, decision: Decision[Run]) -> Run:
         self.facts.extend(decision.facts)
         return decision.state
-
-
-def in_time(seconds: float) -> datetime:
-    """An instant of a rehearsal."""
-    return START + timedelta(seconds=seconds)
 
 
 def _told(fact: object, run: Run) -> Iterable[str]:

@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tocsin_playbook.catalogue import ACTION_TYPE
+from tocsin_playbook.phrases import commands_of
 from tocsin_playbook.playbook import EXTENSION
 from tocsin_playbook.shape import PLAYBOOK, VERSION, Problem
-from tocsin_playbook.terms import full, iso, long, made_id, milliseconds
+from tocsin_playbook.terms import full, long, made_id, milliseconds
 
 Plain = dict[str, Any]
 
@@ -261,41 +261,9 @@ class _Compiler:
         if "playbook" in body:
             version = {"playbook_version": body["version"]} if "version" in body else {}
             return {"playbook_id": body["playbook"], **version}
-        made: Plain = {"commands": self._commands(body), "agent": self._agent(name, body)}
+        made: Plain = {"commands": commands_of(body), "agent": self._agent(name, body)}
         if "targets" in body:
             made["targets"] = [self._reference(name, "targets", "targets", each) for each in body["targets"]]
-        return made
-
-    def _commands(self, body: Plain) -> list[Any]:
-        if "commands" in body:
-            return list(body["commands"]) if isinstance(body["commands"], list) else [body["commands"]]
-        if "action" in body:
-            until = {"until": iso(long(str(body["until"])))} if "until" in body else {}
-            return [
-                {
-                    "type": ACTION_TYPE,
-                    "action": body["action"],
-                    **({"connector": body["using"]} if "using" in body else {}),
-                    "arguments": long(body.get("with", {})),
-                    **until,
-                }
-            ]
-        for verb in ("bash", "ssh", "powershell"):
-            if verb in body:
-                return [{"type": verb, "command": body[verb]}]
-        if "ask" in body:
-            return [{"type": "manual", "command": long(body["ask"])}]
-        verb = "http" if "http" in body else "openc2"
-        return [{"type": "http-api" if verb == "http" else "openc2-http", "command": long(body.get(verb, "")), **self._http(body)}]
-
-    def _http(self, body: Plain) -> Plain:
-        headers = body.get("headers") or {}
-        made: Plain = {}
-        if headers:
-            made["headers"] = {key: long(each if isinstance(each, list) else [str(each)]) for key, each in headers.items()}
-        if "body" in body:
-            given = body["body"]
-            made["content"] = long(given if isinstance(given, str) else json.dumps(given, ensure_ascii=False))
         return made
 
     def _agent(self, name: str, body: Plain) -> str:
