@@ -88,7 +88,8 @@ def problems(tmp_path: Path, text: str) -> list[str]:
 
 def test_every_kind_of_every_service_can_be_in_a_file() -> None:
     assert list(kinds()) == [
-        "Team", "Responder", "Schedule", "EscalationPolicy", "Fallback", "Calendar", "BusinessHours", "GuardRails", "Automation", "Playbook", "ContactMethod", "PersonalRules",
+        "Team", "Responder", "Schedule", "EscalationPolicy", "Fallback", "Calendar", "BusinessHours", "GuardRails",
+        "Automation", "Playbook", "Regime", "ContactMethod", "PersonalRules",
         "PageLimit", "Service", "Route", "Integration",
         "Heartbeat", "Inhibition", "MaintenanceWindow", "NoiseRule",
     ]  # fmt: skip

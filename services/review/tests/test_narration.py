@@ -14,6 +14,7 @@ from tocsin.detection.v1.noise_pb2 import Silence
 from tocsin.edge.v1 import events_pb2 as edge
 from tocsin.response.v1 import events_pb2 as response
 from tocsin.response.v1 import evidence_events_pb2 as evidence
+from tocsin.response.v1 import obligation_events_pb2 as obligation
 from tocsin.response.v1 import playbook_events_pb2 as playbook
 from tocsin.response.v1.escalation_pb2 import Summons
 from tocsin.review.v1 import events_pb2 as review
@@ -28,7 +29,9 @@ INCIDENT = Incident(id="i1", number=7, title="disk is full", severity=Severity.S
 INCIDENT.opened_at.FromDatetime(NOON)
 
 
-@pytest.mark.parametrize("events", [detection, changes, noise, triage, response, playbook, evidence, communication, review, edge])
+@pytest.mark.parametrize(
+    "events", [detection, changes, noise, triage, response, playbook, evidence, obligation, communication, review, edge]
+)
 def test_every_fact_has_a_narrator(events) -> None:
     file: FileDescriptor = events.DESCRIPTOR
     told = {kind.DESCRIPTOR.full_name for kind in NARRATORS}

@@ -23,6 +23,7 @@ from tocsin.edge.v1.edge_service_pb2_grpc import EdgeServiceStub
 from tocsin.response.v1.containment_service_pb2_grpc import ContainmentServiceStub
 from tocsin.response.v1.escalation_service_pb2_grpc import EscalationServiceStub
 from tocsin.response.v1.evidence_service_pb2_grpc import EvidenceServiceStub
+from tocsin.response.v1.obligation_service_pb2_grpc import ObligationServiceStub
 from tocsin.response.v1.oncall_service_pb2_grpc import OncallServiceStub
 from tocsin.response.v1.response_service_pb2_grpc import ResponseServiceStub
 from tocsin.review.v1 import review_service_pb2 as review
@@ -63,6 +64,7 @@ class Tocsin:
         self.escalation = EscalationServiceStub(self.channel)
         self.containment = ContainmentServiceStub(self.channel)
         self.evidence = EvidenceServiceStub(self.channel)
+        self.obligations = ObligationServiceStub(self.channel)
         self.communication = CommunicationServiceStub(self.channel)
         self.paging = PagingServiceStub(self.channel)
         self.contacts = ContactServiceStub(self.channel)

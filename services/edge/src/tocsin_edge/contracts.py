@@ -14,6 +14,7 @@ from tocsin.response.v1 import (
     containment_service_pb2,
     escalation_service_pb2,
     evidence_service_pb2,
+    obligation_service_pb2,
     oncall_service_pb2,
     response_service_pb2,
 )
@@ -31,6 +32,7 @@ _CONTRACTS = (
     response_service_pb2,
     escalation_service_pb2,
     evidence_service_pb2,
+    obligation_service_pb2,
     oncall_service_pb2,
     containment_service_pb2,
     communication_service_pb2,

@@ -14,6 +14,8 @@ from tocsin.response.v1.escalation_service_pb2 import DESCRIPTOR as ESCALATION
 from tocsin.response.v1.escalation_service_pb2_grpc import add_EscalationServiceServicer_to_server
 from tocsin.response.v1.evidence_service_pb2 import DESCRIPTOR as EVIDENCE
 from tocsin.response.v1.evidence_service_pb2_grpc import add_EvidenceServiceServicer_to_server
+from tocsin.response.v1.obligation_service_pb2 import DESCRIPTOR as OBLIGATION
+from tocsin.response.v1.obligation_service_pb2_grpc import add_ObligationServiceServicer_to_server
 from tocsin.response.v1.oncall_service_pb2_grpc import add_OncallServiceServicer_to_server
 from tocsin.response.v1.playbook_service_pb2 import DESCRIPTOR as PLAYBOOK
 from tocsin.response.v1.playbook_service_pb2_grpc import add_PlaybookServiceServicer_to_server
@@ -66,6 +68,8 @@ from tocsin_response.evidence.spool import Spool
 from tocsin_response.evidence.verification import Verification
 from tocsin_response.gap.reports import GapReports
 from tocsin_response.guard.guards import Guards
+from tocsin_response.obligation.api import ObligationApi
+from tocsin_response.obligation.obligations import Obligations
 from tocsin_response.oncall.api import OncallApi
 from tocsin_response.oncall.feeds import Feeds
 from tocsin_response.oncall.fetching import Fetching
@@ -136,11 +140,14 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
         automations.starter = Starting(played.runs)
         configurations = Configurations(base.database, base.clock, played.library)
         api = ResponseApi(base.database, oncall, escalations, configurations)
+        obligations = Obligations(base.database, base.clock, base.ids, custody)
+        obligation_api = ObligationApi(base.database, base.clock, obligations)
         yield (
             base.app.serves(api, add_ResponseServiceServicer_to_server, DESCRIPTOR.services_by_name["ResponseService"])
             .serves(duties, add_OncallServiceServicer_to_server, oncall_service_pb2.DESCRIPTOR.services_by_name["OncallService"])
             .serves(escalation_api, add_EscalationServiceServicer_to_server, ESCALATION.services_by_name["EscalationService"])
             .serves(containment, add_ContainmentServiceServicer_to_server, CONTAINMENT.services_by_name["ContainmentService"])
+            .serves(obligation_api, add_ObligationServiceServicer_to_server, OBLIGATION.services_by_name["ObligationService"])
             .serves(evidence_api, add_EvidenceServiceServicer_to_server, EVIDENCE.services_by_name["EvidenceService"])
             .serves(played.api, add_PlaybookServiceServicer_to_server, PLAYBOOK.services_by_name["PlaybookService"])
             .serves(played.door, add_RunnerServiceServicer_to_server, RUNNER.services_by_name["RunnerService"])
@@ -169,6 +176,7 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
             .ticks("incidents that came back", REPORT_SECONDS, watching.reopen_due)
             .ticks("forgetting of counted acts", HOUR_SECONDS, guards.forget)
             .ticks("forgetting of the platform's checks", HOUR_SECONDS, Checks(base.database, base.clock).forget)
+            .ticks("reminders of obligations", EXPIRY_SECONDS, obligations.remind_due)
             .ticks("custody heads", HEAD_SECONDS, heads.sign_due)
             .ticks("uploads that broke off", HOUR_SECONDS, spool.forget)
             .runs("wakes of runners", played.wake.listen)

@@ -27,6 +27,7 @@ from tocsin_review.containment_lines import CONTAINMENT_NARRATORS
 from tocsin_review.evidence_lines import EVIDENCE
 from tocsin_review.line import EVERY_SERVICE, Line
 from tocsin_review.line import instant as _instant
+from tocsin_review.obligation_lines import OBLIGATIONS
 from tocsin_review.playbook_lines import PLAYBOOK_NARRATORS
 
 CHANNELS = {ContactMethod.KIND_EMAIL: "e-mail", ContactMethod.KIND_WEBHOOK: "webhook"}
@@ -368,6 +369,7 @@ NARRATORS: Mapping[type[Message], Callable[[Any], Line]] = {
     communication.PageFailed: _page("failed", lambda page: None),
     communication.ReplyReceived: _reply_received,
     **EVIDENCE,
+    **OBLIGATIONS,
     response.AcknowledgementCounted: _acknowledgement_counted,
     triage.IncidentAcknowledged: _incident_acknowledged,
     **PLAYBOOK_NARRATORS,

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from psycopg.types.json import Jsonb
 from tocsin.response.v1.containment_pb2 import Automation, GuardRails
 from tocsin.response.v1.escalation_pb2 import BusinessHours, EscalationPolicy, Fallback
+from tocsin.response.v1.obligation_pb2 import Regime
 from tocsin.response.v1.oncall_pb2 import Calendar, Responder, Rotation, Schedule, Team
 
 from tocsin_chassis.postgres.database import Tx
@@ -110,6 +111,7 @@ async def load(tx: Tx) -> Resources:
     calendars_of_work = await tx.values(dict[str, Any], "SELECT definition FROM business_hours")
     rails = await tx.values(dict[str, Any], "SELECT definition FROM guard_rails")
     automations = await tx.values(dict[str, Any], "SELECT definition FROM automation")
+    regimes = await tx.values(dict[str, Any], "SELECT definition FROM regime")
     fallback = await tx.maybe(_FallbackRow, "SELECT responders FROM platform_fallback")
     parsed = [json_format.ParseDict(definition, EscalationPolicy(), ignore_unknown_fields=True) for definition in policies]
     hours = [json_format.ParseDict(definition, BusinessHours(), ignore_unknown_fields=True) for definition in calendars_of_work]
@@ -122,11 +124,12 @@ async def load(tx: Tx) -> Resources:
         "EscalationPolicy": {policy.name: policy for policy in parsed},
         "GuardRails": _named(json_format.ParseDict(each, GuardRails(), ignore_unknown_fields=True) for each in rails),
         "Automation": _named(json_format.ParseDict(each, Automation(), ignore_unknown_fields=True) for each in automations),
+        "Regime": _named(json_format.ParseDict(each, Regime(), ignore_unknown_fields=True) for each in regimes),
         "Fallback": {PLATFORM: Fallback(responders=fallback.responders)} if fallback is not None else {},
     }
 
 
-def _named(resources: Iterable[GuardRails | Automation]) -> dict[str, Message]:
+def _named(resources: Iterable[GuardRails | Automation | Regime]) -> dict[str, Message]:
     return {each.name: each for each in resources}
 
 
@@ -149,6 +152,8 @@ async def save(tx: Tx, resource: Message) -> None:
             await _save_rails(tx, resource)
         case Automation():
             await _save_automation(tx, resource)
+        case Regime():
+            await _save_regime(tx, resource)
         case Fallback():
             await _save_fallback(tx, resource)
         case _:
@@ -174,6 +179,8 @@ async def delete(tx: Tx, kind: str, name: str) -> None:
             await tx.execute("DELETE FROM guard_rails WHERE name = %s", (name,))
         case "Automation":
             await tx.execute("DELETE FROM automation WHERE name = %s", (name,))
+        case "Regime":
+            await tx.execute("DELETE FROM regime WHERE name = %s", (name,))
         case "Fallback":
             await tx.execute("DELETE FROM platform_fallback")
         case _:
@@ -260,6 +267,14 @@ async def _save_automation(tx: Tx, automation: Automation) -> None:
         """INSERT INTO automation AS known (name, version, definition) VALUES (%s, 1, %s)
            ON CONFLICT (name) DO UPDATE SET version = known.version + 1, definition = excluded.definition""",
         (automation.name, Jsonb(definition)),
+    )
+
+
+async def _save_regime(tx: Tx, regime: Regime) -> None:
+    definition = json_format.MessageToDict(regime, preserving_proto_field_name=True)
+    await tx.execute(
+        "INSERT INTO regime (name, definition) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET definition = excluded.definition",
+        (regime.name, Jsonb(definition)),
     )
 
 

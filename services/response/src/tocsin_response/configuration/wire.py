@@ -7,6 +7,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from tocsin.response.v1.containment_pb2 import Automation, GuardRails
 from tocsin.response.v1.escalation_pb2 import BusinessHours, EscalationPolicy, Fallback, Target
+from tocsin.response.v1.obligation_pb2 import Regime
 from tocsin.response.v1.oncall_pb2 import Calendar, Participant, Responder, Rotation, Schedule, Team
 from tocsin.response.v1.playbook_pb2 import Playbook
 from tocsin.response.v1.response_service_pb2 import Configuration
@@ -19,9 +20,21 @@ from tocsin_response.configuration.checks import Problem, Reference
 from tocsin_response.escalation.checks import problems_of_hours, problems_of_policy
 from tocsin_response.escalation.definition_wire import conditions_of
 from tocsin_response.guard.wire import problems_of_rails
+from tocsin_response.obligation.wire import problems_of_regime
 from tocsin_response.playbook import reading
 
 PLATFORM = "platform"
+NAMED = (
+    "responders",
+    "teams",
+    "calendars",
+    "schedules",
+    "business_hours",
+    "escalation_policies",
+    "guard_rails",
+    "automations",
+    "regimes",
+)
 
 Resources = dict[str, dict[str, Message]]
 Resource = TypeVar("Resource", bound=Message)
@@ -38,6 +51,7 @@ def resources(configuration: Configuration) -> Resources:
         "EscalationPolicy": {item.name: item for item in configuration.escalation_policies},
         "GuardRails": {item.name: item for item in configuration.guard_rails},
         "Automation": {item.name: item for item in configuration.automations},
+        "Regime": {item.name: item for item in configuration.regimes},
         "Fallback": {PLATFORM: configuration.fallback} if configuration.HasField("fallback") else {},
         "Playbook": {item.name: item for item in configuration.playbooks},
     }
@@ -54,6 +68,7 @@ def configuration_of(stored: Mapping[str, Mapping[str, Message]]) -> Configurati
         escalation_policies=_sorted(stored["EscalationPolicy"], EscalationPolicy),
         guard_rails=_sorted(stored["GuardRails"], GuardRails),
         automations=_sorted(stored["Automation"], Automation),
+        regimes=_sorted(stored["Regime"], Regime),
         fallback=next(iter(_sorted(stored["Fallback"], Fallback)), None),
         playbooks=_sorted(stored["Playbook"], Playbook),
     )
@@ -62,7 +77,7 @@ def configuration_of(stored: Mapping[str, Mapping[str, Message]]) -> Configurati
 def problems(configuration: Configuration) -> list[Problem]:
     """What is wrong with the resources, each by itself."""
     found: list[Problem] = []
-    for field in ("responders", "teams", "calendars", "schedules", "business_hours", "escalation_policies", "guard_rails", "automations"):
+    for field in NAMED:
         items = getattr(configuration, field)
         found += checks.problems_of_names(f"configuration.{field}", [item.name for item in items])
         for index, item in enumerate(items):
@@ -86,6 +101,8 @@ def problems(configuration: Configuration) -> list[Problem]:
         found += [(f"configuration.guard_rails[{index}].{field}", detail) for field, detail in problems_of_rails(rails)]
     for index, automation in enumerate(configuration.automations):
         found += [(f"configuration.automations[{index}].{field}", detail) for field, detail in problems_of_automation(automation)]
+    for index, regime in enumerate(configuration.regimes):
+        found += [(f"configuration.regimes[{index}].{field}", detail) for field, detail in problems_of_regime(regime)]
     for index, calendar in enumerate(configuration.calendars):
         found += [(f"configuration.calendars[{index}].{field}", detail) for field, detail in calendar_problems(calendar)]
     for index, schedule in enumerate(configuration.schedules):

@@ -1,0 +1,1 @@
+"""Obligations: whom incidents have to be told to, and until when."""

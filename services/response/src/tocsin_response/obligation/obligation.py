@@ -1,0 +1,109 @@
+"""An obligation: a duty whose clock has started for an incident, and what came of it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+
+from tocsin_kernel.decision import Decision
+from tocsin_kernel.errors import Conflict, Invalid, NotFound
+from tocsin_response.obligation.deadlines import Deadline
+from tocsin_response.obligation.regime import Duty, Regime
+
+
+class ObligationNotFound(NotFound):
+    reason = "OBLIGATION_NOT_FOUND"
+    message = "there is no obligation {obligation}"
+
+
+class NotRunning(Conflict):
+    reason = "OBLIGATION_NOT_RUNNING"
+    message = "obligation {obligation} is {state}; only a running one can be submitted or waived"
+
+
+class LatenessNeedsReason(Conflict):
+    reason = "LATENESS_NEEDS_REASON"
+    message = "obligation {obligation} was due at {due}; say why it is late"
+
+
+class State(Enum):
+    """What came of it."""
+
+    RUNNING = "running"
+    SUBMITTED = "submitted"
+    WAIVED = "waived"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What was submitted, when and to whom."""
+
+    at: datetime
+    recipient: str
+    reference: str
+    sha256: str
+    late_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """`regime` is as it was when the clock started."""
+
+    id: str
+    incident_id: str
+    regime: Regime
+    duty: Duty
+    event: str
+    started_at: datetime
+    due_at: datetime | None
+    explanation: str
+    recipient: str
+    state: State = State.RUNNING
+    submitted_at: datetime | None = None
+    answered_by: str = ""
+    reference: str = ""
+    sha256: str = ""
+    reason: str = ""
+
+    def is_late(self, now: datetime) -> bool:
+        """Whether it was, or is, later than it should have been."""
+        done = self.submitted_at if self.state is State.SUBMITTED else now
+        return self.state in (State.RUNNING, State.SUBMITTED) and self.due_at is not None and done is not None and done > self.due_at
+
+    def counted(self, started_at: datetime, deadline: Deadline) -> "Obligation":
+        """The same, counted anew."""
+        return replace(self, started_at=started_at, due_at=deadline.at, explanation=deadline.explanation)
+
+    def submit(self, by: str, submission: Submission) -> Decision["Obligation"]:
+        """It was done. Lateness needs a reason."""
+        self._require_running()
+        if submission.at < self.started_at:
+            raise Invalid(field="at", detail="is before the clock started")
+        if self.due_at is not None and submission.at > self.due_at and not submission.late_reason:
+            raise LatenessNeedsReason(obligation=self.id, due=self.due_at.isoformat())
+        done = replace(
+            self,
+            state=State.SUBMITTED,
+            submitted_at=submission.at,
+            answered_by=by,
+            recipient=submission.recipient or self.recipient,
+            reference=submission.reference,
+            sha256=submission.sha256,
+            reason=submission.late_reason,
+        )
+        return Decision(done)
+
+    def waive(self, by: str, reason: str) -> Decision["Obligation"]:
+        """It need not be done."""
+        self._require_running()
+        return Decision(replace(self, state=State.WAIVED, answered_by=by, reason=reason))
+
+    def withdraw(self, by: str, reason: str) -> Decision["Obligation"]:
+        """What it started by was taken back; what was answered stays answered."""
+        if self.state is not State.RUNNING:
+            return Decision(self)
+        return Decision(replace(self, state=State.WITHDRAWN, answered_by=by, reason=reason))
+
+    def _require_running(self) -> None:
+        if self.state is not State.RUNNING:
+            raise NotRunning(obligation=self.id, state=self.state.value)
