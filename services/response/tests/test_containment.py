@@ -194,12 +194,24 @@ async def test_rails_refuse_protected_targets_and_count_what_they_let_through(wo
 async def test_the_measure_of_a_step_is_entered_once_and_taken_back_with_it(world: World, stubs: Stubs) -> None:
     async with postgres(world.settings("response", ResponseSettings).postgres_url, "response") as database:
         measures = Measures(database, world.clock, RandomIds())
-        taken = Taken(INCIDENT, "isolate-host", "defender", TargetKind.HOST, "db-1", "", "ann", reversible=True, run_id=RUN, step_path="s")
+        taken = Taken(
+            INCIDENT,
+            "isolate-host",
+            "defender",
+            TargetKind.HOST,
+            "db-1",
+            "",
+            "ann",
+            reversible=True,
+            run_id=RUN,
+            step_path="s",
+            assignment_id=RUN,
+        )
         for _ in range(2):
             async with database.transaction() as tx:
                 await measures.applied(tx, taken)
         async with database.transaction() as tx:
-            await measures.step_undone(tx, RUN, "s", "ann", "the run was rolled back")
+            await measures.taken_back(tx, RUN, "isolate-host", "db-1", "the run was rolled back")
     listed = (await stubs.containment.ListMeasures(pb.ListMeasuresRequest(incident_id=INCIDENT))).measures
     assert [(each.state, each.decision) for each in listed] == [(Measure.STATE_LIFTED, "the run was rolled back")]
 

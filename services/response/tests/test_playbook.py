@@ -10,12 +10,15 @@ import grpc
 import pytest
 from google.protobuf.struct_pb2 import Struct
 from grpc import aio
+from tocsin.access.v1.access_pb2 import Role
 from tocsin.configuration.v1.change_pb2 import Change
+from tocsin.response.v1 import containment_service_pb2 as containment_pb
 from tocsin.response.v1 import playbook_service_pb2 as pb
 from tocsin.response.v1 import response_service_pb2 as response_pb
 from tocsin.response.v1 import runner_service_pb2 as runner_pb
 from tocsin.response.v1.containment_events_pb2 import MeasureApplied, MeasureLifted
-from tocsin.response.v1.containment_pb2 import TARGET_KIND_HOST, GuardRails, NeverTouch
+from tocsin.response.v1.containment_pb2 import TARGET_KIND_HOST, GuardRails, Measure, NeverTouch
+from tocsin.response.v1.containment_service_pb2_grpc import ContainmentServiceStub
 from tocsin.response.v1.playbook_events_pb2 import (
     ApprovalDenied,
     ApprovalGranted,
@@ -30,6 +33,7 @@ from tocsin.response.v1.playbook_events_pb2 import (
 from tocsin.response.v1.playbook_pb2 import Question, Run
 from tocsin.response.v1.runner_service_pb2 import Outcome, Variable
 
+from tocsin_chassis.grpc.caller import Caller
 from tocsin_kernel.clock import ManualClock
 from tocsin_kernel.ids import uuid7
 from tocsin_response.app import response
@@ -372,6 +376,30 @@ async def test_what_a_step_changed_is_in_the_ledger_until_its_run_takes_it_back(
     await stage.report(undo)
     [lifted] = await world.facts(MeasureLifted)
     assert lifted.measure.id == applied.measure.id
+
+
+async def test_a_measure_outlives_its_run_and_is_undone_by_a_runner_when_its_time_is_up(stage: Stage, world: World) -> None:
+    """Undoing fails at first: somebody sees it, and has it tried again, looked at before anything is done."""
+    run = await stage.run(cacao({A: isolation()}, HOST), variables={"__host__": "web-7"})
+    [isolating] = await stage.claim(capabilities=["defender"])
+    token = Struct()
+    token.update({"machine": "m1"})
+    await stage.report(isolating, undo_token=token, verified=True)
+    assert await stage.state(run) == "SUCCEEDED"
+    ledger = world.stub(ContainmentServiceStub, stage.app, Caller("alice", Role.ROLE_MANAGER))
+    world.clock.forward(timedelta(hours=8))
+    [lifting] = await stage.claim(capabilities=["defender"], wait=10)
+    assert (lifting.verb, lifting.undo_token["machine"], lifting.look_first) == (runner_pb.Assignment.VERB_UNDO, "m1", False)
+    await stage.report(lifting, state=Outcome.STATE_FAILED, explanation="the agent is offline")
+    [measure] = (await ledger.ListMeasures(containment_pb.ListMeasuresRequest())).measures
+    assert (measure.state, measure.trouble) == (Measure.STATE_LIFTING, "the agent is offline")
+    request = containment_pb.LiftMeasureRequest(request_id="again", measure_id=measure.id, reason="it is back")
+    await ledger.LiftMeasure(request)
+    [again] = await stage.claim(capabilities=["defender"])
+    assert again.look_first and again.idempotency_key != lifting.idempotency_key
+    await stage.report(again)
+    [lifted] = await world.facts(MeasureLifted)
+    assert (lifted.measure.id, lifted.measure.decision) == (measure.id, "it is back")
 
 
 async def test_guard_rails_keep_a_step_from_ever_reaching_a_runner(stage: Stage) -> None:

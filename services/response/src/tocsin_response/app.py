@@ -79,7 +79,7 @@ from tocsin_response.oncall.requests import Requests
 from tocsin_response.oncall.watch import DutyWatch
 from tocsin_response.playbook.audit_command import AUDIT_RUNS
 from tocsin_response.playbook.compose import playbooks
-from tocsin_response.playbook.containing import Evidence, Ledger, Rails, Starting
+from tocsin_response.playbook.containing import Evidence, Ledger, Lifting, Rails, Starting
 from tocsin_response.playbook.incidents import HeardIncidents
 from tocsin_response.recovery.watching import RecoveryWatching
 from tocsin_response.settings import ResponseSettings
@@ -138,6 +138,7 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
         effects = (Ledger(base.clock, measures), Evidence(custody))
         played = playbooks(base.database, base.clock, base.ids, alerts, rails, effects=effects)
         automations.starter = Starting(played.runs)
+        measures.undo = Lifting(played.undoing)
         configurations = Configurations(base.database, base.clock, played.library)
         api = ResponseApi(base.database, oncall, escalations, configurations)
         obligations = Obligations(base.database, base.clock, base.ids, custody)

@@ -6,7 +6,7 @@ from typing import Any
 
 from google.protobuf import json_format
 from tocsin.response.v1 import containment_pb2 as pb
-from tocsin.triage.v1.incident_pb2 import AttachedAlert, Incident
+from tocsin.triage.v1.incident_pb2 import AttachedAlert, Incident, IncidentType
 
 from tocsin_response.automation import expressions
 from tocsin_response.automation.rule import Proposal, Rule, State, Trigger
@@ -40,6 +40,7 @@ def known_to_expressions(incident: Incident, alert: AttachedAlert | None, phase:
         "team": incident.team,
         "severity": escalation_wire.severity(incident),
         "state": Incident.State.Name(incident.state).removeprefix("STATE_").lower(),
+        "type": IncidentType.Name(incident.type).removeprefix("INCIDENT_TYPE_").lower(),
         "alert_count": incident.alert_count,
     }
     about = {"title": alert.title, "source_url": alert.source_url} if alert is not None else {"title": "", "source_url": ""}

@@ -64,7 +64,7 @@ class Measure:
     run_id: str = ""
     step_path: str = ""
     prior_state: Mapping[str, Any] | None = field(default=None, hash=False)
-    undo_token: Mapping[str, Any] | None = field(default=None, hash=False)
+    assignment_id: str = ""
     undo_run_id: str = ""
     lifted_by: str = ""
     lifted_at: datetime | None = None

@@ -42,7 +42,7 @@ class Taken:
     run_id: str = ""
     step_path: str = ""
     prior_state: Mapping[str, Any] | None = None
-    undo_token: Mapping[str, Any] | None = None
+    assignment_id: str = ""
 
 
 class Undo(Protocol):
@@ -81,20 +81,25 @@ class Measures:
             run_id=taken.run_id,
             step_path=taken.step_path,
             prior_state=taken.prior_state,
-            undo_token=taken.undo_token,
+            assignment_id=taken.assignment_id,
         )
         if await store.insert_measure(tx, measure):
             _tell(tx, Decision(measure, (Applied(measure),)))
         return measure
 
-    async def step_undone(self, tx: Tx, run_id: str, step_path: str, by: str, reason: str) -> None:
+    async def taken_back(self, tx: Tx, run_id: str, action: str, target: str, reason: str) -> None:
         """A run took back what one of its steps had done."""
-        for measure in await store.of_step(tx, run_id, step_path):
+        for measure in await store.of_run(tx, run_id, action, target):
+            await self._save(tx, measure, measure.lifted(measure.applied_by, reason, self._clock.now()))
+
+    async def released(self, tx: Tx, incident_id: str, action: str, target: str, by: str, reason: str) -> None:
+        """A playbook did what undoes this action at this target, for the same incident."""
+        for measure in await store.of_target(tx, incident_id, action, target) if incident_id else []:
             await self._save(tx, measure, measure.lifted(by, reason, self._clock.now()))
 
-    async def undo_ended(self, tx: Tx, run_id: str, lifted: bool, explanation: str) -> None:
-        """The run that undoes a measure has ended."""
-        for measure in await store.of_undo_run(tx, run_id):
+    async def undo_ended(self, tx: Tx, assignment_id: str, lifted: bool, explanation: str) -> None:
+        """A runner has tried to undo what an assignment had done."""
+        for measure in await store.of_assignment(tx, assignment_id):
             decision = measure.lifted("", "", self._clock.now()) if lifted else measure.not_lifted(explanation)
             await self._save(tx, measure, decision)
 

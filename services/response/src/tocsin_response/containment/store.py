@@ -28,7 +28,7 @@ class _MeasureRow:
     run_id: str
     step_path: str
     prior_state: dict[str, Any] | None
-    undo_token: dict[str, Any] | None
+    assignment_id: str
     undo_run_id: str
     lifted_by: str
     lifted_at: datetime | None
@@ -55,7 +55,7 @@ class _MeasureRow:
             run_id=self.run_id,
             step_path=self.step_path,
             prior_state=self.prior_state,
-            undo_token=self.undo_token,
+            assignment_id=self.assignment_id,
             undo_run_id=self.undo_run_id,
             lifted_by=self.lifted_by,
             lifted_at=self.lifted_at,
@@ -71,7 +71,7 @@ async def insert_measure(tx: Tx, measure: Measure) -> bool:
     return bool(
         await tx.execute(
             """INSERT INTO measure (id, incident_id, action, connector, target_kind, target, reason, applied_by, applied_at, until, state,
-                   verified_at, reversible, run_id, step_path, prior_state, undo_token, lifted_by, decision, kept, trouble, version)
+                   verified_at, reversible, run_id, step_path, prior_state, assignment_id, lifted_by, decision, kept, trouble, version)
                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
             (
                 measure.id,
@@ -90,7 +90,7 @@ async def insert_measure(tx: Tx, measure: Measure) -> bool:
                 measure.run_id or None,
                 measure.step_path,
                 _json(measure.prior_state),
-                _json(measure.undo_token),
+                measure.assignment_id or None,
                 measure.lifted_by,
                 measure.decision,
                 measure.kept,
@@ -126,7 +126,8 @@ async def load_measure(tx: Tx, measure_id: str) -> Measure | None:
     row = await tx.maybe(
         _MeasureRow,
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
-               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state, undo_token,
+               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
+               coalesce(assignment_id::text, '') AS assignment_id,
                coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
            FROM measure WHERE id = %s FOR UPDATE""",
         (measure_id,),
@@ -134,28 +135,44 @@ async def load_measure(tx: Tx, measure_id: str) -> Measure | None:
     return row.to_domain() if row is not None else None
 
 
-async def of_undo_run(tx: Tx, run_id: str) -> list[Measure]:
-    """The measures that a run is undoing; locked for the rest of the transaction."""
+async def of_run(tx: Tx, run_id: str, action: str, target: str) -> list[Measure]:
+    """What a run did at a target and is not lifted; locked for the rest of the transaction."""
     rows = await tx.many(
         _MeasureRow,
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
-               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state, undo_token,
+               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
+               coalesce(assignment_id::text, '') AS assignment_id,
                coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
-           FROM measure WHERE undo_run_id = %s ORDER BY id FOR UPDATE""",
-        (run_id,),
+           FROM measure WHERE run_id = %s AND action = %s AND target = %s AND state <> 'LIFTED' ORDER BY id FOR UPDATE""",
+        (run_id, action, target),
     )
     return [row.to_domain() for row in rows]
 
 
-async def of_step(tx: Tx, run_id: str, step_path: str) -> list[Measure]:
-    """The measures that a step took and that are not lifted; locked for the rest of the transaction."""
+async def of_target(tx: Tx, incident_id: str, action: str, target: str) -> list[Measure]:
+    """What was done at a target for an incident and is not lifted; locked for the rest of the transaction."""
     rows = await tx.many(
         _MeasureRow,
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
-               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state, undo_token,
+               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
+               coalesce(assignment_id::text, '') AS assignment_id,
                coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
-           FROM measure WHERE run_id = %s AND step_path = %s AND state <> 'LIFTED' ORDER BY id FOR UPDATE""",
-        (run_id, step_path),
+           FROM measure WHERE incident_id = %s AND action = %s AND target = %s AND state <> 'LIFTED' ORDER BY id FOR UPDATE""",
+        (incident_id, action, target),
+    )
+    return [row.to_domain() for row in rows]
+
+
+async def of_assignment(tx: Tx, assignment_id: str) -> list[Measure]:
+    """The measure that an assignment took; locked for the rest of the transaction."""
+    rows = await tx.many(
+        _MeasureRow,
+        """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
+               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
+               coalesce(assignment_id::text, '') AS assignment_id,
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
+           FROM measure WHERE assignment_id = %s ORDER BY id FOR UPDATE""",
+        (assignment_id,),
     )
     return [row.to_domain() for row in rows]
 
@@ -165,7 +182,8 @@ async def claim_expired(tx: Tx, now: datetime, limit: int) -> list[Measure]:
     rows = await tx.many(
         _MeasureRow,
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
-               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state, undo_token,
+               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
+               coalesce(assignment_id::text, '') AS assignment_id,
                coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
            FROM measure WHERE state = 'IN_FORCE' AND until <= %s ORDER BY until LIMIT %s FOR UPDATE SKIP LOCKED""",
         (now, limit),
@@ -178,7 +196,8 @@ async def list_measures(tx: Tx, incident_id: str | None, in_force_only: bool, be
     rows = await tx.many(
         _MeasureRow,
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
-               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state, undo_token,
+               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
+               coalesce(assignment_id::text, '') AS assignment_id,
                coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
            FROM measure
            WHERE (%(incident)s::uuid IS NULL OR incident_id = %(incident)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)

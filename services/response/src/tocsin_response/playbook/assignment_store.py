@@ -89,6 +89,20 @@ class Undoing:
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """An assignment that was carried out, as undoing it needs it."""
+
+    run_id: str
+    command: str
+    target: str
+    needs: str
+    priority: int
+    work: bytes
+    prior_state: bytes | None
+    undo_token: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """An assignment, for people."""
 
@@ -272,6 +286,21 @@ async def kept_for_undo(tx: Tx, run_id: str, path: str, slot: int, attempt: int)
         "SELECT prior_state, undo_token FROM assignment WHERE run_id = %s AND path = %s AND slot = %s AND attempt = %s",
         (run_id, path, slot, attempt),
     )
+
+
+async def load_done(tx: Tx, assignment_id: str) -> Done | None:
+    """One that was carried out; locked for the rest of the transaction, so that it is undone once at a time."""
+    return await tx.maybe(
+        Done,
+        """SELECT run_id::text, command, target, needs, priority, work, prior_state, undo_token FROM assignment
+           WHERE id = %s AND verb = 'EXECUTE' AND undo_token IS NOT NULL FOR UPDATE""",
+        (assignment_id,),
+    )
+
+
+async def tries(tx: Tx, run_id: str, path: str) -> int:
+    """How often something was tried at this path."""
+    return await tx.value(int, "SELECT count(*)::integer FROM assignment WHERE run_id = %s AND path = %s", (run_id, path)) or 0
 
 
 async def hold(tx: Tx, run_id: str, *, held: bool) -> None:

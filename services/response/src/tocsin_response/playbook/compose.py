@@ -23,6 +23,7 @@ from tocsin_response.playbook.questions import Questions
 from tocsin_response.playbook.reports import Effects, Reports
 from tocsin_response.playbook.runs import Runs
 from tocsin_response.playbook.timers import Timers
+from tocsin_response.playbook.undoing import Undoing
 from tocsin_response.playbook.wake import Wake
 
 
@@ -40,6 +41,7 @@ class Playbooks:
     leases: Leases
     timers: Timers
     auditor: RunAuditor
+    undoing: Undoing
     wake: Wake
 
 
@@ -74,5 +76,6 @@ def playbooks(
         leases=leases,
         timers=Timers(database, clock, moves),
         auditor=auditor,
+        undoing=Undoing(clock, ids, wake),
         wake=wake,
     )

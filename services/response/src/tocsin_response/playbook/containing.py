@@ -2,16 +2,17 @@
 
 import logging
 from collections.abc import Sequence
+from datetime import UTC, timedelta
 
-from google.protobuf import json_format
 from tocsin.response.v1.runner_service_pb2 import Assignment, Outcome
 from tocsin.response.v1.runner_service_pb2 import Finding as WireFinding
 
 from tocsin_chassis.postgres.database import Tx
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import DomainError
-from tocsin_playbook.run import UNDO
+from tocsin_playbook.catalogue import ACTIONS
 from tocsin_response.automation.automations import RunWish
+from tocsin_response.containment.measure import Measure
 from tocsin_response.containment.measures import Measures, Taken
 from tocsin_response.evidence.custody import Custody, Finding
 from tocsin_response.evidence.item import Collected
@@ -19,12 +20,16 @@ from tocsin_response.guard.guards import Guards
 from tocsin_response.guard.rails import Act
 from tocsin_response.oncall.wire import instant
 from tocsin_response.playbook.asking import Incidents
-from tocsin_response.playbook.deeds import deed_of, plain
+from tocsin_response.playbook.deeds import Deed, deed_of, plain
 from tocsin_response.playbook.guard import Refusal
 from tocsin_response.playbook.reports import Done
 from tocsin_response.playbook.runs import Runs, StartWish
+from tocsin_response.playbook.undoing import Undoing, lifted_assignment, look_again
 
 log = logging.getLogger(__name__)
+
+# What was taken on and is not effective yet is looked at again after this time, unless the runner says when.
+LOOK_AGAIN = timedelta(seconds=30)
 
 
 class Rails:
@@ -56,35 +61,64 @@ class Ledger:
     async def done(self, tx: Tx, done: Sequence[Done]) -> None:
         """See Effects."""
         for each in done:
-            if each.outcome.state == Outcome.STATE_SUCCEEDED and not each.assignment.simulated:
+            if each.assignment.simulated:
+                continue
+            if lifted := lifted_assignment(each.assignment.step_path):
+                await self._lifting_ended(tx, lifted, each.outcome)
+            elif each.outcome.state == Outcome.STATE_SUCCEEDED:
                 await self._enter(tx, each)
 
     async def _enter(self, tx: Tx, done: Done) -> None:
-        assignment, by = done.assignment, done.run.started_by
-        if assignment.verb == Assignment.VERB_UNDO:
-            path = assignment.step_path.removeprefix(f"{UNDO}/")
-            await self._measures.step_undone(tx, done.run.id, path, by, f"playbook {done.run.playbook} took it back")
+        deed = deed_of(done.assignment, self._clock.now())
+        if deed is None or deed.action is None:
             return
-        deed = deed_of(assignment, self._clock.now())
-        if deed is None or deed.action is None or not deed.action.reversible or deed.action.harmless:
+        why = f"playbook {done.run.playbook} took it back"
+        if done.assignment.verb == Assignment.VERB_UNDO:
+            await self._measures.taken_back(tx, done.run.id, deed.name, deed.target, why)
             return
-        taken = Taken(
-            incident_id=done.run.incident_id,
-            action=deed.name,
-            connector=deed.connector,
-            target_kind=deed.kind,
-            target=deed.target,
-            reason=deed.reason or done.run.reason or f"playbook {done.run.playbook}",
-            by=by,
-            until=deed.until,
-            verified=done.outcome.verified,
-            reversible=True,
-            run_id=done.run.id,
-            step_path=assignment.step_path,
-            prior_state=plain(done.prior_state),
-            undo_token=json_format.MessageToDict(done.outcome.undo_token) if done.outcome.HasField("undo_token") else None,
-        )
-        await self._measures.applied(tx, taken)
+        if deed.action.timed:
+            await self._measures.applied(tx, _taken(done, deed))
+        for other in ACTIONS.values():
+            if other.timed and other.undo == deed.name:
+                await self._measures.released(tx, done.run.incident_id, other.name, deed.target, done.run.started_by, why)
+
+    async def _lifting_ended(self, tx: Tx, assignment_id: str, outcome: Outcome) -> None:
+        if outcome.state == Outcome.STATE_ACCEPTED:
+            again = outcome.look_again_at.ToDatetime(UTC) if outcome.HasField("look_again_at") else self._clock.now() + LOOK_AGAIN
+            await look_again(tx, outcome.lease.assignment_id, again)
+            return
+        lifted = outcome.state in (Outcome.STATE_SUCCEEDED, Outcome.STATE_ALREADY_IN_STATE)
+        await self._measures.undo_ended(tx, assignment_id, lifted, outcome.explanation)
+
+
+def _taken(done: Done, deed: Deed) -> Taken:
+    return Taken(
+        incident_id=done.run.incident_id,
+        action=deed.name,
+        connector=deed.connector,
+        target_kind=deed.kind,
+        target=deed.target,
+        reason=deed.reason or done.run.reason or f"playbook {done.run.playbook}",
+        by=done.run.started_by,
+        until=deed.until,
+        verified=done.outcome.verified,
+        reversible=done.outcome.HasField("undo_token"),
+        run_id=done.run.id,
+        step_path=done.assignment.step_path,
+        prior_state=plain(done.prior_state),
+        assignment_id=done.outcome.lease.assignment_id,
+    )
+
+
+class Lifting:
+    """Measures that playbooks took are undone by runners."""
+
+    def __init__(self, undoing: Undoing) -> None:
+        self._undoing = undoing
+
+    async def undo(self, tx: Tx, measure: Measure, by: str, reason: str) -> str:
+        """See Undo."""
+        return await self._undoing.undo(tx, measure.assignment_id)
 
 
 class Evidence:

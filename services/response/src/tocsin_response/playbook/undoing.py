@@ -1,0 +1,78 @@
+"""Undoes what a runner did, after its step and its run are over: an assignment of its own, by the prior state that was kept."""
+
+import hashlib
+from datetime import datetime
+
+from tocsin.response.v1.runner_service_pb2 import Assignment as WireAssignment
+
+from tocsin_chassis.postgres.database import Tx
+from tocsin_kernel.clock import Clock
+from tocsin_kernel.errors import NotFound
+from tocsin_kernel.ids import Ids
+from tocsin_response.playbook import assignment_store
+from tocsin_response.playbook.assignment_store import Made
+from tocsin_response.playbook.wake import Wake
+
+PREFIX = "lift/"
+
+
+class NothingToUndo(NotFound):
+    reason = "NOTHING_TO_UNDO"
+    message = "there is no assignment {assignment} that could be undone"
+
+
+class Undoing:
+    """What undoes single assignments."""
+
+    def __init__(self, clock: Clock, ids: Ids, wake: Wake) -> None:
+        self._clock = clock
+        self._ids = ids
+        self._wake = wake
+
+    async def undo(self, tx: Tx, assignment_id: str) -> str:
+        """Have it undone by a runner; returns the id of the run that it belongs to. Tried again, it is looked at first.
+
+        Raises NothingToUndo.
+        """
+        done = await assignment_store.load_done(tx, assignment_id)
+        if done is None:
+            raise NothingToUndo(assignment=assignment_id)
+        now, path = self._clock.now(), f"{PREFIX}{assignment_id}"
+        attempt = await assignment_store.tries(tx, done.run_id, path) + 1
+        work = WireAssignment.FromString(bytes(done.work))
+        work.verb = WireAssignment.VERB_UNDO
+        work.step_path = path
+        work.attempt = attempt
+        work.idempotency_key = hashlib.sha256(f"{assignment_id}/lift/{attempt}".encode()).hexdigest()
+        work.undo_token.ParseFromString(bytes(done.undo_token or b""))
+        made = Made(
+            id=self._ids.new(),
+            run_id=done.run_id,
+            path=path,
+            slot=0,
+            command=done.command,
+            target=done.target,
+            verb="UNDO",
+            attempt=attempt,
+            idempotency_key=work.idempotency_key,
+            needs=done.needs,
+            priority=done.priority,
+            held=False,
+            not_before=now,
+            look_first=attempt > 1,
+            work=work.SerializeToString(),
+            prior_state=bytes(done.prior_state) if done.prior_state is not None else None,
+        )
+        await assignment_store.insert(tx, [made], now)
+        self._wake.after(tx)
+        return done.run_id
+
+
+async def look_again(tx: Tx, assignment_id: str, at: datetime) -> None:
+    """An undo was taken on and is not effective yet: hand it out again then, only to look."""
+    await assignment_store.look_again(tx, [(assignment_id, True, at, False)])
+
+
+def lifted_assignment(path: str) -> str:
+    """The assignment that is undone at this path; empty if the path is that of a step."""
+    return path.removeprefix(PREFIX) if path.startswith(PREFIX) else ""
