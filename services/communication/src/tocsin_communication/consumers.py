@@ -24,7 +24,7 @@ from tocsin.triage.v1.events_pb2 import (
     SeverityChanged,
 )
 
-from tocsin_chassis.events.consumer import Together
+from tocsin_chassis.events.consumer import Together, handling
 from tocsin_chassis.events.fact import Fact
 from tocsin_chassis.postgres.database import Tx
 from tocsin_chassis.postgres.privacy import note_privacy
@@ -62,12 +62,12 @@ class Consumers:
     @property
     def of_escalations(self) -> Together:
         """What response says: a step may ask fifty at once, and what one look can tell of all of them is looked at once."""
-        return Together(FROM_RESPONSE, self.on_escalations)
+        return Together(FROM_RESPONSE, self.on_escalations, own_trace=False)
 
     @property
     def of_incidents(self) -> Together:
         """What triage says. Most of it came along with a summons before, so that one look tells what is new of many."""
-        return Together(INCIDENTS, self.on_incidents)
+        return Together(INCIDENTS, self.on_incidents, own_trace=False)
 
     async def on_escalations(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
         """Response wants people now: page them, together where their summonses follow one another. Or nobody is asked any more."""
@@ -78,10 +78,12 @@ class Consumers:
                 await self._pages.summon(tx, [_summoned(fact) for fact in together])
             elif kind is EscalationStopped:
                 for fact in together:
-                    await self._pages.escalation_ended(tx, fact.message.escalation.id, fact.message.escalation.incident_id)
+                    with handling(fact):
+                        await self._pages.escalation_ended(tx, fact.message.escalation.id, fact.message.escalation.incident_id)
             elif isinstance(together[0].message, DutyChanged | HandoffDue):
                 for fact in together:
-                    await self._on_duty(tx, fact.message)
+                    with handling(fact):
+                        await self._on_duty(tx, fact.message)
             # Nobody answered: whom to tell of that is response's decision; there is nobody left to page here.
 
     async def _on_duty(self, tx: Tx, message: DutyChanged | HandoffDue) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -37,10 +38,14 @@ Handlers = Mapping[type[Message], Handler]
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """What handles all facts of these kinds that have arrived in one go; in their order, each fact once."""
+    """What handles all facts of these kinds that have arrived in one go; in their order, each fact once.
+
+    What is done for all of them is a trace of its own, linked to theirs, unless `handle` goes on in theirs itself.
+    """
 
     kinds: Collection[type[Message]]
     handle: Callable[[Tx, Sequence[Fact[Any]]], Awaitable[None]]
+    own_trace: bool = True
 
 
 BATCH = 64
@@ -156,6 +161,8 @@ class Consumer:
             ack_wait=ACK_WAIT_SECONDS,
             max_deliver=-1,
             max_ack_pending=4 * self._most,
+            # What nobody here handles is not even sent: half of what a busy stream holds.
+            filter_subjects=[f"{kind}.>" for kind in sorted(self._kinds)],
         )
         await self._bus.jetstream.add_consumer(self._stream, config)
 
@@ -218,15 +225,18 @@ class Consumer:
 
     async def _work(self, tx: Tx, items: list[_Received]) -> None:
         """Each fact goes on in its own trace; what is done for many at once is a trace of its own, linked to all of theirs."""
-        contexts = [(item.fact, trace_context(item.message.headers or {})) for item in items if item.fact is not None]
+        facts = [item.fact for item in items if item.fact is not None]
+        if isinstance(self._handlers, Together) and facts and not self._handlers.own_trace:
+            await self._handlers.handle(tx, facts)
+            return
         if not isinstance(self._handlers, Together):
-            for fact, context in contexts:
-                with tracer.start_as_current_span(f"handle {fact.name}", context=context, kind=SpanKind.CONSUMER):
+            for fact in facts:
+                with handling(fact):
                     await self._handlers[type(fact.message)](tx, fact)
-        elif contexts:
-            links = [Link(trace.get_current_span(context).get_span_context()) for _, context in contexts]
+        elif facts:
+            links = [Link(trace.get_current_span(_context(fact)).get_span_context()) for fact in facts]
             with tracer.start_as_current_span(f"handle facts of {self._stream}", context=Context(), kind=SpanKind.CONSUMER, links=links):
-                await self._handlers.handle(tx, [fact for fact, _ in contexts])
+                await self._handlers.handle(tx, facts)
 
     async def _handle_alone(self, item: _Received) -> None:
         try:
@@ -267,6 +277,15 @@ class Consumer:
 
     def _read(self, message: Msg) -> Fact[Any] | None:
         return read_fact(self._kinds, message.subject, message.data, message.headers or {})
+
+
+def handling(fact: Fact[Any]) -> AbstractContextManager[trace.Span]:
+    """A span within the fact's own trace, for what is done because of it."""
+    return tracer.start_as_current_span(f"handle {fact.name}", context=_context(fact), kind=SpanKind.CONSUMER)
+
+
+def _context(fact: Fact[Any]) -> Context:
+    return trace_context({headers.TRACEPARENT: fact.traceparent})
 
 
 def _sorted(arrived: list[Msg]) -> tuple[list[Msg], bool]:
@@ -311,5 +330,5 @@ def by_source(handlers: Handlers | Together) -> Mapping[str, Handlers | Together
     for kind in kinds:
         grouped[kind.DESCRIPTOR.full_name.split(".")[1]].append(kind)
     if isinstance(handlers, Together):
-        return {source: Together(group, handlers.handle) for source, group in grouped.items()}
+        return {source: Together(group, handlers.handle, handlers.own_trace) for source, group in grouped.items()}
     return {source: {kind: handlers[kind] for kind in group} for source, group in grouped.items()}
