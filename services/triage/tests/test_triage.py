@@ -151,6 +151,24 @@ async def test_the_order_of_an_alerts_facts_does_not_matter(world, alice):
     assert shown == {(Incident.STATE_RESOLVED, Severity.SEVERITY_SEV1, 1, 3, "its last open alert ended: ENDED_SILENTLY")}
 
 
+async def test_alerts_that_have_waited_are_placed_together_each_once(world):
+    """Triage was away: what waits for it is handled in one go, whatever it is, and ends as if each had come alone."""
+    disks, load = [an_alert(severity=severity) for severity in ("info", "critical", "info")], an_alert(name="Load")
+    for alert in (*disks, load, disks[0]):
+        await fire(world, alert)
+    await end(world, load)
+    async with world.running(triage(world.settings("triage", TriageSettings), clock=world.clock)) as app:
+        await world.facts(IncidentOpened, count=2)
+        assert len(await world.facts(AlertAttached, count=2)) == 2
+        await world.facts(IncidentResolved)
+        found = {each.title: each for each in await incidents(world.stub(TriageServiceStub, app, ALICE))}
+    assert {title: (each.alert_count, each.state) for title, each in found.items()} == {
+        "DiskFull here": (3, Incident.STATE_OPEN),
+        "Load here": (1, Incident.STATE_RESOLVED),
+    }
+    assert found["DiskFull here"].severity == Severity.SEVERITY_SEV1
+
+
 async def test_an_end_whose_opening_never_comes_is_forgotten(world, app, alice):
     alert = an_alert()
     await end(world, alert)

@@ -31,7 +31,8 @@ async def triage(settings: TriageSettings, clock: Clock | None = None) -> AsyncI
         api = TriageApi(base.database, incidents, Configuring(base.database), Simulations(base.database))
         yield (
             base.app.serves(api, add_TriageServiceServicer_to_server, DESCRIPTOR.services_by_name["TriageService"])
-            .consumes({**AlertFacts(placements).handlers, **ResponseFacts(incidents).handlers})
+            .consumes(AlertFacts(placements).handlers)
+            .consumes(ResponseFacts(incidents).handlers)
             .ticks("forgetting of early alerts", HOUR_SECONDS, placements.forget_early)
             .ticks("forgetting of the platform's checks", HOUR_SECONDS, placements.forget_checks)
         )

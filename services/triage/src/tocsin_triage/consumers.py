@@ -1,16 +1,20 @@
 """The facts of detection and response, as triage hears them."""
 
+from collections.abc import Sequence
 from datetime import UTC
+from functools import partial
+from itertools import groupby
+from typing import Any
 
 from tocsin.detection.v1.alert_pb2 import Asked, Party
 from tocsin.detection.v1.events_pb2 import AlertAcknowledged, AlertChanged, AlertOpened, AlertResolved, AlertResponseAsked
 from tocsin.response.v1.events_pb2 import AcknowledgementExpired, ResponderSummoned
 
-from tocsin_chassis.events.consumer import Handlers
+from tocsin_chassis.events.consumer import Handlers, Together, handling
 from tocsin_chassis.events.fact import Fact
 from tocsin_chassis.postgres.database import Tx
 from tocsin_triage.incidents import Incidents
-from tocsin_triage.placements import Placements
+from tocsin_triage.placements import Opening, Placements
 from tocsin_triage.wire import alert_of
 
 
@@ -19,23 +23,38 @@ class AlertFacts:
 
     def __init__(self, placements: Placements) -> None:
         self._placements = placements
-
-    @property
-    def handlers(self) -> Handlers:
-        return {
-            AlertOpened: self.on_opened,
+        self._others: Handlers = {
             AlertChanged: self.on_changed,
             AlertAcknowledged: self.on_changed,
             AlertResolved: self.on_resolved,
             AlertResponseAsked: self.on_asked,
         }
 
-    async def on_opened(self, tx: Tx, fact: Fact[AlertOpened]) -> None:
-        alert = fact.message.alert
-        if await self._placements.open(tx, alert_of(alert)):
-            for party in alert.responders:
-                # A team is not a person: routes say what becomes of its alerts.
-                if party.kind != Party.KIND_TEAM:
+    @property
+    def handlers(self) -> Together:
+        return Together((AlertOpened, *self._others), self.on_facts, own_trace=False)
+
+    async def on_facts(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
+        """In their order; openings that follow one another are placed together, so that a flood of them holds up nobody for long."""
+        for opening, group in groupby(facts, key=lambda fact: isinstance(fact.message, AlertOpened)):
+            if opening:
+                await self._on_opened(tx, list(group))
+                continue
+            for fact in group:
+                with handling(fact):
+                    await self._others[type(fact.message)](tx, fact)
+
+    async def _on_opened(self, tx: Tx, facts: Sequence[Fact[AlertOpened]]) -> None:
+        new = await self._placements.open(tx, [Opening(alert_of(fact.message.alert), partial(handling, fact)) for fact in facts])
+        for fact in facts:
+            alert = fact.message.alert
+            # A team is not a person: routes say what becomes of its alerts.
+            asked = [party for party in alert.responders if party.kind != Party.KIND_TEAM]
+            if not asked or alert.id not in new:
+                continue
+            new.discard(alert.id)
+            with handling(fact):
+                for party in asked:
                     wanted = Asked(how=Asked.HOW_ADD, party=party, by=alert.integration, at=alert.opened_at)
                     await self._placements.ask(tx, alert.id, wanted)
 

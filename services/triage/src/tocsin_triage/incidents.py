@@ -134,7 +134,7 @@ class Incidents:
     async def reopen(self, tx: Tx, incident_id: str, by: str, reason: str) -> Incident:
         """Raises IncidentNotFound, NotReopenable."""
         incident = await _locked(tx, incident_id)
-        gathering = incident.group_key and await store.lock_incident_of_group(tx, incident.service, incident.group_key)
+        gathering = incident.group_key and await store.lock_incidents_of_groups(tx, [(incident.service, incident.group_key)])
         decision = incident.reopen(by, reason, self._clock.now(), keeps_group=not gathering)
         return await _kept(tx, incident, decision)
 

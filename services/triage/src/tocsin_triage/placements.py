@@ -1,5 +1,8 @@
 """What alerts do to incidents: open one, join one, make it worse, end it."""
 
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import timedelta
 from weakref import WeakKeyDictionary
 
@@ -14,14 +17,24 @@ from tocsin_kernel.decision import Decision
 from tocsin_kernel.ids import Ids
 from tocsin_triage import store
 from tocsin_triage.catalogue import Catalogue
-from tocsin_triage.correlation import Alert, Place, place
-from tocsin_triage.incident import AttachedAlert, Incident, State, opened
+from tocsin_triage.correlation import Alert, place
+from tocsin_triage.gathering import Arrival, Group, first_of_groups, gather
+from tocsin_triage.incident import AttachedAlert, Incident, State
 from tocsin_triage.wire import alert_of, incident_message, tell
 
 # The streams forget facts sooner: an opening that has not come by then never will.
 EARLY_KEPT = timedelta(days=8)
 CHECKS_KEPT = timedelta(hours=1)
 RACES = 5
+Traced = Callable[[], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An alert that opened, and the trace in which that is gone on with."""
+
+    alert: Alert
+    traced: Traced
 
 
 class Placements:
@@ -33,26 +46,34 @@ class Placements:
         self._ids = ids
         self._catalogues: WeakKeyDictionary[Tx, Catalogue] = WeakKeyDictionary()
 
-    async def open(self, tx: Tx, alert: Alert) -> bool:
-        """An alert opened: it joins the open incident of its group, or opens one. An alert that has its place keeps it.
+    async def open(self, tx: Tx, openings: Sequence[Opening]) -> set[str]:
+        """Alerts opened: each joins the open incident of its group, or opens one. An alert that has its place keeps it.
 
-        One that was put aside is told again when that has ended. Returns whether it has just got its place.
+        One that was put aside is told again when that has ended. Returns which have just got their place. Many cost few statements.
         """
-        await store.serialize_alert(tx, alert.id)
-        heard_of = await store.heard_of(tx, alert.id)
-        if heard_of.placed:
-            await self._take_up(tx, alert)
-            return False
-        await self._place(tx, alert)
-        early = await store.take_early(tx, alert.id) if heard_of.early else None
-        if early is not None:
-            heard = AlertMessage.FromString(early)
-            await self._follow(tx, alert_of(heard, put_aside_by=heard.integration if heard.HasField("snoozed_until") else ""))
-        return True
+        await store.serialize_alerts(tx, [opening.alert.id for opening in openings])
+        heard_of = await store.heard_of(tx, list({opening.alert.id for opening in openings}))
+        new: dict[str, Opening] = {}
+        again: list[Opening] = []
+        for opening in openings:
+            known = heard_of.get(opening.alert.id)
+            if opening.alert.id in new or (known is not None and known.placed):
+                again.append(opening)
+            else:
+                new[opening.alert.id] = opening
+        await self._place(tx, list(new.values()))
+        for opening in new.values():
+            if opening.alert.id in heard_of:
+                with opening.traced():
+                    await self._catch_up(tx, opening.alert.id)
+        for opening in again:
+            with opening.traced():
+                await self._take_up(tx, opening.alert)
+        return set(new)
 
     async def ask(self, tx: Tx, alert_id: str, asked: Asked) -> None:
         """Somebody at the sender wants something of those who respond. Nobody does to an alert that woke nobody, or has ended."""
-        await store.serialize_alert(tx, alert_id)
+        await store.serialize_alerts(tx, [alert_id])
         placement = await store.placement_of(tx, alert_id)
         incident = await store.lock_incident(tx, placement.incident_id) if placement is not None else None
         if incident is None or incident.state is State.RESOLVED:
@@ -63,7 +84,7 @@ class Placements:
 
     async def follow(self, tx: Tx, alert: Alert, message: AlertMessage) -> None:
         """An alert changed or ended. Heard before its opening, it is remembered until that comes."""
-        await store.serialize_alert(tx, alert.id)
+        await store.serialize_alerts(tx, [alert.id])
         if not await self._follow(tx, alert):
             await store.remember_early(tx, alert.id, alert.version, message.SerializeToString(), self._clock.now())
 
@@ -77,52 +98,79 @@ class Placements:
         async with self._database.transaction() as tx:
             await store.forget_checks(tx, self._clock.now() - CHECKS_KEPT)
 
-    async def _place(self, tx: Tx, alert: Alert) -> None:
-        found = place(alert, await self._catalogue(tx))
-        attached = AttachedAlert(alert.id, alert.title, True, self._clock.now(), found.reason, alert.source_url, alert.version)
+    async def _place(self, tx: Tx, openings: Sequence[Opening]) -> None:
+        """Whose incident another transaction was faster to open: it is there to join now."""
+        catalogue = await self._catalogue(tx)
+        traces = {opening.alert.id: opening.traced for opening in openings}
+        waiting = [self._arrival(opening.alert, catalogue) for opening in openings]
         for _ in range(RACES):
-            incident = await store.lock_incident_of_group(tx, found.service.name, found.group_key)
-            if incident is not None:
-                await self._attach(tx, incident, attached, found)
+            if not waiting:
                 return
-            if await self._open_incident(tx, alert, attached, found):
-                return
-        raise Contended()
+            waiting = await self._gather(tx, waiting, traces)
+        if waiting:
+            raise Contended()
 
-    async def _attach(self, tx: Tx, incident: Incident, attached: AttachedAlert, found: Place) -> None:
-        joined = incident.attach(attached)
-        worse = joined.state.worsen(found.severity, f"the alert “{attached.title}” is worse. {found.severity_reason}", attached.attached_at)
-        await store.update_incident(tx, worse.state)
-        await store.attach_alert(tx, incident.id, attached)
-        tell(tx, (*joined.facts, *worse.facts))
-        name_incident(incident.id)
+    def _arrival(self, alert: Alert, catalogue: Catalogue) -> Arrival:
+        found = place(alert, catalogue)
+        attached = AttachedAlert(alert.id, alert.title, True, self._clock.now(), found.reason, alert.source_url, alert.version)
+        return Arrival(alert, found, attached)
 
-    async def _open_incident(self, tx: Tx, alert: Alert, attached: AttachedAlert, found: Place) -> bool:
-        """False if another transaction was faster: its incident is there to join now."""
-        service = found.service
-        decision = opened(
-            Incident(
-                id=self._ids.new(),
-                number=await store.next_number(tx, service.name),
-                title=alert.title,
-                summary=alert.description,
-                state=State.OPEN,
-                severity=found.severity,
-                service=service.name,
-                group_key=found.group_key,
-                escalation_policy=service.escalation_policy,
-                team=service.team,
-                opened_at=attached.attached_at,
-                placement_reason=found.reason,
-                type=found.incident_type,
-            ),
-            attached,
+    async def _gather(self, tx: Tx, arrivals: Sequence[Arrival], traces: Mapping[str, Traced]) -> list[Arrival]:
+        """Let alerts join incidents, or open some; returns those for which another transaction was faster."""
+        gathering = await store.lock_incidents_of_groups(tx, {arrival.group for arrival in arrivals})
+        new = await self._incidents(tx, [first for group, first in first_of_groups(arrivals).items() if group not in gathering])
+        decisions = list(zip(arrivals, gather(arrivals, gathering, new), strict=True))
+        missed = await self._open_incidents(tx, [each for each in decisions if each[0].group in new])
+        await self._join_incidents(tx, [each for each in decisions if each[0].group in gathering])
+        for arrival, decision in decisions:
+            if decision.state.id not in missed:
+                with traces[arrival.alert.id]():
+                    name_incident(decision.state.id)
+                    tell(tx, decision.facts)
+        return [arrival for arrival, decision in decisions if decision.state.id in missed]
+
+    async def _open_incidents(self, tx: Tx, decisions: Sequence[tuple[Arrival, Decision[Incident]]]) -> set[str]:
+        """The ids of those that were not written."""
+        if not decisions:
+            return set()
+        after = {decision.state.id: decision.state for _, decision in decisions}
+        attached = [(decision.state.id, arrival.attached) for arrival, decision in decisions]
+        return set(after) - await store.insert_gathering(tx, list(after.values()), attached)
+
+    async def _join_incidents(self, tx: Tx, decisions: Sequence[tuple[Arrival, Decision[Incident]]]) -> None:
+        after = {decision.state.id: decision.state for _, decision in decisions}
+        await store.update_gathering(tx, list(after.values()))
+        await store.attach_alerts(tx, [(decision.state.id, arrival.attached) for arrival, decision in decisions])
+
+    async def _incidents(self, tx: Tx, firsts: Sequence[Arrival]) -> dict[Group, Incident]:
+        """An incident for each of these alerts, the first of its group."""
+        numbers = await store.next_numbers(tx, [arrival.place.service.name for arrival in firsts]) if firsts else []
+        return {arrival.group: self._incident(arrival, number) for arrival, number in zip(firsts, numbers, strict=True)}
+
+    def _incident(self, arrival: Arrival, number: int) -> Incident:
+        found, service = arrival.place, arrival.place.service
+        return Incident(
+            id=self._ids.new(),
+            number=number,
+            title=arrival.alert.title,
+            summary=arrival.alert.description,
+            state=State.OPEN,
+            severity=found.severity,
+            service=service.name,
+            group_key=found.group_key,
+            escalation_policy=service.escalation_policy,
+            team=service.team,
+            opened_at=arrival.attached.attached_at,
+            placement_reason=found.reason,
+            type=found.incident_type,
         )
-        if not await store.insert_gathering(tx, decision.state, attached):
-            return False
-        tell(tx, decision.facts)
-        name_incident(decision.state.id)
-        return True
+
+    async def _catch_up(self, tx: Tx, alert_id: str) -> None:
+        """What was heard of an alert before its opening counts now."""
+        early = await store.take_early(tx, alert_id)
+        if early is not None:
+            heard = AlertMessage.FromString(early)
+            await self._follow(tx, alert_of(heard, put_aside_by=heard.integration if heard.HasField("snoozed_until") else ""))
 
     async def _follow(self, tx: Tx, alert: Alert) -> bool:
         """False if the alert has no place yet. What is older than what was heard changes nothing."""

@@ -1,8 +1,9 @@
 """The only place with SQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
+from enum import Enum
 from typing import LiteralString
 
 from psycopg.types.json import Jsonb
@@ -40,6 +41,7 @@ class Placement:
 class HeardOf:
     """Whether an alert has its place, and whether more was heard of it before its opening."""
 
+    alert_id: str
     placed: bool
     early: bool
 
@@ -149,17 +151,19 @@ async def lock_incident(tx: Tx, incident_id: str) -> Incident | None:
     return None if row is None else row.to_domain()
 
 
-async def lock_incident_of_group(tx: Tx, service: str, group_key: str) -> Incident | None:
-    """Lock the incident that gathers the alerts of a group, if one does."""
-    row = await tx.maybe(
+async def lock_incidents_of_groups(tx: Tx, groups: Collection[tuple[str, str]]) -> dict[tuple[str, str], Incident]:
+    """Lock the incidents that gather the alerts of these groups (service, key), where one does; all in the same order."""
+    rows = await tx.many(
         IncidentRow,
         """SELECT id::text AS id, number, title, summary, state, severity, service, group_key, escalation_policy, team, opened_at,
                acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by, alert_count, open_alert_count,
                placement_reason, severity_by_person, aside_by, version, type, private, members
-           FROM incident WHERE service = %s AND group_key = %s AND state <> 'resolved' FOR UPDATE""",
-        (service, group_key),
+           FROM incident
+           WHERE (service, group_key) IN (SELECT * FROM unnest(%s::text[], %s::text[])) AND state <> 'resolved'
+           ORDER BY incident.id FOR UPDATE""",
+        ([service for service, _ in groups], [key for _, key in groups]),
     )
-    return None if row is None else row.to_domain()
+    return {(row.service, row.group_key or ""): row.to_domain() for row in rows}
 
 
 async def find_incident(tx: Tx, incident_id: str | None, number: int | None) -> Incident | None:
@@ -202,10 +206,17 @@ async def list_incidents(tx: Tx, wanted: Wanted) -> list[Incident]:
 
 async def next_number(tx: Tx, service: str) -> int:
     """The number of the next incident. One that is not used leaves a gap. The platform's checks of itself have numbers below zero."""
-    sequence = "check_number" if service == WATCHDOG else "incident_number"
-    number = await tx.value(int, "SELECT nextval(%s::regclass)", (sequence,))
-    assert number is not None
-    return number
+    return (await next_numbers(tx, [service]))[0]
+
+
+async def next_numbers(tx: Tx, services: Sequence[str]) -> list[int]:
+    """The numbers of the next incidents of these services, in their order."""
+    sequences = ["check_number" if service == WATCHDOG else "incident_number" for service in services]
+    return await tx.values(
+        int,
+        "SELECT nextval(sequence::regclass) FROM unnest(%s::text[]) WITH ORDINALITY AS given (sequence, place) ORDER BY place",
+        (sequences,),
+    )
 
 
 _INSERT_INCIDENT: LiteralString = """INSERT INTO incident (id, number, title, summary, state, severity, service, group_key,
@@ -225,17 +236,42 @@ async def insert_incident(tx: Tx, incident: Incident) -> None:
     await tx.execute(_INSERT_INCIDENT, _values(incident))
 
 
-async def insert_gathering(tx: Tx, incident: Incident, alert: AttachedAlert) -> bool:
-    """Write a new incident and its first alert; False if another transaction has just opened one that gathers the same group."""
-    written = await tx.execute(
-        "WITH opened AS ("  # noqa: S608 - both parts are literals
-        + _INSERT_INCIDENT
-        + """ RETURNING id)
+async def insert_gathering(tx: Tx, incidents: Sequence[Incident], alerts: Sequence[tuple[str, AttachedAlert]]) -> set[str]:
+    """Write new incidents and their first alerts, each with its incident's id. Returns the ids of those that were written.
+
+    The others are missing: another transaction has just opened incidents that gather the same groups.
+    """
+    written = await tx.values(
+        str,
+        """WITH opened AS (
+               INSERT INTO incident (id, number, title, summary, state, severity, service, group_key, escalation_policy, team, opened_at,
+                   acknowledged_at, acknowledged_by, resolved_at, resolved_by, resolve_reason, declared_by, alert_count, open_alert_count,
+                   placement_reason, severity_by_person, aside_by, version, type, private, members)
+               SELECT *, '{}' FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::smallint[], %s::text[],
+                   %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::timestamptz[], %s::text[],
+                   %s::text[], %s::text[], %s::integer[], %s::integer[], %s::text[], %s::boolean[], %s::text[], %s::bigint[], %s::text[],
+                   %s::boolean[])
+               ON CONFLICT (service, group_key) WHERE state <> 'resolved' AND group_key IS NOT NULL DO NOTHING RETURNING id)
            INSERT INTO attached_alert (incident_id, alert_id, title, open, attached_at, reason, source_url, version)
-           SELECT opened.id, %s::uuid, %s, %s, %s, %s, %s, %s FROM opened""",
-        (*_values(incident), *astuple(alert)),
+           SELECT given.* FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::boolean[], %s::timestamptz[], %s::text[], %s::text[],
+               %s::bigint[]) AS given (incident_id, alert_id, title, open, attached_at, reason, source_url, version)
+           JOIN opened ON opened.id = given.incident_id RETURNING incident_id::text""",
+        [
+            *_columns([_plain(incident) for incident in incidents]),
+            *_columns([(incident_id, *astuple(alert)) for incident_id, alert in alerts]),
+        ],
     )
-    return written > 0
+    return set(written)
+
+
+def _plain(incident: Incident) -> tuple[object, ...]:
+    """Its columns but for its members, of whom a new one has none; what it is is said in words and numbers."""
+    *values, _ = _values(incident)
+    return tuple(value.value if isinstance(value, Enum) else value for value in values)
+
+
+def _columns(rows: Sequence[Sequence[object]]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 async def update_incident(tx: Tx, incident: Incident) -> None:
@@ -265,6 +301,31 @@ async def update_incident(tx: Tx, incident: Incident) -> None:
             list(incident.members),
             incident.id,
         ),
+    )
+
+
+async def update_gathering(tx: Tx, incidents: Sequence[Incident]) -> None:
+    """Write what alerts that join can change of incidents that are locked."""
+    await tx.execute_set(
+        """UPDATE incident SET state = given.state, severity = given.severity, acknowledged_by = given.acknowledged_by,
+               aside_by = given.aside_by, alert_count = given.alert_count, open_alert_count = given.open_alert_count,
+               version = given.version
+           FROM unnest(%s::uuid[], %s::text[], %s::smallint[], %s::text[], %s::text[], %s::integer[], %s::integer[], %s::bigint[])
+               AS given (id, state, severity, acknowledged_by, aside_by, alert_count, open_alert_count, version)
+           WHERE incident.id = given.id""",
+        [
+            (
+                incident.id,
+                incident.state.value,
+                int(incident.severity),
+                incident.acknowledged_by,
+                incident.aside_by,
+                incident.alert_count,
+                incident.open_alert_count,
+                incident.version,
+            )
+            for incident in incidents
+        ],
     )
 
 
@@ -299,19 +360,27 @@ async def forget_checks(tx: Tx, before: datetime) -> int:
 # Alerts
 
 
-async def serialize_alert(tx: Tx, alert_id: str) -> None:
-    """Nobody else handles facts about this alert until the transaction ends."""
-    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('alert:' || %s::text, 0))", (alert_id,))
-
-
-async def heard_of(tx: Tx, alert_id: str) -> HeardOf:
-    """What was heard of an alert before."""
-    return await tx.one(
-        HeardOf,
-        """SELECT EXISTS (SELECT FROM attached_alert WHERE alert_id = %(alert)s) AS placed,
-                  EXISTS (SELECT FROM early_alert WHERE alert_id = %(alert)s) AS early""",
-        {"alert": alert_id},
+async def serialize_alerts(tx: Tx, alert_ids: Sequence[str]) -> None:
+    """Nobody else handles facts about these alerts until the transaction ends. Everybody locks in the same order."""
+    await tx.execute(
+        """SELECT pg_advisory_xact_lock(key)
+           FROM (SELECT DISTINCT hashtextextended('alert:' || id, 0) AS key FROM unnest(%s::text[]) AS given (id) ORDER BY key) AS alert""",
+        (list(alert_ids),),
     )
+
+
+async def heard_of(tx: Tx, alert_ids: Sequence[str]) -> dict[str, HeardOf]:
+    """What was heard of alerts before; those that nothing was heard of are absent."""
+    rows = await tx.many(
+        HeardOf,
+        """SELECT given.id::text AS alert_id, attached.alert_id IS NOT NULL AS placed, early.alert_id IS NOT NULL AS early
+           FROM unnest(%s::uuid[]) AS given (id)
+               LEFT JOIN attached_alert AS attached ON attached.alert_id = given.id
+               LEFT JOIN early_alert AS early ON early.alert_id = given.id
+           WHERE attached.alert_id IS NOT NULL OR early.alert_id IS NOT NULL""",
+        (list(alert_ids),),
+    )
+    return {row.alert_id: row for row in rows}
 
 
 async def placement_of(tx: Tx, alert_id: str) -> Placement | None:
@@ -333,20 +402,13 @@ async def incidents_of(tx: Tx, alert_ids: Sequence[str]) -> dict[str, Came]:
     return {row.alert_id: row.to_domain() for row in rows}
 
 
-async def attach_alert(tx: Tx, incident_id: str, alert: AttachedAlert) -> None:
-    await tx.execute(
-        """INSERT INTO attached_alert (alert_id, incident_id, title, open, attached_at, reason, source_url, version)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
-        (
-            alert.alert_id,
-            incident_id,
-            alert.title,
-            alert.open,
-            alert.attached_at,
-            alert.reason,
-            alert.source_url,
-            alert.version,
-        ),
+async def attach_alerts(tx: Tx, alerts: Sequence[tuple[str, AttachedAlert]]) -> None:
+    """Write alerts that joined, each with its incident's id."""
+    await tx.execute_set(
+        """INSERT INTO attached_alert (incident_id, alert_id, title, open, attached_at, reason, source_url, version)
+           SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::boolean[], %s::timestamptz[], %s::text[], %s::text[],
+               %s::bigint[])""",
+        [(incident_id, *astuple(alert)) for incident_id, alert in alerts],
     )
 
 
