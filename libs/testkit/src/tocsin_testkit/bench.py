@@ -9,13 +9,13 @@ from pathlib import Path
 
 from tocsin.response.v1.response_service_pb2 import GetOncallRequest
 
-from tocsin_testkit.bench_intake import fill, print_intake, print_lists, print_storm
+from tocsin_testkit.bench_intake import fill, print_intake, print_lists, print_storms
 from tocsin_testkit.bench_oncall import print_now, print_rendering
 from tocsin_testkit.bench_paging import print_paging
 from tocsin_testkit.installation import Installation, installation
 from tocsin_testkit.measuring import cpu_seconds, cpu_since, name_of, percentile, print_machine
 from tocsin_testkit.outside.provider import read_ledger
-from tocsin_testkit.scenario import Caller, alert, configure, provider
+from tocsin_testkit.scenario import USUAL_FLOOD, Caller, alert, configure, flood_is, provider
 from tocsin_testkit.sender import Sender
 
 SENDERS = 8
@@ -43,8 +43,9 @@ def main() -> None:
             print_oncall(caller)
             asyncio.run(print_latency(up, Path(folder) / "ledger"))
             asyncio.run(print_paging(up, caller, Path(folder) / "ledger", provider_port))
+            flood_is(caller, USUAL_FLOOD)
             asyncio.run(print_intake(up))
-            asyncio.run(print_storm(up))
+            print_storms(up)
             fill(up)
             print_lists(up)
             print_now(caller)

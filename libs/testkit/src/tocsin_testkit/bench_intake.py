@@ -21,7 +21,7 @@ from tocsin_testkit.installation import Installation, installation
 from tocsin_testkit.measuring import name_of, percentile, print_machine
 from tocsin_testkit.outside.debian import ProgramMissing
 from tocsin_testkit.outside.monitors import alertmanager
-from tocsin_testkit.scenario import Caller
+from tocsin_testkit.scenario import NO_FLOOD, USUAL_FLOOD, Caller, flood_is
 from tocsin_testkit.sender import Sender
 
 SENDERS = 8
@@ -31,6 +31,8 @@ OPEN_ALERTS = 100_000
 STORM = 10_000
 STORM_SECONDS = 10.0
 QUIET_SECONDS = 15.0
+# A flood is over when half as many open within the minute.
+CALM_SECONDS = 75.0
 LISTS = 60
 SETTINGS = {"TOCSIN_WEBHOOK_ALLOW_PRIVATE": "true"}
 ALERTMANAGER = "route: {receiver: none}\nreceivers: [{name: none}]\n"
@@ -62,7 +64,7 @@ def main() -> None:
     with installation(None, SETTINGS) as up:
         time.sleep(3)
         asyncio.run(print_intake(up))
-        asyncio.run(print_storm(up))
+        print_storms(up)
     with installation(None, SETTINGS) as up:
         time.sleep(3)
         fill(up)
@@ -96,11 +98,22 @@ async def print_new(up: Installation, label: str, prefix: str) -> None:
     await _timed(up, label, target, _bodies(target, prefix, 100))
 
 
-async def print_storm(up: Installation) -> None:
+def print_storms(up: Installation) -> None:
+    """A flood for which one alert stands, as it is from the start; and one in which every alert counts, because a rule says so."""
+    caller = Caller(up.connection)
+    flood_is(caller, USUAL_FLOOD)
+    asyncio.run(print_storm(up, "storm"))
+    flood_is(caller, NO_FLOOD)
+    time.sleep(CALM_SECONDS)
+    asyncio.run(print_storm(up, "unheld storm"))
+    flood_is(caller, USUAL_FLOOD)
+
+
+async def print_storm(up: Installation, name: str) -> None:
     """One source floods; an alert of another service comes through the same door in the middle of it."""
     target = _target(up)
     count, senders = STORM // BATCH, [Sender(target.url, target.key) for _ in range(SENDERS)]
-    requests = [senders[0].prepare([alert("storm", f"{batch}-{number}", "flooding") for number in range(BATCH)]) for batch in range(count)]
+    requests = [senders[0].prepare([alert(name, f"{batch}-{number}", "flooding") for number in range(BATCH)]) for batch in range(count)]
     other = Sender(target.url, target.key)
     memory = _memory(up)
     began = time.perf_counter()
@@ -116,15 +129,15 @@ async def print_storm(up: Installation) -> None:
         await asyncio.sleep(max(0.0, began + number * STORM_SECONDS / count - time.perf_counter()))
         pending.append(asyncio.create_task(one(number)))
         if number == count // 2:
-            await other.send(other.prepare([alert("unrelated", "one", "innocent")]))
+            await other.send(other.prepare([alert(f"beside the {name}", "one", f"innocent of the {name}")]))
             sent_at = time.perf_counter()
-            heard = asyncio.create_task(asyncio.to_thread(_incident_of, up, "unrelated"))
+            heard = asyncio.create_task(asyncio.to_thread(_incident_of, up, f"beside the {name}"))
     await asyncio.gather(*pending)
     took = time.perf_counter() - began
     refused = sum(sender.sent.retries for sender in senders)
     delay = await heard - sent_at
     print(
-        f"storm: {count * BATCH} new alerts in {took:.1f} s, {refused} refused, memory {memory} → {_memory(up)} MiB; "
+        f"{name}: {count * BATCH} new alerts in {took:.1f} s, {refused} refused, memory {memory} → {_memory(up)} MiB; "
         f"incident of an unrelated service after {delay:.2f} s"
     )
 

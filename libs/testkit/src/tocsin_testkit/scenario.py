@@ -29,6 +29,8 @@ from tocsin.triage.v1.incident_pb2 import Incident
 from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceStub
 
 SERVICE = "load"
+# What the platform takes for a flood from the start, and what no load is.
+USUAL_FLOOD, NO_FLOOD = 300, 1_000_000
 
 
 class Caller:
@@ -77,8 +79,13 @@ def configure(caller: Caller, provider_port: int) -> None:
     triage = TriageConfiguration(services=[service])
     caller.call(caller.triage.ApplyConfiguration, triage_pb.ApplyConfigurationRequest(configuration=triage))
     # Every alert of the load is to wake somebody, although so many of them are a flood.
-    storm = Storm(alerts=1_000_000, within=Duration(seconds=60))
-    rule = NoiseRule(name="load-is-no-flood", matchers=['integration="alertmanager"'], storm=storm)
+    flood_is(caller, NO_FLOOD)
+
+
+def flood_is(caller: Caller, alerts: int) -> None:
+    """More new alerts than this within a minute are a flood from now on."""
+    storm = Storm(alerts=alerts, within=Duration(seconds=60))
+    rule = NoiseRule(name="flood-of-the-load", matchers=['integration="alertmanager"'], storm=storm)
     detection = DetectionConfiguration(noise_rules=[rule])
     caller.call(caller.detection.ApplyConfiguration, detection_pb.ApplyConfigurationRequest(configuration=detection))
 
