@@ -37,6 +37,7 @@ class Response(runner_service_pb2_grpc.RunnerServiceServicer):
         self.stop = set()
         self.lost = set()
         self.deaf = 0
+        self.picky = set()
         self.count = 0
 
     def give(self, command, *, seconds=30.0, **more):
@@ -90,6 +91,8 @@ class Response(runner_service_pb2_grpc.RunnerServiceServicer):
         if self.deaf:
             self.deaf -= 1
             await context.abort(grpc.StatusCode.UNAVAILABLE, "response is starting")
+        if any(outcome.findings and outcome.lease.assignment_id in self.picky for outcome in request.outcomes):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "findings: they are too much")
         for outcome in request.outcomes:
             self.outcomes.setdefault(outcome.lease.assignment_id, outcome)
         self.told.set()

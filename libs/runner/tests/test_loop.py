@@ -7,7 +7,7 @@ from runner_harness import running, serving, until
 from tocsin.response.v1 import runner_service_pb2 as pb
 
 from tocsin_runner import runner as loop
-from tocsin_runner.assignment import Failed, Outcome, Refused, State, Unknown
+from tocsin_runner.assignment import Failed, Finding, Outcome, Refused, State, Unknown
 from tocsin_runner.secrets import Redactor
 from tocsin_runner.work import Work
 
@@ -46,6 +46,7 @@ class Scripted:
             self.changing.append(name)
             await self.go.wait()
             self.done.append(name)
+            task.findings.append(Finding("book.txt", "text/plain", name.encode()))
         finally:
             self.now -= 1
         return Outcome(State.SUCCEEDED, f"did {name}", undo_token={"replicas": 3}, verified=True)
@@ -125,6 +126,16 @@ async def test_outcomes_wait_for_a_response_that_is_starting(response):
     async with running(response.address, Work({"scripted": Scripted()}, Redactor())):
         outcome = await response.outcome(response.give(do("step")))
     assert outcome.state == pb.Outcome.STATE_SUCCEEDED
+
+
+async def test_an_outcome_that_cannot_be_taken_does_not_hold_the_others(response):
+    """Response refuses what one step brought home: how it went is told without, and the others are told whole."""
+    async with running(response.address, Work({"scripted": Scripted()}, Redactor())):
+        names = [response.give(do(f"step {number}")) for number in range(3)]
+        response.picky.add(names[1])
+        outcomes = [await response.outcome(name) for name in names]
+    assert [len(outcome.findings) for outcome in outcomes] == [1, 0, 1]
+    assert {outcome.state for outcome in outcomes} == {pb.Outcome.STATE_SUCCEEDED}
 
 
 async def test_a_lost_lease_sends_nothing_and_tells_nothing(response):

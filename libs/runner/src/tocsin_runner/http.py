@@ -22,7 +22,7 @@ from tocsin_runner.variables import header
 MOST_BYTES = 1024 * 1024
 SECONDS = 10.0
 CONNECTIONS = 64
-SHOWN = 16_384
+SHOWN = 8_192
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 TARGET = re.compile(r"[\x21-\x7e]*")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -146,7 +146,8 @@ def exchange(request: Request, answer: Answer | None, problem: str = "") -> Json
     said["sha256"] = hashlib.sha256(request.content).hexdigest()
     if answer is None:
         return {"request": said, "problem": problem}
-    heard: dict[str, Json] = {"status": answer.status, "headers": dict(answer.headers)}
+    told = {name: value for name, value in answer.headers.items() if name != "set-cookie"}
+    heard: dict[str, Json] = {"status": answer.status, "headers": told}
     heard["content"] = answer.content[:SHOWN].decode(errors="replace")
     heard["sha256"] = hashlib.sha256(answer.content).hexdigest()
     return {"request": said, "answer": heard}

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+import grpc
 from grpc import aio
 from tocsin.response.v1 import runner_service_pb2 as pb
 
@@ -19,6 +20,8 @@ MOST_BYTES = 3 * 1024 * 1024
 SECONDS = 10.0
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
+# Telling the same again would be refused again.
+UNUSABLE = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.OUT_OF_RANGE)
 
 
 class Reports:
@@ -28,6 +31,7 @@ class Reports:
         self._response = response
         self._leases = leases
         self._waiting: list[tuple[Held, pb.Outcome]] = []
+        self._most = MOST
         self._news = asyncio.Event()
         self._told = asyncio.Event()
         self._told.set()
@@ -61,21 +65,42 @@ class Reports:
             )
         except aio.AioRpcError as error:
             log.warning("outcomes are told again later: %s", error.details())
+            if error.code() in UNUSABLE:
+                self._make_smaller(batch)
             return False
         if answer.refused:
             log.warning("outcomes were refused, their leases were lost", extra={"assignments": ", ".join(answer.refused)})
+        self._drop(batch)
+        self._most = MOST
+        return True
+
+    def _make_smaller(self, batch: list[tuple[Held, pb.Outcome]]) -> None:
+        """One of these cannot be taken. One alone is told without what it brought: how it went matters most."""
+        self._most = 1
+        if len(batch) > 1:
+            return
+        _, outcome = batch[0]
+        if outcome.findings:
+            del outcome.findings[:]
+        elif outcome.variables or outcome.HasField("undo_token"):
+            outcome.variables.clear()
+            outcome.ClearField("undo_token")
+        else:
+            log.error("an outcome cannot be told, and is left out", extra={"assignment": outcome.lease.assignment_id})
+            self._drop(batch)
+
+    def _drop(self, batch: list[tuple[Held, pb.Outcome]]) -> None:
         for held, _ in batch:
             self._leases.drop(held)
         del self._waiting[: len(batch)]
         if not self._waiting:
             self._news.clear()
             self._told.set()
-        return True
 
     def _batch(self) -> list[tuple[Held, pb.Outcome]]:
         batch: list[tuple[Held, pb.Outcome]] = []
         size = 0
-        for held, outcome in self._waiting[:MOST]:
+        for held, outcome in self._waiting[: self._most]:
             size += outcome.ByteSize()
             if batch and size > MOST_BYTES:
                 break

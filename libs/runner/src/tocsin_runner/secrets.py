@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import stat
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -16,22 +17,29 @@ REFERENCE = "secret:"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 SHORTEST = 6
 LARGEST = 65_536
+REMEMBERED = 500
 
 
 class Redactor:
     """Knows every secret that this process has read, in the forms in which it may turn up."""
 
     def __init__(self) -> None:
+        self._values: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._forms: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
 
     def add(self, name: str, value: str) -> None:
-        """Black this out from now on."""
-        shown = f"[{REFERENCE}{name}]"
-        for form in _forms(value):
-            self._forms.setdefault(form, shown)
+        """Black this out from now on. What has not been used for long makes room: tokens come and go."""
+        known = (name, value) in self._values
+        self._values[name, value] = None
+        self._values.move_to_end((name, value))
+        if known:
+            return
+        if len(self._values) > REMEMBERED:
+            self._values.popitem(last=False)
+        self._forms = {form: f"[{REFERENCE}{name}]" for name, value in reversed(self._values) for form in _forms(value)}
         longest_first = sorted(self._forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def text(self, text: str) -> str:
         """The text without secrets."""

@@ -1,6 +1,6 @@
 """Between the messages of the contract and the words of the runner."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from google.protobuf.json_format import MessageToDict
@@ -13,6 +13,7 @@ from tocsin_runner.assignment import Assignment, Document, Finding, Json, Outcom
 MOST_EXPLANATION = 4000
 MOST_CONTENT = 262_144
 MOST_FINDINGS = 20
+MOST_CONTENTS = 2 * 1024 * 1024
 
 VERBS = {
     pb.Assignment.VERB_EXECUTE: Verb.EXECUTE,
@@ -63,7 +64,7 @@ def outcome(came: Outcome, lease: pb.Lease, started_at: datetime, ended_at: date
         explanation=came.explanation[:MOST_EXPLANATION],
         variables=_variables(came.variables),
         verified=came.verified,
-        findings=[_finding(found) for found in came.findings[:MOST_FINDINGS]],
+        findings=_findings(came.findings),
         started_at=timestamp(started_at),
         ended_at=timestamp(ended_at),
     )
@@ -96,6 +97,17 @@ def timestamp(at: datetime) -> Timestamp:
 
 def _variables(given: Mapping[str, Variable]) -> dict[str, pb.Variable]:
     return {name: pb.Variable(type=found.type, value=found.value) for name, found in given.items()}
+
+
+def _findings(found: Sequence[Finding]) -> list[pb.Finding]:
+    """As many as one message holds; what was asked for first."""
+    kept: list[pb.Finding] = []
+    size = 0
+    for each in sorted(found, key=lambda one: not one.evidence)[:MOST_FINDINGS]:
+        size += min(len(each.content), MOST_CONTENT)
+        if size <= MOST_CONTENTS:
+            kept.append(_finding(each))
+    return kept
 
 
 def _finding(found: Finding) -> pb.Finding:

@@ -1,11 +1,14 @@
 """Our own type of command, tocsin-action: an action of the catalogue, with arguments, at a connection."""
 
-from tocsin_runner.assignment import Assignment, Outcome, Refused, Task
+from tocsin_runner.assignment import Assignment, Json, Outcome, Refused, Task
 from tocsin_runner.commands.http_api import recorded
 from tocsin_runner.connectors.catalogue import Bindings
 from tocsin_runner.connectors.interface import Action, Job, arguments
 from tocsin_runner.connectors.lifecycle import Lifecycle
 from tocsin_runner.variables import argument
+
+FIRST = 7
+LAST = 5
 
 
 class ActionCommand:
@@ -28,7 +31,7 @@ class ActionCommand:
             return await self._lifecycle.carry_out(action, job)
         finally:
             if job.exchanges:
-                task.findings.append(recorded(f"{name}.json", job.exchanges, name))
+                task.findings.append(recorded(f"{name}.json", _some(job.exchanges), name))
 
     def _action(self, assignment: Assignment, name: str) -> Action:
         connector = self._bindings.connector(name, assignment.simulated)
@@ -36,3 +39,9 @@ class ActionCommand:
         if wanted not in connector.actions:
             raise Refused(f"{name} has no action {wanted}; it has {', '.join(sorted(connector.actions))}")
         return connector.actions[wanted]
+
+
+def _some(exchanges: list[Json]) -> list[Json]:
+    """The first and the last ones: what was polled in between says the same again and again."""
+    left_out = len(exchanges) - FIRST - LAST
+    return exchanges if left_out <= 0 else [*exchanges[:FIRST], {"left_out": left_out}, *exchanges[-LAST:]]

@@ -45,6 +45,8 @@ class Lifecycle:
             if sight.standing is Standing.EFFECTIVE:
                 return self._done(action, job, sight, "it was done by an earlier try whose answer was lost")
             return await self._settle(action, job, lambda seen: seen.standing)
+        if sight.standing is Standing.FAILED and sight.mine is not False and job.task.assignment.look_first:
+            raise Failed(sight.why or "the other side says that it failed")
         if sight.standing is Standing.EFFECTIVE:
             return Outcome(State.ALREADY_IN_STATE, sight.why or "it was so already", verified=True)
         if sight.standing is Standing.PENDING:

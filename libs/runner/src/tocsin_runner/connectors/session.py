@@ -105,9 +105,9 @@ class Session:
         if who.token is not None:
             given["bearer"] = await self._token(base, who, who.token, given)
         headers = {name.lower(): as_text(value) for name, value in who.headers(given).items()}
-        for value in headers.values():
-            # As one piece, so that not even its edges show; what is no secret has been written by the operator.
-            self._connection.redactor.add("authorization", value.rpartition(" ")[2])
+        if "authorization" in headers:
+            # As one piece, so that not even its edges show.
+            self._connection.redactor.add("authorization", headers["authorization"].rpartition(" ")[2])
         return headers
 
     def _signed(self, base: str, request: Request) -> Request:

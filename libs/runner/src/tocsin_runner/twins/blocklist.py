@@ -1,4 +1,4 @@
-"""Block lists as Tocsin serves them: an interface to change them, and the plain lists that firewalls fetch; kept in a file if given one."""
+"""Block lists as Tocsin serves them: its calls that change them, and the plain lists that firewalls fetch; kept in a file if given one."""
 
 import hashlib
 import json
@@ -23,6 +23,7 @@ class BlocklistTwin(Twin):
     lists: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: {name: {} for name in SENTINEL})
     file: Path | None = None
     fetched: list[str] = field(default_factory=list)
+    protected: set[str] = field(default_factory=set)
 
     name = "blocklist"
 
@@ -40,45 +41,47 @@ class BlocklistTwin(Twin):
         """Lists, and who fetched them."""
         return {"lists": self.lists, "fetched": self.fetched}
 
-    def put(self, name: str, entry: str, said: dict[str, Any]) -> None:
+    def put(self, name: str, value: str, said: dict[str, Any]) -> dict[str, Any]:
         """Put an entry on a list."""
+        entry = {"list": name, "value": value, "since": self.now(), **said}
         if not self.ignoring:
-            self.lists[name][entry] = {"entry": entry, **said}
+            self.lists.setdefault(name, {})[value] = entry
             self._keep()
-
-    def remove(self, name: str, entry: str) -> None:
-        """Take an entry off a list."""
-        if not self.ignoring:
-            del self.lists[name][entry]
-            self._keep()
+        return entry
 
     def routes(self) -> list[BaseRoute]:
-        """The interface, and the lists."""
+        """The calls by the Connect protocol, and the lists."""
+        service = "/tocsin.response.v1.ContainmentService"
         return [
-            Route("/blocklists", self._names),
-            Route("/blocklists/{list}/entries/{entry:path}", self._entry, methods=["GET", "PUT", "DELETE"]),
+            Route(f"{service}/ListBlockEntries", self._entries, methods=["POST"]),
+            Route(f"{service}/AddBlockEntry", self._add, methods=["POST"]),
+            Route(f"{service}/RemoveBlockEntry", self._remove, methods=["POST"]),
             Route("/edl/{list}.txt", self._served),
         ]
 
-    async def _names(self, _: Request) -> Response:
-        return answer({"lists": list(self.lists)})
+    async def _entries(self, request: Request) -> Response:
+        said = await request.json()
+        entries = self.lists.get(said["list"], {})
+        wanted = said.get("value")
+        found = [entry for value, entry in entries.items() if not wanted or value == wanted]
+        # As protobuf has it in JSON: what is empty is not there.
+        return answer({"entries": found} if found else {})
 
-    async def _entry(self, request: Request) -> Response:
-        name, entry = request.path_params["list"], request.path_params["entry"]
-        if name not in self.lists:
-            return answer({"error": "there is no such list"}, 404)
-        found = self.lists[name].get(entry)
-        if request.method == "PUT":
-            if found is not None and request.headers.get("if-none-match") == "*":
-                return answer({"error": "the entry is there already"}, 412)
-            self.put(name, entry, await request.json())
-            return answer({}, 201)
-        if found is None:
-            return answer({"error": "there is no such entry"}, 404)
-        if request.method == "DELETE":
-            self.remove(name, entry)
-            return Response(status_code=204)
-        return answer(found)
+    async def _add(self, request: Request) -> Response:
+        said = await request.json()
+        if said["value"] in self.protected:
+            return answer({"code": "invalid_argument", "message": "value: guard rails protect it"}, 400)
+        was_there = said["value"] in self.lists.get(said["list"], {})
+        entry = self.put(said["list"], said["value"], {"kind": said["kind"], "comment": said.get("comment", "")})
+        return answer({"entry": entry, "wasThere": was_there})
+
+    async def _remove(self, request: Request) -> Response:
+        said = await request.json()
+        was_there = said["value"] in self.lists.get(said["list"], {})
+        if was_there and not self.ignoring:
+            del self.lists[said["list"]][said["value"]]
+            self._keep()
+        return answer({"wasThere": was_there})
 
     async def _served(self, request: Request) -> Response:
         name = request.path_params["list"]
