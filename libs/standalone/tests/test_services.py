@@ -1,15 +1,16 @@
 """What a service is told: its own secrets, the operator's wishes, and nothing else."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from tocsin_standalone import keys, services
+from tocsin_standalone import keys, runner, services
 from tocsin_standalone.home import Home
 from tocsin_standalone.services import SERVICES, Surroundings
 
 
 def around(tmp_path: Path, operator: Mapping[str, str], demo: bool = False) -> Surroundings:
-    made = keys.load_or_create(tmp_path, SERVICES, SERVICES)
+    made = keys.load_or_create(tmp_path, SERVICES, SERVICES, (runner.RUNNER,))
     return Surroundings(Home.at(tmp_path), made, services.choose_ports(0, demo), operator)
 
 
@@ -62,3 +63,18 @@ def test_spans_go_to_the_operators_collector_and_the_receiver_is_off(tmp_path: P
     assert collector.items() <= told.items()
     assert told["TOCSIN_SPAN_KEY_FILE"] == ""
     assert surroundings.keys.span_key not in " ".join(told.values())
+
+
+def test_the_runner_knows_response_its_own_key_and_its_secrets_and_no_password_of_the_platform(tmp_path: Path) -> None:
+    surroundings = around(tmp_path, {"TOCSIN_RUNNER_LOCAL_COMMANDS": "bash", "TOCSIN_SMTP_URL": "smtp://mail"})
+    told = runner.environment(surroundings)
+    assert told["TOCSIN_RUNNER_RESPONSE"] == surroundings.ports.grpc_of("response")
+    assert told["TOCSIN_SIGNING_KEY_FILE"].endswith("signing-runner.jwk")
+    assert told["TOCSIN_RUNNER_LOCAL_COMMANDS"] == "bash"
+    said = " ".join(told.values())
+    keys = surroundings.keys
+    secrets = (*keys.postgres.values(), *keys.nats.values(), keys.postgres_superuser, keys.admin_api_key, keys.span_key)
+    assert not any(secret in said for secret in secrets)
+    assert not {"TOCSIN_POSTGRES_URL", "TOCSIN_NATS_URL", "TOCSIN_SMTP_URL"} & told.keys()
+    trusted = json.loads(keys.trusted_keys_file.read_text())["keys"]
+    assert runner.RUNNER in {key["kid"] for key in trusted}

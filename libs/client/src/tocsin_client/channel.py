@@ -16,6 +16,7 @@ from tocsin.response.v1 import (
     evidence_service_pb2,
     obligation_service_pb2,
     oncall_service_pb2,
+    playbook_service_pb2,
     response_service_pb2,
 )
 from tocsin.review.v1 import review_service_pb2
@@ -33,6 +34,7 @@ CONTRACTS = (
     triage_service_pb2,
     response_service_pb2,
     oncall_service_pb2,
+    playbook_service_pb2,
     escalation_service_pb2,
     containment_service_pb2,
     evidence_service_pb2,

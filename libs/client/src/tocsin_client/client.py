@@ -25,6 +25,7 @@ from tocsin.response.v1.escalation_service_pb2_grpc import EscalationServiceStub
 from tocsin.response.v1.evidence_service_pb2_grpc import EvidenceServiceStub
 from tocsin.response.v1.obligation_service_pb2_grpc import ObligationServiceStub
 from tocsin.response.v1.oncall_service_pb2_grpc import OncallServiceStub
+from tocsin.response.v1.playbook_service_pb2_grpc import PlaybookServiceStub
 from tocsin.response.v1.response_service_pb2_grpc import ResponseServiceStub
 from tocsin.review.v1 import review_service_pb2 as review
 from tocsin.review.v1.review_pb2 import TimelineEntry
@@ -61,6 +62,7 @@ class Tocsin:
         self.triage = TriageServiceStub(self.channel)
         self.response = ResponseServiceStub(self.channel)
         self.oncall = OncallServiceStub(self.channel)
+        self.playbooks = PlaybookServiceStub(self.channel)
         self.escalation = EscalationServiceStub(self.channel)
         self.containment = ContainmentServiceStub(self.channel)
         self.evidence = EvidenceServiceStub(self.channel)

@@ -29,6 +29,11 @@ class Home:
         return self.folder / "secrets"
 
     @property
+    def runner(self) -> Path:
+        """What the operator gives the runner: secrets, connectors, connections."""
+        return self.folder / "runner"
+
+    @property
     def logs(self) -> Path:
         return self.folder / "logs"
 

@@ -28,10 +28,10 @@ class Keys:
     watchdog_secret_file: Path
 
 
-def load_or_create(folder: Path, services: Iterable[str], nats_users: Iterable[str]) -> Keys:
-    """The secrets in `folder`; what is missing is made, what is there stays."""
+def load_or_create(folder: Path, services: Iterable[str], nats_users: Iterable[str], signers: Iterable[str] = ()) -> Keys:
+    """The secrets in `folder`; what is missing is made, what is there stays. `signers` have a key to sign with and nothing else."""
     names = list(services)
-    signing = {name: folder / f"signing-{name}.jwk" for name in names}
+    signing = {name: folder / f"signing-{name}.jwk" for name in (*names, *signers)}
     trusted = folder / "trusted-keys.jwks"
     _signing_keys(signing, trusted)
     return Keys(

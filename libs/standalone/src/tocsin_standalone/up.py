@@ -13,7 +13,7 @@ from types import FrameType
 
 from tocsin_client.connection import Connection
 from tocsin_client.errors import TocsinError
-from tocsin_standalone import keys, platform, roles, schema, services, watchdog
+from tocsin_standalone import keys, platform, roles, runner, schema, services, watchdog
 from tocsin_standalone.canary import Canary
 from tocsin_standalone.demo.program import demo_program
 from tocsin_standalone.errors import Interrupted, StandaloneError
@@ -62,7 +62,7 @@ def _run(home: Home, port: int, demo: bool, operator: Mapping[str, str], stop: t
     home.connection.unlink(missing_ok=True)  # whoever sees it may connect
     around = Surroundings(
         home=home,
-        keys=keys.load_or_create(home.secrets, SERVICES, (*SERVICES, SUPERVISOR)),
+        keys=keys.load_or_create(home.secrets, SERVICES, (*SERVICES, SUPERVISOR), (runner.RUNNER,)),
         ports=services.choose_ports(port, demo),
         operator=operator,
     )
@@ -129,6 +129,9 @@ def _start_services(supervisor: Supervisor, around: Surroundings, demo: bool, st
     )
     kept = platform.integration_keys(_connection(around), around.home.secrets / "integrations.json")
     platform.connection_file(around.home.connection, _connection(around), kept, around.ports.console, around.email_listen)
+    if runner.wanted(around):
+        runner.prepare(around)
+        supervisor.keep(Child(runner.program(around)))
     if watchdog.installed() and around.operator.get("TOCSIN_WATCHDOG", "on") != "off":
         _start_watchdog(supervisor, around, stop)
     if demo:

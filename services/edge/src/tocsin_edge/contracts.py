@@ -16,6 +16,7 @@ from tocsin.response.v1 import (
     evidence_service_pb2,
     obligation_service_pb2,
     oncall_service_pb2,
+    playbook_service_pb2,
     response_service_pb2,
 )
 from tocsin.review.v1 import review_service_pb2
@@ -34,6 +35,7 @@ _CONTRACTS = (
     evidence_service_pb2,
     obligation_service_pb2,
     oncall_service_pb2,
+    playbook_service_pb2,
     containment_service_pb2,
     communication_service_pb2,
     paging_service_pb2,
