@@ -14,6 +14,7 @@ from tocsin.response.v1.events_pb2 import (
     HandoffDue,
     ResponderSummoned,
 )
+from tocsin.response.v1.obligation_events_pb2 import ObligationDue
 from tocsin.triage.v1.events_pb2 import (
     IncidentAcknowledged,
     IncidentOpened,
@@ -30,9 +31,10 @@ from tocsin_chassis.postgres.database import Tx
 from tocsin_chassis.postgres.privacy import note_privacy
 from tocsin_chassis.telemetry import name_incident, trace_context, tracer
 from tocsin_communication.contacts import store as contacts
-from tocsin_communication.message import handoff
+from tocsin_communication.message import handoff, obligation
 from tocsin_communication.page import Kind
 from tocsin_communication.pages import Asked, Pages, Summoned
+from tocsin_communication.rules.personal import Urgency
 from tocsin_communication.wire import to_incident, urgency_of
 
 INCIDENTS = (
@@ -47,7 +49,9 @@ INCIDENTS = (
 # A summons of a contact that is nobody's own says which; both are pages.
 SUMMONED = (ResponderSummoned, ContactSummoned)
 
-FROM_RESPONSE = (*SUMMONED, EscalationStopped, EscalationExhausted, DutyChanged, HandoffDue)
+FROM_RESPONSE = (*SUMMONED, EscalationStopped, EscalationExhausted, DutyChanged, HandoffDue, ObligationDue)
+# From this part of its time on an obligation is urgent.
+URGENT_PERCENT = 90
 # A duty without an end is asked after again; one that begins soon lasts this long at least, as far as reachability goes.
 LONG_DUTY = timedelta(days=30)
 SHORTEST_DUTY = timedelta(days=1)
@@ -84,6 +88,10 @@ class Consumers:
                 for fact in together:
                     with handling(fact):
                         await self._on_duty(tx, fact.message)
+            elif isinstance(together[0].message, ObligationDue):
+                for fact in together:
+                    with handling(fact):
+                        await self._on_obligation(tx, fact.message)
             # Nobody answered: whom to tell of that is response's decision; there is nobody left to page here.
 
     async def _on_duty(self, tx: Tx, message: DutyChanged | HandoffDue) -> None:
@@ -100,6 +108,14 @@ class Consumers:
         for name in dict.fromkeys([*message.coming, *message.going]):
             text = handoff(message.schedule, at, message.coming, message.going, name)
             await self._pages.notice(tx, Kind.HANDOFF, name, text, f"handoff of {message.schedule}")
+
+    async def _on_obligation(self, tx: Tx, due: ObligationDue) -> None:
+        """Whoever has the incident is reminded of what has to be told to others."""
+        kept = due.obligation
+        text = obligation(kept.regime, kept.title, kept.recipient, kept.due_at.ToDatetime(UTC), due.percent)
+        urgency = Urgency.HIGH if due.percent >= URGENT_PERCENT else Urgency.LOW
+        for name in due.remind:
+            await self._pages.notice(tx, Kind.OBLIGATION, name, text, f"{due.percent} % of the time of {kept.regime} is over", urgency)
 
     async def on_incidents(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
         """Incidents changed: keep the copies, drop what is pointless now, tell who was told; each in the trace of its fact."""

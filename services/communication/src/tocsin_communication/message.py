@@ -88,6 +88,14 @@ def confirmation(contact_method: str, code: str) -> Text:
     )
 
 
+def obligation(regime: str, title: str, recipient: str, due_at: datetime, percent: int) -> Text:
+    """Reminds of something that has to be told to somebody in time."""
+    when = f"{due_at:%Y-%m-%d %H:%M} UTC"
+    says = f"{regime}: {title}, " + (f"due at {when}" if percent < 100 else f"was due at {when}")
+    over = f"{percent} % of the time is over." if percent < 100 else "The time is up. Being late needs a reason."
+    return Text(says, "\n".join([f"{says}.", "", over, f"To: {recipient or 'see the regime'}", "tocsin obligation list"]))
+
+
 def handoff(schedule: str, at: datetime, coming: Sequence[str], going: Sequence[str], responder: str) -> Text:
     """Tells both sides that a duty changes hands."""
     when = f"{at:%Y-%m-%d %H:%M} UTC"
