@@ -13,7 +13,7 @@ from tocsin_testkit.scenario import Caller
 ORGANISATION_SECONDS = 30.0
 
 
-@pytest.fixture(scope="session", name="up")
+@pytest.fixture(scope="package", name="up")
 def _up():
     """`tocsin up --demo`, ready, with the demo's people on call."""
     with installation(arguments=("--demo",)) as started:

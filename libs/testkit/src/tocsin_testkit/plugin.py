@@ -3,10 +3,12 @@
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from tocsin_testkit.platform import Platform
 from tocsin_testkit.platform import platform as running_platform
@@ -14,7 +16,32 @@ from tocsin_testkit.servers import Servers, servers
 from tocsin_testkit.template import copy_template, drop, make_template
 from tocsin_testkit.world import Keys, World, empty_streams
 
+if TYPE_CHECKING:
+    from tocsin_testkit.spreading import LongestFirst
+
 _numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A law holds or does not: how long an example of it takes on a busy machine is no part of it."""
+    settings.register_profile("tocsin", deadline=None)
+    settings.load_profile("tocsin")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> "LongestFirst | None":
+    """The order of several workers, where `--dist loadfile` asks for files."""
+    from tocsin_testkit.spreading import LongestFirst
+
+    return LongestFirst(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Only in a worker: alone, tests run in the order in which they are written."""
+    if hasattr(config, "workerinput"):
+        from tocsin_testkit.spreading import longest_first
+
+        items[:] = longest_first(items)
 
 
 @pytest.fixture(scope="session", name="servers")
