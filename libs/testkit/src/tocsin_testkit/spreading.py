@@ -10,7 +10,7 @@ from xdist.scheduler import LoadFileScheduling
 # What a test costs that asks for one of these: a whole installation, all services in one process, a database and streams.
 SECONDS = {"up": 4.0, "platform": 2.0, "world": 0.7}
 OTHERWISE = 0.05
-# Its tests share an installation, which costs each worker that starts one a sixth of a processor for as long as it runs.
+# Its tests share an installation, which costs each worker that starts one a tenth of a processor for as long as it runs.
 TOGETHER = "tests/e2e"
 
 
