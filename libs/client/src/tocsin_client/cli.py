@@ -30,6 +30,7 @@ COMMANDS = (
     Command("doctor", "platform:doctor", "Say what works, what does not, and how to mend it"),
     Command("apply", "files:apply", "Make the configuration like the given files, after showing the plan"),
     Command("export", "files:export", "Write the stored configuration as files"),
+    Command("dump", "dump:dump", "Write everything that the platform holds as files of JSON"),
     Command("import opsgenie", "importing:opsgenie", "Move here from Opsgenie, or see what would come over"),
     Command("import pagerduty", "importing:pagerduty", "Move here from PagerDuty, or see what would come over"),
     Command("import grafana-oncall", "importing:grafana_oncall", "Move here from Grafana OnCall, or see what would come over"),
