@@ -23,6 +23,7 @@ import { Timeline } from "./Timeline";
 import { incidentReference, STATE_WORDS } from "./words";
 
 const MeasuresPanel = lazy(() => import("../containment/MeasuresPanel"));
+const TracePanel = lazy(() => import("../traces/TracePanel"));
 const RunsPanel = lazy(() => import("../playbooks/RunsPanel"));
 
 /** One incident: how it stands, what to do, and everything that happened. `reference` is its number or id. */
@@ -55,6 +56,9 @@ export function IncidentPage({ reference }: { reference: string }) {
       <div className="incident-main">
         <ReviewPanel incident={incident} />
         <Timeline incidentId={incident.id} openedAt={toDate(incident.openedAt)} />
+        <Suspense>
+          <TracePanel incidentId={incident.id} />
+        </Suspense>
       </div>
       <div className="incident-aside">
         <Suspense>
