@@ -52,6 +52,13 @@ def test_no_rpc_names_a_caller_that_the_plan_does_not_know(method):
         assert caller == "edge" or (caller, owner) in ALLOWED_CALLS
 
 
+def test_communication_asks_triage_only_what_an_answer_means():
+    """A responder's answer takes an incident or ends it; nothing else is communication's to say."""
+    asked = {method.name for method in methods() if method.full_name.startswith("tocsin.triage.")
+             and "communication" in method.GetOptions().Extensions[access].services}  # fmt: skip
+    assert asked == {"AcknowledgeIncident", "ResolveIncident", "GetIncident"}
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_calls_only_whom_the_plan_allows(service):
     called = set()

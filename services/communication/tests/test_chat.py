@@ -60,9 +60,22 @@ def test_our_own_buttons_are_read_with_either_secret(secret, page_id):
         (None, ""),
     ],
 )
-def test_a_message_says_how_it_stands_and_offers_what_makes_sense(incident, shown):
+def test_a_message_says_how_it_stands(incident, shown):
     assert state_line(incident) == shown
-    assert bool(OURS.offered(page(incident=incident))) is (incident in (INCIDENT, None))
+
+
+@pytest.mark.parametrize(
+    ("incident", "buttons"),
+    [
+        (INCIDENT, [Button.ACKNOWLEDGE, Button.ESCALATE]),
+        (None, [Button.ACKNOWLEDGE, Button.ESCALATE]),
+        (TAKEN, [Button.RESOLVE]),
+        (replace(TAKEN, state=IncidentState.RESOLVED), []),
+    ],
+)
+def test_a_message_offers_what_makes_sense(incident, buttons):
+    assert [each.button for each in OURS.offered(page(incident=incident))] == buttons
+    assert not any(each.button is Button.RESOLVE for each in Buttons([]).offered(page(incident=incident)))
 
 
 @given(st.text(max_size=200))

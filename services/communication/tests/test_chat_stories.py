@@ -187,6 +187,33 @@ async def test_each_chat_can_answer_and_a_repeat_is_the_same_answer(chats):
     assert all(status in (401, 403) for status, _ in [await chats.hear(kind, Callback({}, press.body)) for kind, press in presses.items()])
 
 
+async def test_whoever_is_nobody_here_answers_nothing_in_a_channel_that_others_read(chats):
+    """The page goes to a room; only who is known by a contact method of their own answers, and in their own name."""
+    bob = ContactMethod(name="bob-slack", responder="bob", kind=ContactMethod.KIND_SLACK, address="U0BOB")
+    room = ContactMethod(name="room", responder="alice", kind=ContactMethod.KIND_SLACK, address="C0OPS")
+    await chats.api.ApplyConfiguration(pb.ApplyConfigurationRequest(configuration=Configuration(contact_methods=[bob, room])))
+    incident = await chats.summon()
+    await chats.until(lambda: chats.slack.messages, "a message in the room")
+    status, _ = await chats.hear("slack", chats.slack.press(chats.slack.messages[0], "ack", "U0MALLORY", chats.now))
+    assert status == 200 and await chats.acknowledged_by(incident) == ""
+    await chats.hear("slack", chats.slack.press(chats.slack.messages[0], "ack", "U0BOB", chats.now))
+    assert await chats.acknowledged_by(incident) == "bob"
+
+
+async def test_what_is_taken_is_resolved_by_its_button(chats):
+    await chats.reachable(*EVERYWHERE)
+    incident = await chats.summon()
+    await chats.until(lambda: all(chats.shown), "a message in every chat")
+    await chats.hear("slack", chats.slack.press(chats.slack.messages[0], "ack", "U0ALICE", chats.now))
+    await chats.until(lambda: all("Taken by alice." in shown for shown in chats.shown), "every message says who took it")
+    await chats.until(lambda: "res" in {name.lower()[:3] for name in chats.slack.messages[0].buttons}, "the message offers to resolve it")
+    for _ in range(2):
+        await chats.hear("slack", chats.slack.press(chats.slack.messages[0], "res", "U0ALICE", chats.now))
+    found = (await chats.triage.GetIncident(triage_pb.GetIncidentRequest(incident_id=incident.id))).incident
+    assert (found.state, found.resolved_by, found.resolve_reason) == (Incident.STATE_RESOLVED, "alice", "resolved by alice over slack")
+    await chats.until(lambda: all("Resolved" in shown for shown in chats.shown), "every message says that it is over")
+
+
 async def test_a_press_is_heard_where_slack_cannot_reach_us(chats):
     await chats.reachable((ContactMethod.KIND_SLACK, "U0ALICE"))
     incident = await chats.summon()

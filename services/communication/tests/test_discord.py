@@ -206,12 +206,12 @@ async def test_a_slash_command_is_an_answer(bot):
     assert answer.events == (Registered(code="7KQ2-abc", address=f"user:{ALICE}", dedup_id="i1"),)
 
 
-async def test_buttons_go_when_there_is_nothing_to_answer(bot):
+async def test_what_is_taken_can_only_be_resolved(bot):
     sent = await bot.driver.send(summons(), KEY, 5.0)
     [message] = bot.server.messages
     assert set(message.buttons) == {"Acknowledge", "Escalate"}
     await bot.driver.edit(replace(summons(), incident=TAKEN, acknowledge_url="", escalate_url=""), sent.provider_id, 5.0)
-    assert set(message.buttons) == set()
+    assert set(message.buttons) == {"Resolve"}
 
 
 async def test_a_ping_is_answered_and_a_bad_signature_is_not(bot):

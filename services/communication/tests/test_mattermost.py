@@ -196,12 +196,12 @@ async def test_a_button_that_we_did_not_make_is_refused(bot):
             await bot.driver.parse_inbound(inbound(Callback({}, json.dumps({**press, "context": context}).encode())))
 
 
-async def test_buttons_go_when_there_is_nothing_to_answer(bot):
+async def test_what_is_taken_can_only_be_resolved(bot):
     sent = await bot.driver.send(summons(), KEY, 5.0)
     [post] = bot.server.posts
     assert set(post.buttons) == {"ack", "esc"}
     await bot.driver.edit(replace(summons(), incident=TAKEN, acknowledge_url="", escalate_url=""), sent.provider_id, 5.0)
-    assert set(post.buttons) == set()
+    assert set(post.buttons) == {"res"}
 
 
 async def test_whatever_comes_with_a_good_button_is_understood_or_refused_in_words(bot):

@@ -134,13 +134,13 @@ async def test_who_presses_hears_what_came_of_it_and_slack_gets_an_empty_answer(
     assert used.uses == [{"response_type": "ephemeral", "replace_original": False, "text": "#7 &lt;Checkout&gt; is yours."}]
 
 
-async def test_buttons_go_when_there_is_nothing_to_answer(bench):
+async def test_what_is_taken_can_only_be_resolved(bench):
     sent = await bench.driver.send(summons(), KEY, 5.0)
     [message] = bench.server.messages
     assert set(message.buttons) == {"ack", "esc", "open"}
     taken = replace(summons(), incident=TAKEN, acknowledge_url="", escalate_url="")
     await bench.driver.edit(taken, sent.provider_id, 5.0)
-    assert set(message.buttons) == {"open"}
+    assert set(message.buttons) == {"res", "open"}
     assert "Taken by bob." in message.text
 
 

@@ -237,12 +237,12 @@ async def test_a_burst_into_one_conversation_is_throttled_and_not_lost(bot):
     assert len(bot.server.messages) == 7
 
 
-async def test_buttons_go_when_there_is_nothing_to_answer(bot):
+async def test_what_is_taken_can_only_be_resolved(bot):
     sent = await bot.driver.send(summons(), KEY, 5.0)
     [message] = bot.server.messages
     assert set(message.buttons) == {"ack", "esc"}
     await bot.driver.edit(replace(summons(), incident=TAKEN, acknowledge_url="", escalate_url=""), sent.provider_id, 5.0)
-    assert set(message.buttons) == set()
+    assert set(message.buttons) == {"res"}
 
 
 async def test_a_workflow_has_links_and_no_buttons(bot):

@@ -142,7 +142,7 @@ async def test_the_buttons_follow_the_incident(bench):
     sent = await bench.driver.send(outgoing(Channel.TELEGRAM, "555"), KEY, 5.0)
     await bench.driver.edit(outgoing(Channel.TELEGRAM, "555", incident=TAKEN), sent.provider_id, 5.0)
     message = bench.server.messages[0]
-    assert list(message.buttons) == ["Open"]
+    assert list(message.buttons) == ["Resolve", "Open"]
     assert message.text.startswith("👤 Taken by bob")
     resolved = replace(TAKEN, state=IncidentState.RESOLVED, resolve_reason="rolled back")
     await bench.driver.edit(outgoing(Channel.TELEGRAM, "555", incident=resolved), sent.provider_id, 5.0)

@@ -302,7 +302,7 @@ def _page(verb: str, instant: Callable[[Page], Timestamp | None]) -> Callable[[A
 
 
 def _reply_received(fact: communication.ReplyReceived) -> Line:
-    answer = "takes the incident" if fact.answer == "ACKNOWLEDGE" else fact.answer.lower()
+    answer = {"ACKNOWLEDGE": "takes the incident", "RESOLVE": "it is over"}.get(fact.answer, fact.answer.lower())
     return Line(f"{fact.responder} answered a page: {answer}", fact.responder, "", _instant(fact.at), fact.incident_id)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.empty_pb2 import Empty
 from tocsin.communication.v1.events_pb2 import ReplyReceived
-from tocsin.triage.v1.triage_service_pb2 import AcknowledgeIncidentRequest
+from tocsin.triage.v1.triage_service_pb2 import AcknowledgeIncidentRequest, ResolveIncidentRequest
 
 from tocsin_chassis.postgres import inbox
 from tocsin_chassis.postgres.database import Database, Tx
@@ -36,9 +36,7 @@ class NotPassedOn(Conflict):
     message = "only a summons can be passed on to the next one"
 
 
-class NotResolvedHere(Conflict):
-    reason = "NOT_RESOLVED_HERE"
-    message = "an incident is resolved in the console or by 'tocsin incident resolve', not by answering a page"
+DONE = {Verb.ACKNOWLEDGE: "{by} has answered", Verb.ESCALATE: "{by} passed it on", Verb.RESOLVE: "{by} resolved it"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ class Answers:
     async def answer(self, page: Page, verb: Verb, by: str) -> Answered:
         """Do what a responder says to a page. Safe to repeat.
 
-        Raises NothingToAnswer, NotPassedOn, NotResolvedHere, and what triage refuses.
+        Raises NothingToAnswer, NotPassedOn, and what triage refuses.
         """
         match verb:
             case Verb.ACKNOWLEDGE:
@@ -69,7 +67,7 @@ class Answers:
             case Verb.ESCALATE:
                 return await self._escalate(page, by)
             case Verb.RESOLVE:
-                raise NotResolvedHere()
+                return await self._resolve(page, by)
 
     async def _acknowledge(self, page: Page, by: str) -> Answered:
         match page.kind:
@@ -113,6 +111,29 @@ class Answers:
             await inbox.once(tx, "PassOn", page.ask_id or page.id, Empty, work)
         return Answered(page, tuple(incidents), f"{_named(incidents)} is passed on; the next one is asked.")
 
+    async def _resolve(self, page: Page, by: str) -> Answered:
+        """It is over: triage ends the incident first, as it does when somebody takes it."""
+        incidents = await self._incidents([page])
+        if page.kind not in (Kind.SUMMONS, Kind.DIRECT) or not incidents:
+            raise NothingToAnswer(kind=page.kind.value.lower())
+        [incident] = incidents
+        if incident.state is IncidentState.RESOLVED:
+            return Answered(page, (incident,), f"{_named(incidents)} is resolved already.")
+        name_incident(incident.id)
+        reason = f"resolved by {by} over {page.channel.value.lower()}"
+        request_id = f"resolve:{page.id}:{incident.turn}"
+        await self._triage.ResolveIncident(
+            ResolveIncidentRequest(request_id=request_id, incident_id=incident.id, resolved_by=by, reason=reason)
+        )
+        async with self._database.transaction() as tx:
+
+            async def work() -> Empty:
+                await self._answered(tx, page, by, Verb.RESOLVE)
+                return Empty()
+
+            await inbox.once(tx, "Resolve", f"{page.id}:{incident.turn}", Empty, work)
+        return Answered(page, (incident,), f"{_named(incidents)} is resolved by {by}.")
+
     async def _answered(self, tx: Tx, page: Page, by: str, verb: Verb) -> None:
         """Keep the answer, tell it, and stop what waits for the same responder on other channels."""
         now = self._clock.now()
@@ -122,7 +143,7 @@ class Answers:
             store.lock_waiting_about(tx, page.responder, page.incident_id) if page.incident_id else store.lock_waiting_of(tx, page.ask_id)
         )
         for each in waiting:
-            await tell(tx, each.cancel(f"{by} has answered" if verb is Verb.ACKNOWLEDGE else f"{by} passed it on"), now)
+            await tell(tx, each.cancel(DONE[verb].format(by=by)), now)
         if verb is Verb.ACKNOWLEDGE and page.ask_id:
             await store.mark_others_answered(tx, page, now)
         fact = ReplyReceived(page_id=page.id, responder=by, incident_id=page.incident_id, answer=verb.value, at=wire.instant(now))

@@ -13,6 +13,7 @@ from tocsin_chassis.postgres import inbox
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_communication import store as pages_store
 from tocsin_communication.answers import store
+from tocsin_communication.answers.answerer import answerer, refusal
 from tocsin_communication.answers.answers import Answers, reply_code
 from tocsin_communication.answers.spoken import Open, Spoken, Verb, choose, understand
 from tocsin_communication.channels.inbound import (
@@ -43,7 +44,7 @@ ANSWERABLE_FOR = timedelta(days=7)
 MOST_OPEN = 200
 # What asking again would not change.
 REFUSED = (code_pb2.FAILED_PRECONDITION, code_pb2.NOT_FOUND, code_pb2.INVALID_ARGUMENT)
-NOT_UNDERSTOOD = "Not understood. Reply with the number and a: 7a takes #7, 7e passes it on."
+NOT_UNDERSTOOD = "Not understood. Reply with the number and a: 7a takes #7, 7e passes it on, 7r resolves it."
 UNKNOWN = "This message is not known here any more."
 
 answers_total = Counter("tocsin_answers_total", "answers of responders, by channel and what became of them", ["channel", "verb", "done"])
@@ -84,10 +85,10 @@ class Events:
             by = await store.responders_at(tx, channel, event.address) if event.address else []
         verb = _VERBS[type(event)]
         if page is not None:
-            return await self._do(channel, event, [page], verb, by[0] if len(by) == 1 else page.responder)
+            return await self._of_page(channel, event, page, verb, by)
         if event.page_id or event.token or not by:
             return Result(event, False, UNKNOWN)
-        found, codes = await self._open(by)
+        found, codes = await self._open(by, verb)
         meant = choose(Spoken(verb, (event.reply_code,) if event.reply_code else ()), codes)
         if meant.say:
             return Result(event, False, meant.say)
@@ -101,14 +102,22 @@ class Events:
         if spoken is None:
             return Result(event, False, NOT_UNDERSTOOD if by or page is not None else "")
         if page is not None and not spoken.codes and not spoken.everything:
-            return await self._do(channel, event, [page], spoken.verb, by[0] if len(by) == 1 else page.responder)
+            return await self._of_page(channel, event, page, spoken.verb, by)
         if not by:
             return Result(event, False, UNKNOWN if page is not None else "")
-        found, opened = await self._open(by)
+        found, opened = await self._open(by, spoken.verb)
         chosen = choose(spoken, opened)
         if chosen.say:
             return Result(event, False, chosen.say)
         return await self._do(channel, event, [found[each.page_id] for each in chosen.pages], spoken.verb, "")
+
+    async def _of_page(self, channel: Channel, event: Answer | Said, page: Page, verb: Verb, known: list[str]) -> Result:
+        """The answer to one page. Whom nobody knows cannot answer in a place that others read too."""
+        by = answerer(page, "" if event.token else event.address, known)
+        if by is None:
+            answers_total.labels(channel.value.lower(), verb.value.lower(), "false").inc()
+            return Result(event, False, refusal(channel, event.address, known))
+        return await self._do(channel, event, [page], verb, by)
 
     async def _do(self, channel: Channel, event: InboundEvent, pages: list[Page], verb: Verb, by: str) -> Result:
         """The answer, page by page; the responder of each page gives it unless somebody else is named."""
@@ -125,16 +134,18 @@ class Events:
         answers_total.labels(channel.value.lower(), verb.value.lower(), str(done).lower()).inc()
         return Result(event, done, " ".join(said))
 
-    async def _open(self, responders: list[str]) -> tuple[dict[str, Page], list[Open]]:
-        """What is open for these responders: one page for each request, by the code that it shows."""
+    async def _open(self, responders: list[str], verb: Verb) -> tuple[dict[str, Page], list[Open]]:
+        """What is open for these responders: one page for each request, by the code that it shows. What is taken can still be resolved."""
+        resolving = verb is Verb.RESOLVE
         oldest = str(UUID(int=int((self._clock.now() - ANSWERABLE_FOR).timestamp() * 1000) << 80))
         async with self._database.transaction() as tx:
-            pages = await store.asking(tx, responders, oldest, MOST_OPEN)
+            pages = await store.asking(tx, responders, oldest, MOST_OPEN, answered=resolving)
             incidents = await pages_store.incidents(tx, list({page.incident_id for page in pages if page.incident_id}))
         opened: dict[str, Open] = {}
         for page in pages:
             incident = incidents.get(page.incident_id)
-            if incident is None or incident.state is IncidentState.OPEN or (page.stands and incident.state is IncidentState.ACKNOWLEDGED):
+            taken = incident is not None and incident.state is IncidentState.ACKNOWLEDGED
+            if incident is None or incident.state is IncidentState.OPEN or (taken and (page.stands or resolving)):
                 code = reply_code(page, incident)
                 opened.setdefault(code, Open(page.id, code, incident.title if incident else page.subject))
         return {page.id: page for page in pages}, list(opened.values())

@@ -46,14 +46,15 @@ async def responders_at(tx: Tx, channel: Channel, address: str) -> list[str]:
     )
 
 
-async def asking(tx: Tx, responders: Sequence[str], oldest: str, limit: int) -> list[Page]:
-    """The pages to these responders, made after the id `oldest` could be, that ask for an answer and have none, newest first."""
+async def asking(tx: Tx, responders: Sequence[str], oldest: str, limit: int, *, answered: bool = False) -> list[Page]:
+    """The pages to these responders, made after the id `oldest` could be, that ask for an answer and have none, newest first; with
+    `answered` those that have one too."""
     rows = await tx.many(
         PageRow,
         SELECT_PAGE
-        + """ WHERE responder = ANY(%s) AND id > %s::uuid AND kind IN ('SUMMONS', 'DIRECT') AND used_at IS NULL
+        + """ WHERE responder = ANY(%s) AND id > %s::uuid AND kind IN ('SUMMONS', 'DIRECT') AND (used_at IS NULL OR %s)
                 AND state IN ('PENDING', 'SENDING', 'SENT', 'DELIVERED') ORDER BY page.id DESC LIMIT %s""",
-        (list(responders), oldest, limit),
+        (list(responders), oldest, answered, limit),
     )
     return [row.to_domain() for row in rows]
 

@@ -15,8 +15,19 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from tocsin_communication.channels.channel import ChannelDriver, Outgoing
-from tocsin_communication.channels.inbound import Acknowledge, BadRequest, Escalate, InboundAnswer, InboundRequest, Registered, Result, Said
+from tocsin_communication.channels.inbound import (
+    Acknowledge,
+    BadRequest,
+    Escalate,
+    InboundAnswer,
+    InboundRequest,
+    Registered,
+    Resolve,
+    Result,
+    Said,
+)
 from tocsin_communication.incident import Incident, IncidentState
+from tocsin_communication.page import Kind
 from tocsin_communication.receipt import Outcome, Receipt
 
 log = logging.getLogger(__name__)
@@ -35,12 +46,18 @@ class Button(StrEnum):
 
     ACKNOWLEDGE = "ack"
     ESCALATE = "esc"
+    RESOLVE = "res"
 
-    def event(self, *, page_id: str, address: str, dedup_id: str) -> Acknowledge | Escalate:
+    def event(self, *, page_id: str, address: str, dedup_id: str) -> Acknowledge | Escalate | Resolve:
         """What pressing it means."""
-        if self is Button.ACKNOWLEDGE:
-            return Acknowledge(page_id=page_id, address=address, dedup_id=dedup_id)
-        return Escalate(page_id=page_id, address=address, dedup_id=dedup_id)
+        return _EVENTS[self](page_id=page_id, address=address, dedup_id=dedup_id)
+
+
+_EVENTS: dict[Button, type[Acknowledge] | type[Escalate] | type[Resolve]] = {
+    Button.ACKNOWLEDGE: Acknowledge,
+    Button.ESCALATE: Escalate,
+    Button.RESOLVE: Resolve,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +78,11 @@ class Buttons:
         self._keys = [hashlib.sha256(b"tocsin buttons " + secret.encode()).digest() for secret in secrets]
 
     def offered(self, outgoing: Outgoing) -> tuple[Offered, ...]:
-        """The answers that make sense now. An incident is resolved in the console, where it can be seen."""
+        """The answers that make sense now: what is open is taken or passed on, what somebody has taken is resolved."""
         if outgoing.incident is not None and outgoing.incident.state is not IncidentState.OPEN:
-            return ()
+            taken = outgoing.incident.state is IncidentState.ACKNOWLEDGED and outgoing.page.kind is Kind.SUMMONS
+            # A link resolves nothing: only whoever the chat proves may.
+            return (self._offer(Button.RESOLVE, "Resolve", outgoing.page.id, ""),) if taken and self._keys else ()
         ways = {Button.ACKNOWLEDGE: outgoing.acknowledge_url, Button.ESCALATE: outgoing.escalate_url}
         labels = {Button.ACKNOWLEDGE: outgoing.yes, Button.ESCALATE: outgoing.no}
         return tuple(self._offer(button, labels[button], outgoing.page.id, url) for button, url in ways.items() if url)

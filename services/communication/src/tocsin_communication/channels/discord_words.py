@@ -14,7 +14,7 @@ from tocsin_communication.channels.http import Answer, wait_of
 from tocsin_communication.channels.inbound import BadSignature
 from tocsin_communication.receipt import Outcome, Receipt
 
-STYLES = {Button.ACKNOWLEDGE: 3, Button.ESCALATE: 4}
+STYLES = {Button.ACKNOWLEDGE: 3, Button.ESCALATE: 4, Button.RESOLVE: 3}
 LINK_STYLE = 5
 STALE_SECONDS = 300
 LONGEST_CONTENT = 1000

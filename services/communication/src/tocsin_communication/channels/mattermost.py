@@ -44,7 +44,7 @@ EARLIER_SECONDS = 60.0
 # A repeat came while the first post is still being saved: it may yet be.
 BEING_SAVED = "api.post.deduplicate_create_post.pending"
 ARCHIVED = "api.post.create_post.can_not_post_to_deleted.error"
-STYLES = {Button.ACKNOWLEDGE: "primary", Button.ESCALATE: "danger"}
+STYLES = {Button.ACKNOWLEDGE: "primary", Button.ESCALATE: "danger", Button.RESOLVE: "primary"}
 
 
 @dataclass(frozen=True, kw_only=True)

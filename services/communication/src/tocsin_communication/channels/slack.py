@@ -16,11 +16,10 @@ from tocsin_communication.channels.channel import Account, Accounts, ChannelKind
 from tocsin_communication.channels.chat import Asides, Buttons, Kept, Refused, object_in, said, secrets_in, taken, text_at, told
 from tocsin_communication.channels.http import Deadline, host_of, http_client
 from tocsin_communication.channels.inbound import (
-    Acknowledge,
     BadRequest,
-    Escalate,
     HttpAnswer,
     InboundAnswer,
+    InboundEvent,
     InboundRequest,
     Registered,
     Result,
@@ -236,7 +235,7 @@ class SlackDriver:
             return InboundAnswer()
         return InboundAnswer(events, finish=partial(self._whisper, text_at(payload, "response_url")))
 
-    def _press(self, payload: dict[str, Any], action: object) -> Acknowledge | Escalate | None:
+    def _press(self, payload: dict[str, Any], action: object) -> InboundEvent | None:
         found = self._buttons.read(text_at(action, "value"))
         if found is None:
             return None

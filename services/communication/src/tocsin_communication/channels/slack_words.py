@@ -140,7 +140,7 @@ def _button(offered: Offered) -> dict[str, object]:
         "action_id": button.value,
         "text": _plain(offered.label),
         **({"url": offered.url} if offered.url else {"value": offered.value}),
-        "style": "primary" if button is Button.ACKNOWLEDGE else "danger",
+        "style": "danger" if button is Button.ESCALATE else "primary",
     }
 
 

@@ -28,12 +28,14 @@ from tocsin_communication.channels.inbound import (
     NoInbound,
     OptOut,
     Registered,
+    Resolve,
     Result,
     Said,
 )
 from tocsin_communication.channels.refusal import clipped, of_status
 from tocsin_communication.contact import Channel
 from tocsin_communication.incident import Incident, IncidentState
+from tocsin_communication.page import Kind
 from tocsin_communication.receipt import Outcome, Receipt
 
 log = logging.getLogger(__name__)
@@ -58,7 +60,7 @@ _CHAT = re.compile(r"-?[1-9][0-9]{0,18}|@[A-Za-z][A-Za-z0-9_]{4,31}")
 _TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]{20,}")
 _START = re.compile(r"/start(?:@\w+)? +(\S{1,64})\s*")
 
-ANSWERS: dict[str, type[Acknowledge] | type[Escalate]] = {"a": Acknowledge, "e": Escalate}
+ANSWERS: dict[str, type[Acknowledge] | type[Escalate] | type[Resolve]] = {"a": Acknowledge, "e": Escalate, "r": Resolve}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,10 +188,12 @@ class TelegramDriver:
 
     def _answers(self, outgoing: Outgoing) -> list[dict[str, str]]:
         incident = outgoing.incident
+        page = outgoing.page.id
+        if self.reachable and outgoing.page.kind is Kind.SUMMONS and incident is not None and incident.state is IncidentState.ACKNOWLEDGED:
+            return [self._button("Resolve", "r", page)]
         asks = incident is None or incident.state is IncidentState.OPEN
         if not outgoing.acknowledge_url or not self.reachable or not asks:
             return []
-        page = outgoing.page.id
         return [self._button(outgoing.yes, "a", page), self._button(outgoing.no, "e", page)]
 
     def _button(self, text: str, letter: str, page: str) -> dict[str, str]:
