@@ -1,11 +1,15 @@
 """What an operator does at the command line: serve twins, check connections against them, list connectors."""
 
 import asyncio
+import json
 import signal
 import sys
 
 import httpx
 import pytest
+from joserfc.jwk import OKPKey
+from runner_harness import serving
+from tocsin.response.v1 import runner_service_pb2 as pb
 
 from tocsin_runner.__main__ import main
 from tocsin_runner.twins.twin import SECRET
@@ -69,3 +73,29 @@ def test_the_list_says_what_each_action_needs_and_whether_it_can_be_undone(capsy
     said = capsys.readouterr().out
     assert "isolate-host" in said and "Needs: Machine.Isolate" in said
     assert "cannot be undone; looked at afterwards. Needs: User.RevokeSessions.All" in said
+
+
+async def test_a_runner_works_until_it_is_told_to_stop(twins, tmp_path):
+    """The real program against a real response: an exercise suspends a user of the twin, SIGTERM ends it, no secret is in its log."""
+    key = OKPKey.generate_key("Ed25519", {"kid": "runner"})
+    (tmp_path / "key.jwk").write_text(json.dumps(key.as_dict(private=True)))
+    async with serving() as (response, address):
+        environment = {
+            "TOCSIN_RUNNER_RESPONSE": address,
+            "TOCSIN_SIGNING_KEY_FILE": str(tmp_path / "key.jwk"),
+            "TOCSIN_RUNNER_TWINS": twins,
+        }
+        command = (sys.executable, "-m", "tocsin_runner", "run")
+        process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
+        action = {"type": "tocsin-action", "connector": "okta", "action": "disable-user", "arguments": {"user": "__user__:value"}}
+        name = response.give(action, simulated=True, variables={"__user__": ("string", "ada")})
+        outcome = await response.outcome(name, within=60)
+        process.send_signal(signal.SIGTERM)
+        _, log = await asyncio.wait_for(process.communicate(), 30)
+    assert outcome.state == pb.Outcome.STATE_SUCCEEDED, outcome
+    assert outcome.verified and outcome.undo_token["prior"]["status"] == "ACTIVE"
+    assert response.priors[name]["status"] == "ACTIVE"
+    assert {"okta", "defender", "http-api", "ssh"} <= set(response.claims[0].capabilities)
+    assert "bash" not in response.claims[0].capabilities
+    assert process.returncode == 0
+    assert SECRET.encode() not in log

@@ -6,6 +6,7 @@ import pytest
 from connector_conformance import Case, ConnectorConformance
 from connector_conformance import house as opened
 
+from tocsin_runner.assignment import State
 from tocsin_runner.connectors.signature import signed
 from tocsin_runner.http import Request
 from tocsin_runner.twins.aws import AwsTwin
@@ -36,6 +37,20 @@ def defender_online(twin):
 def defender_isolated(twin):
     twin.settle()
     return twin.isolated(LAPTOP)
+
+
+def isolated_machine(clock):
+    twin = DefenderTwin(clock)
+    twin.act(LAPTOP, "Isolate", "analyst")
+    clock.forward(60)
+    twin.settle()
+    return twin
+
+
+def contained_host(clock):
+    twin = CrowdstrikeTwin(clock)
+    twin.hosts["aid1"]["status"] = "contained"
+    return twin
 
 
 def defender_foreign(twin):
@@ -128,6 +143,14 @@ def listed(twin):
 
 DEPLOYMENT = {"namespace": "shop", "deployment": "checkout"}
 TICKET = {"title": "db-1 is down", "description": 'See "the incident" \n<!-- x -->'}
+
+
+def defender_released(twin):
+    """An analyst releases the machine once more: now it is her release."""
+    twin.act(LAPTOP, "Unisolate", "analyst")
+    twin.clock.forward(60)
+    twin.settle()
+
 
 CASES = [
     Case(
@@ -425,6 +448,31 @@ CASES = [
         foreign=lambda twin: twin.interfaces.update({"eni-2": ["sg-other"]}),
         exact=lambda twin: twin.interfaces,
     ),
+    Case(
+        "defender",
+        "release-host",
+        isolated_machine,
+        {"host": "laptop-7"},
+        ("POST", "/unisolate$"),
+        lambda twin: not defender_isolated(twin),
+        foreign=defender_released,
+        exact=defender_isolated,
+        token=True,
+    ),
+    Case(
+        "crowdstrike",
+        "release-host",
+        contained_host,
+        {"host": "aid1"},
+        ("POST", "/devices-actions/"),
+        lambda twin: (twin.settle(), twin.hosts["aid1"]["status"] == "normal")[1],
+        refuse=lambda twin: twin.hosts["aid1"].update(status="containment_pending", online=False),
+        foreign=lambda twin: twin.hosts["aid1"].update(status="containment_pending", online=False),
+        offline=lambda twin: twin.hosts["aid1"].update(online=False),
+        online=lambda twin: twin.hosts["aid1"].update(online=True),
+        exact=contained,
+        token=True,
+    ),
 ]
 
 
@@ -450,6 +498,16 @@ def test_the_signature_is_the_one_that_aws_publishes_as_an_example():
         at=datetime(2015, 8, 30, 12, 36, tzinfo=UTC),
     )
     assert headers["authorization"].endswith("5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7")
+
+
+async def test_somebody_elses_pending_action_is_waited_for(tmp_path):
+    """An analyst has just ordered the isolation: it is not ordered again, and not counted as ours."""
+    async with opened(CASES[0], tmp_path) as house:
+        house.twin.machines[LAPTOP]["online"] = False
+        house.twin.act(LAPTOP, "Isolate", "analyst")
+        outcome = await house.do()
+        assert outcome.state is State.FAILED and outcome.look_again_at is not None
+        assert house.changes == 0
 
 
 class TestConnectors(ConnectorConformance):

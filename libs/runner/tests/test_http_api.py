@@ -11,6 +11,10 @@ from tocsin_runner.assignment import Assignment, State, Variable
 from tocsin_runner.commands.http_api import HttpApi
 from tocsin_runner.http import http_client
 from tocsin_runner.secrets import RedactingFormatter, Redactor, Secrets
+from tocsin_runner.twins.http import HttpTwin
+from tocsin_runner.twins.server import Twins
+from tocsin_runner.twins.server import served as twins_served
+from tocsin_runner.twins.twin import TwinClock
 from tocsin_runner.work import Work
 from tocsin_testkit.outside.http import HttpResponse, OutsideServer, Plan, as_json
 from tocsin_testkit.outside.http import running as served
@@ -194,3 +198,15 @@ async def test_a_secret_that_others_may_read_is_refused(work, api, tmp_path):
     (tmp_path / "TICKETS").chmod(0o640)
     outcome = await send(work, api, "GET /x HTTP/1.1", authentication=BASIC)
     assert outcome.state is State.REJECTED and "chmod 600" in outcome.explanation
+
+
+async def test_in_an_exercise_a_request_goes_to_the_twin_and_its_secret_nowhere(api, tmp_path):
+    clock = TwinClock()
+    twin = HttpTwin(clock)
+    async with twins_served(Twins(clock, [twin])) as twins, http_client() as http, http_client(["127.0.0.1"]) as exercise:
+        command = HttpApi(http, Secrets(None, {}, Redactor()), ManualClock(NOON), (exercise, twins.url))
+        work = Work({"http-api": command}, Redactor())
+        outcome = await send(work, api, "POST /tickets HTTP/1.1", content='{"a": 1}', authentication=BASIC, simulated=True)
+    assert outcome.state is State.SUCCEEDED, outcome
+    assert twin.taken == [{"method": "POST", "to": "127.0.0.1/tickets", "query": "", "body": '{"a": 1}'}]
+    assert api.requests == []

@@ -55,7 +55,7 @@ class HttpApi:
         if assignment.simulated:
             if self._twins is None:
                 raise Refused("this is an exercise, and the runner knows no simulated twins: set TOCSIN_RUNNER_TWINS")
-            client, url = self._twins[0], f"{self._twins[1]}/http/{host}"
+            client, url = self._twins[0], f"{self._twins[1]}/http/_exercise/{host}"
         else:
             credentials = authorization(information(assignment), lambda reference: self._secrets.for_host(reference, host))
             for value in credentials.values():

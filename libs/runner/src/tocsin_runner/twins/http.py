@@ -14,7 +14,7 @@ from tocsin_runner.twins.twin import SECRET, Twin, answer
 
 @dataclass(slots=True)
 class HttpTwin(Twin):
-    """Documents with versions. Requests of http-api commands are only taken down: /<host>/<path>."""
+    """Documents with versions. Requests of http-api commands are only taken down: /_exercise/<host>/<path>."""
 
     documents: dict[str, Any] = field(default_factory=lambda: {"flags/checkout": {"enabled": True}})
     taken: list[Any] = field(default_factory=list)
@@ -23,7 +23,7 @@ class HttpTwin(Twin):
 
     def refusal(self, request: Request, path: str) -> Response | None:
         """Documents need the header; the rest is open."""
-        if request.headers.get("authorization") == f"{SECRET}authorization" or "." in path.split("/")[1]:
+        if request.headers.get("authorization") == f"{SECRET}authorization" or path.startswith("/_exercise/"):
             return None
         return answer({"error": "who are you?"}, 401)
 
@@ -36,8 +36,8 @@ class HttpTwin(Twin):
         methods = ["GET", "PUT", "POST", "PATCH", "DELETE"]
         return [
             Route("/", self._root),
+            Route("/_exercise/{rest:path}", self._take, methods=methods),
             Route("/{collection}/{name}", self._document, methods=["GET", "PUT"]),
-            Route("/{rest:path}", self._take, methods=methods),
         ]
 
     async def _root(self, _: Request) -> Response:
@@ -45,8 +45,6 @@ class HttpTwin(Twin):
 
     async def _document(self, request: Request) -> Response:
         name = f"{request.path_params['collection']}/{request.path_params['name']}"
-        if "." in request.path_params["collection"]:
-            return await self._take(request)
         if name not in self.documents:
             return answer({"error": "not found"}, 404)
         version = hashlib.sha256(json.dumps(self.documents[name]).encode()).hexdigest()[:16]
@@ -60,6 +58,5 @@ class HttpTwin(Twin):
 
     async def _take(self, request: Request) -> Response:
         body = (await request.body()).decode(errors="replace")
-        path = request.path_params.get("rest") or request.url.path
-        self.taken.append({"method": request.method, "path": path, "query": str(request.query_params), "body": body})
+        self.taken.append({"method": request.method, "to": request.path_params["rest"], "query": str(request.query_params), "body": body})
         return answer({"simulated": True})
