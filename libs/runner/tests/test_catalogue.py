@@ -9,7 +9,7 @@ from tocsin_chassis.settings import table
 from tocsin_runner.assignment import Refused
 from tocsin_runner.connectors.catalogue import Catalogue
 from tocsin_runner.connectors.interface import arguments
-from tocsin_runner.connectors.recipe import BadRecipe, parse
+from tocsin_runner.connectors.recipe_file import BadRecipe, parse
 from tocsin_runner.settings import RunnerSettings
 
 GOOD = """

@@ -11,11 +11,12 @@ from typing import Protocol
 from tocsin_kernel.clock import Clock
 from tocsin_runner.assignment import Document, Refused
 from tocsin_runner.connectors import connections as files
-from tocsin_runner.connectors import recipe as recipes
+from tocsin_runner.connectors import recipe_file as recipes
 from tocsin_runner.connectors.connections import Connection, Connections
 from tocsin_runner.connectors.interface import Connector, Description
-from tocsin_runner.connectors.recipe import BadRecipe, Recipe, SettingRule
+from tocsin_runner.connectors.recipe import Recipe, SettingRule
 from tocsin_runner.connectors.recipe_action import RecipeConnector
+from tocsin_runner.connectors.recipe_file import BadRecipe
 from tocsin_runner.connectors.session import Session
 from tocsin_runner.http import Http
 from tocsin_runner.secrets import Secrets
@@ -175,11 +176,7 @@ class Bindings:
 def _builtin() -> list[Kind]:
     folder = resources.files("tocsin_runner.connectors") / "builtin"
     texts = sorted((item.name, item.read_text(encoding="utf-8")) for item in folder.iterdir() if item.name.endswith(".yaml"))
-    return [RecipeKind(recipes.parse(text)) for _, text in texts] + _classes()
-
-
-def _classes() -> list[Kind]:
-    return []
+    return [RecipeKind(recipes.parse(text)) for _, text in texts]
 
 
 def _read(path: Path) -> Kind:
