@@ -124,7 +124,7 @@ async def test_who_cannot_passes_it_on_and_sees_who_took_it(office):
     assert b"bob" in taken.body
     await office.platform.expect_incident(state=Incident.STATE_ACKNOWLEDGED, acknowledged_by="bob")
     await until(lambda: "Taken by bob." in office.slack.messages[0].text, "alice sees in her message who took it")
-    assert set(office.slack.messages[0].buttons) == {"open"}
+    assert set(office.slack.messages[0].buttons) == {"res", "open"}
 
 
 async def test_a_message_follows_its_incident_to_the_end(office):
