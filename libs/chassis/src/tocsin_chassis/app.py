@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -70,6 +70,7 @@ class App:
     _checks: list[tuple[str, Callable[[], Awaitable[object]]]] = field(default_factory=list)
     _partitions: list[retention.Daily] = field(default_factory=list)
     _stopping: bool = False
+    _knows_the_time: asyncio.Event = field(default_factory=asyncio.Event)
 
     def serves(self, servicer: Any, add: Callable[[Any, Any], None], descriptor: ServiceDescriptor) -> "App":
         """Serve a gRPC service."""
@@ -133,6 +134,7 @@ class App:
             self._repeat(_Tick("retention", RETENTION_SECONDS, self._retain)),
             self._watch_health(server),
         ]
+        await self._ask_the_time()
         self.port = await server.start(self.listen)
         tasks = [asyncio.create_task(item) for item in work]
         log.info("%s listens at port %d", self.name, self.port)
@@ -163,7 +165,15 @@ class App:
                 log.error("%s failed and starts again", name, exc_info=error)
             await asyncio.sleep(1.0)
 
+    async def _ask_the_time(self) -> None:
+        """Set the clock by the database's before anything is judged by it; a database that is away is asked again by the health check."""
+        with suppress(DomainError, psycopg.Error, OSError):
+            await asyncio.wait_for(self.database.ping(), 4.0)
+            self._knows_the_time.set()
+
     async def _repeat(self, tick: _Tick) -> None:
+        """No timer is judged by this machine's own clock, which may be wrong."""
+        await self._knows_the_time.wait()
         while True:
             try:
                 await tick.task()
@@ -186,6 +196,8 @@ class App:
         was_healthy: bool | None = None
         while True:
             outcomes = await asyncio.gather(*(asyncio.wait_for(check(), 4.0) for _, check in checks), return_exceptions=True)
+            if not isinstance(outcomes[0], BaseException):
+                self._knows_the_time.set()
             failed = [name for (name, _), outcome in zip(checks, outcomes, strict=True) if isinstance(outcome, BaseException)]
             if (not failed) != was_healthy:
                 log.info("%s is healthy", self.name) if not failed else log.warning("%s is not healthy: %s", self.name, ", ".join(failed))
