@@ -97,6 +97,17 @@ def test_a_playbook_may_say_what_to_do_about_an_unknown_outcome(policy: str, end
     assert [each.attempt for each in assignments(after)] == ([2] if policy == "retry" else [])
 
 
+@pytest.mark.parametrize(("command", "looks"), [({"type": "http-api", "command": "POST /x HTTP/1.1"}, False), (None, True)])
+def test_only_what_can_be_looked_at_is_looked_at_before_another_attempt(command: dict[str, str] | None, looks: bool):
+    """Of a request nobody can see whether an earlier attempt was done: who says retry wants it sent."""
+    step = action(options={"on_unknown": "retry"}) | ({"commands": [command]} if command else {})
+    run = begun(playbook({"a": step}, HOST))
+    for _ in range(2):
+        run = engine.assignment_ended(run, "a", 0, UNKNOWN, START).state
+    (given,) = assignments(run)
+    assert (given.attempt, given.look_first) == (2, looks)
+
+
 def test_what_was_accepted_is_looked_at_again():
     run = begun(playbook({"a": action()}, HOST))
     later = START + timedelta(minutes=5)

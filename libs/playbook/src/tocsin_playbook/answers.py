@@ -5,7 +5,7 @@ from dataclasses import replace
 from tocsin_kernel.errors import Invalid
 from tocsin_playbook.facts import ApprovalCounted, ApprovalDenied, ApprovalGranted, ManualAnswered
 from tocsin_playbook.flow import Walk
-from tocsin_playbook.outcomes import put_slot
+from tocsin_playbook.outcomes import can_look, put_slot
 from tocsin_playbook.run import Answer, Say, Slot, SlotState, StepState, Wait
 from tocsin_playbook.scope import NotAllowed
 
@@ -56,7 +56,8 @@ def looked_up(walk: Walk, path: str, answer: Answer) -> None:
             continue
         told = f"{answer.by} says: {answer.why or answer.say.value}"
         if answer.say is Say.RETRY:
-            again = Slot(slot.command, slot.target, attempt=slot.attempt + 1, tries=slot.tries + 1, look_first=True, explanation=told)
+            look = can_look(walk, path, slot)
+            again = Slot(slot.command, slot.target, attempt=slot.attempt + 1, tries=slot.tries + 1, look_first=look, explanation=told)
             put_slot(walk, path, index, again)
         else:
             state = SlotState.CHANGED if answer.say is Say.DONE else SlotState.FAILED

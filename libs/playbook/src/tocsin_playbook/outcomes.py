@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from tocsin_playbook.catalogue import ACTION_TYPE
 from tocsin_playbook.facts import StepRetried
 from tocsin_playbook.flow import Walk
 from tocsin_playbook.playbook import OnUnknown
@@ -19,6 +20,11 @@ WELL = {OutcomeState.SUCCEEDED: SlotState.CHANGED, OutcomeState.ALREADY_IN_STATE
 def put_slot(walk: Walk, path: str, index: int, slot: Slot) -> None:
     slots = walk.instance(path).slots
     walk.put(path, slots=(*slots[:index], slot, *slots[index + 1 :]))
+
+
+def can_look(walk: Walk, path: str, slot: Slot) -> bool:
+    """Whether a runner can see what an earlier attempt did: connectors can; a request or a script only knows of its own attempt."""
+    return bool(walk.instance(path).undoes) or walk.step(path).commands[slot.command].get("type") == ACTION_TYPE
 
 
 def took(walk: Walk, path: str, index: int, outcome: Outcome) -> None:
@@ -77,7 +83,7 @@ def _try_again(walk: Walk, path: str, index: int, outcome: Outcome, most: int) -
     backoff = min(retry.backoff * 2 ** (slot.tries - 1), LONGEST_BACKOFF)
     later = max(walk.now + backoff, outcome.look_again_at or walk.now)
     # What timed out may have been done in part: whoever tries again has to look.
-    look = outcome.state is not OutcomeState.FAILED
+    look = outcome.state is not OutcomeState.FAILED and can_look(walk, path, slot)
     again = Slot(slot.command, slot.target, SlotState.OPEN, slot.attempt + 1, slot.tries + 1, look, later, outcome.explanation, slot.undoes)
     put_slot(walk, path, index, again)
     walk.facts.append(StepRetried(path, index, again.attempt, outcome.explanation))
