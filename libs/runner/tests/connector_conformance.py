@@ -276,6 +276,8 @@ class ConnectorConformance:
         # Response hands it out again, and has only what was kept before; that is enough for an undo.
         again = await house.do(look_first=True)
         assert again.state is State.SUCCEEDED and house.changes == 1, again
+        if not house.case.description.reversible:
+            return
         assert (await house.undo(again)).state is State.SUCCEEDED
         assert not house.is_effective
 

@@ -1,5 +1,7 @@
 """Every connector against its twin, by the one suite that all of them pass."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -21,6 +23,7 @@ from tocsin_runner.twins.kubernetes import KubernetesTwin
 from tocsin_runner.twins.okta import OktaTwin
 from tocsin_runner.twins.openc2 import Openc2Twin
 from tocsin_runner.twins.servicenow import ServicenowTwin
+from tocsin_runner.twins.velero import VeleroTwin
 from tocsin_runner.twins.wazuh import WazuhTwin
 
 LAPTOP = f"{1:040x}"
@@ -59,6 +62,16 @@ def defender_foreign(twin):
         twin.act(LAPTOP, kind, "analyst")
         twin.clock.forward(60)
         twin.settle()
+
+
+def defender_collected(twin):
+    twin.settle()
+    return any(action["type"] == "CollectInvestigationPackage" and action["status"] == "Succeeded" for action in twin.actions)
+
+
+def velero_restored(twin):
+    twin.settle()
+    return any(restore["status"]["phase"] == "Completed" for restore in twin.restores.values())
 
 
 def okta_foreign(twin):
@@ -166,6 +179,29 @@ CASES = [
         online=defender_online,
         exact=lambda twin: (twin.settle(), twin.isolated(LAPTOP))[1],
         token=True,
+    ),
+    Case(
+        "defender",
+        "collect-evidence",
+        DefenderTwin,
+        {"host": "laptop-7"},
+        ("POST", "/collectInvestigationPackage$"),
+        defender_collected,
+        refuse=lambda twin: twin.machines[LAPTOP].update(healthStatus="Inactive"),
+        offline=defender_offline,
+        online=defender_online,
+        lasting=False,
+        token=True,
+    ),
+    Case(
+        "velero",
+        "restore-backup",
+        VeleroTwin,
+        {"backup": "latest-clean", "target": "finance"},
+        ("POST", "/restores$"),
+        velero_restored,
+        refuse=lambda twin: twin.backups["latest-clean"]["status"].update(phase="PartiallyFailed"),
+        lasting=False,
     ),
     Case(
         "okta",
@@ -512,3 +548,38 @@ async def test_somebody_elses_pending_action_is_waited_for(tmp_path):
 
 class TestConnectors(ConnectorConformance):
     """All of them."""
+
+
+def only(connector, action):
+    return next(case for case in CASES if (case.connector, case.action) == (connector, action))
+
+
+async def test_what_defender_knows_of_a_machine_is_brought_home_as_evidence_once_the_package_is_there(tmp_path):
+    async with opened(only("defender", "collect-evidence"), tmp_path) as house:
+        outcome = await house.do()
+        [evidence] = [found for found in outcome.findings if found.evidence]
+        brought = json.loads(evidence.content)
+        assert (brought["machine"]["computerDnsName"], brought["package"]["status"]) == ("laptop-7", "Succeeded")
+        assert brought["alerts"] and brought["logged_on"]
+        assert evidence.source == "Microsoft Defender for Endpoint"
+
+
+async def test_evidence_that_is_not_there_yet_is_not_brought(tmp_path):
+    async with opened(only("defender", "collect-evidence"), tmp_path) as house:
+        house.twin.machines[LAPTOP]["online"] = False
+        outcome = await house.do()
+        assert outcome.state is State.ACCEPTED
+        assert not [found for found in outcome.findings if found.evidence]
+
+
+@pytest.mark.parametrize(("lost", "state"), [(0, State.ALREADY_IN_STATE), (3, State.REJECTED)])
+async def test_a_restore_is_whole_or_it_is_said_what_is_missing(tmp_path, lost, state):
+    async with opened(replace(only("velero", "restore-backup"), lasting=True), tmp_path) as house:
+        house.twin.lost = lost
+        await house.do()
+        house.case = replace(house.case, action="verify-integrity")
+        outcome = await house.do(key="key-2", arguments={"target": "finance"})
+        assert outcome.state is state, outcome
+        assert not lost or "39 of 42 items" in outcome.explanation
+        nothing = await house.do(key="key-3", arguments={"target": "sales"})
+        assert (nothing.state, nothing.explanation) == (State.REJECTED, "nothing was restored there")

@@ -1,12 +1,13 @@
 """Our own type of command, tocsin-action: an action of the catalogue, with arguments, at a connection."""
 
-from tocsin_runner.assignment import Assignment, Json, Outcome, Refused, Task
+from tocsin_runner.assignment import Assignment, Json, Outcome, Refused, State, Task, Verb
 from tocsin_runner.commands.http_api import recorded
 from tocsin_runner.connectors.catalogue import Bindings
-from tocsin_runner.connectors.interface import Action, Job, arguments
+from tocsin_runner.connectors.interface import Action, Bringing, Job, arguments
 from tocsin_runner.connectors.lifecycle import Lifecycle
 from tocsin_runner.variables import argument
 
+DONE = (State.SUCCEEDED, State.ALREADY_IN_STATE)
 FIRST = 7
 LAST = 5
 
@@ -28,7 +29,10 @@ class ActionCommand:
             raise Refused("arguments must be a dictionary")
         job = Job(arguments(action.description, given), assignment.key, task)
         try:
-            return await self._lifecycle.carry_out(action, job)
+            outcome = await self._lifecycle.carry_out(action, job)
+            if isinstance(action, Bringing) and outcome.state in DONE and assignment.verb is not Verb.UNDO:
+                task.findings.extend(await action.bring(job))
+            return outcome
         finally:
             if job.exchanges:
                 task.findings.append(recorded(f"{name}.json", _some(job.exchanges), name))

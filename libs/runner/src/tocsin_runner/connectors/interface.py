@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tocsin_chassis.outgoing import is_public
-from tocsin_runner.assignment import Document, Json, Refused, Task
+from tocsin_runner.assignment import Document, Finding, Json, Refused, Task
 
 # Arguments of the catalogue of actions that a connector may have no use for.
 COMMON = frozenset({"reason", "cluster", "list", "project", "resolution", "scope", "audience", "user", "namespace"})
@@ -121,6 +121,15 @@ class Action(Protocol):
 
     def undone(self, job: Job, sight: Sight) -> Standing:
         """How far an undo is: EFFECTIVE if it is as it was before."""
+        ...
+
+
+@runtime_checkable
+class Bringing(Protocol):
+    """An action that brings something home."""
+
+    async def bring(self, job: Job) -> list[Finding]:
+        """The evidence that it was done for; asked for once it is effective. Raises Ended."""
         ...
 
 

@@ -93,6 +93,15 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True)
+class Brought:
+    """What is brought home as evidence once the action was done, and what is asked for it."""
+
+    name: Text
+    look: tuple[Step, ...]
+    content: Template
+
+
+@dataclass(frozen=True, slots=True)
 class ActionRecipe:
     """One action."""
 
@@ -108,6 +117,7 @@ class ActionRecipe:
     complete: Expression | None
     """False where the last answer only says that it was taken on."""
     undo: Undo | None
+    brings: Brought | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """Actions of connectors that are written as a file."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from tocsin_kernel.clock import Clock
-from tocsin_runner.assignment import Document, Failed, Json, Partly, Refused
+from tocsin_runner.assignment import Document, Failed, Finding, Json, Partly, Refused
 from tocsin_runner.connectors.interface import Action, Description, Job, Sight, Standing
 from tocsin_runner.connectors.recipe import ActionRecipe, Recipe, Rule, Step
 from tocsin_runner.connectors.session import Session, said
@@ -25,9 +26,23 @@ class RecipeAction:
 
     async def look(self, job: Job) -> Sight:
         """How it stands."""
-        given = self._given(job, {})
+        given = await self._seen(job, self._recipe.look, self._given(job, {}))
+        given["state"] = {name: part(given) for name, part in self._recipe.state.items()}
+        return self._sight(given)
+
+    async def bring(self, job: Job) -> list[Finding]:
+        """The evidence that it was done for."""
+        brings = self._recipe.brings
+        if brings is None:
+            return []
+        given = await self._seen(job, brings.look, self._given(job, job.after))
+        content = json.dumps(brings.content(given), indent=1, ensure_ascii=False).encode()
+        return [Finding(brings.name.text(given), "application/json", content, self._session.title, "tocsin-runner", evidence=True)]
+
+    async def _seen(self, job: Job, steps: Sequence[Step], given: dict[str, Json]) -> dict[str, Json]:
+        """What is given, with `look`: what these requests show."""
         seen: dict[str, Json] = {}
-        for step in self._recipe.look:
+        for step in steps:
             given["look"] = seen
             if step.when is not None and not step.when.holds(given):
                 seen.update(dict.fromkeys(step.save))
@@ -36,9 +51,7 @@ class RecipeAction:
             heard = {**given, **said(answer)}
             missing = answer.status == 404
             seen.update({name: None if missing else part.value(heard) for name, part in step.save.items()})
-        given["look"] = seen
-        given["state"] = {name: part(given) for name, part in self._recipe.state.items()}
-        return self._sight(given)
+        return {**given, "look": seen}
 
     def refusal(self, job: Job, sight: Sight) -> str:
         """Why it must not be done."""

@@ -12,6 +12,7 @@ from tocsin_runner.connectors.interface import TYPES, Argument, Description
 from tocsin_runner.connectors.recipe import (
     ActionRecipe,
     Authentication,
+    Brought,
     ErrorRule,
     Means,
     Recipe,
@@ -129,7 +130,7 @@ def _authentication(place: _Place) -> Authentication:
 def _action(name: str, place: _Place) -> ActionRecipe:
     found = place.map(
         "about arguments permission effect verified repeatable look state refuse mine effective pending failed execute complete undo"
-        " poll patience again lag",
+        " poll patience again lag brings",
         "look state effective execute",
     )
     return ActionRecipe(
@@ -144,6 +145,7 @@ def _action(name: str, place: _Place) -> ActionRecipe:
         execute=_steps(found["execute"]),
         complete=found["complete"].of(Expression) if "complete" in found else None,
         undo=_undo(found["undo"]) if "undo" in found else None,
+        brings=_brought(found["brings"]) if "brings" in found else None,
     )
 
 
@@ -170,6 +172,11 @@ def _argument(place: _Place) -> Argument:
     required = found["required"].value is not False if "required" in found else "default" not in found
     about = found["about"].text() if "about" in found else ""
     return Argument(kind, about, required, found["default"].value if "default" in found else None)
+
+
+def _brought(place: _Place) -> Brought:
+    found = place.map("name look content", "name look content")
+    return Brought(found["name"].of(Text), _steps(found["look"]), found["content"].of(template, object))
 
 
 def _undo(place: _Place) -> Undo:

@@ -33,6 +33,11 @@ class Session:
         self._clock = clock
         self._tokens: dict[str, tuple[str, datetime]] = {}
 
+    @property
+    def title(self) -> str:
+        """What people call the system."""
+        return self._recipe.title
+
     async def look(self, job: Job | None, step: Step, given: Document) -> Answer:
         """Ask something that changes nothing. Raises Refused, Failed."""
         try:

@@ -16,6 +16,7 @@ from tocsin_runner.twins.openc2 import Openc2Twin
 from tocsin_runner.twins.server import Twins
 from tocsin_runner.twins.servicenow import ServicenowTwin
 from tocsin_runner.twins.twin import TwinClock
+from tocsin_runner.twins.velero import VeleroTwin
 from tocsin_runner.twins.wazuh import WazuhTwin
 
 
@@ -34,6 +35,7 @@ def everything(lists: Path | None = None) -> Twins:
         OktaTwin,
         Openc2Twin,
         ServicenowTwin,
+        VeleroTwin,
         WazuhTwin,
     )
     return Twins(clock, [BlocklistTwin(clock, file=lists), *(twin(clock) for twin in plain)])

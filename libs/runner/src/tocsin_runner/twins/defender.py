@@ -24,7 +24,7 @@ class DefenderTwin(Twin):
     name = "defender"
 
     def __post_init__(self) -> None:
-        for number, host in enumerate(("laptop-7", "db-1", "mail-1"), 1):
+        for number, host in enumerate(("laptop-7", "db-1", "mail-1", "fin-laptop-7", "dc-1"), 1):
             self.add_machine(f"{number:040x}", host)
 
     def add_machine(self, machine: str, host: str) -> None:
@@ -39,7 +39,8 @@ class DefenderTwin(Twin):
 
     def isolated(self, machine: str) -> bool:
         """True if the machine is cut off."""
-        done = [action for action in self.actions if action["machineId"] == machine and action["status"] == "Succeeded"]
+        kinds = ("Isolate", "Unisolate")
+        done = [each for each in self.actions if each["machineId"] == machine and each["status"] == "Succeeded" and each["type"] in kinds]
         return bool(done) and done[-1]["type"] == "Isolate"
 
     def act(self, machine: str, kind: str, comment: str) -> dict[str, Any]:
@@ -80,6 +81,9 @@ class DefenderTwin(Twin):
             Route("/api/machines/{machine}", self._machine),
             Route("/api/machines/{machine}/isolate", self._isolate, methods=["POST"]),
             Route("/api/machines/{machine}/unisolate", self._unisolate, methods=["POST"]),
+            Route("/api/machines/{machine}/collectInvestigationPackage", self._collect, methods=["POST"]),
+            Route("/api/machines/{machine}/alerts", self._alerts),
+            Route("/api/machines/{machine}/logonusers", self._users),
             Route("/api/machineactions", self._actions),
             Route("/api/machineactions/{action}", self._action),
             Route("/api/machineactions/{action}/cancel", self._cancel, methods=["POST"]),
@@ -102,6 +106,18 @@ class DefenderTwin(Twin):
 
     async def _unisolate(self, request: Request) -> Response:
         return await self._ordered(request, "Unisolate")
+
+    async def _collect(self, request: Request) -> Response:
+        return await self._ordered(request, "CollectInvestigationPackage")
+
+    async def _alerts(self, request: Request) -> Response:
+        found = self._found(request.path_params["machine"])
+        title = "Ransomware behavior was detected in the file system"
+        return answer({"value": [{"title": title, "severity": "High", "machineId": found["id"]}]}) if found else _missing("Machine")
+
+    async def _users(self, request: Request) -> Response:
+        found = self._found(request.path_params["machine"])
+        return answer({"value": [{"accountName": "ada", "logonTypes": "Interactive"}]}) if found else _missing("Machine")
 
     async def _ordered(self, request: Request, kind: str) -> Response:
         self.settle()
