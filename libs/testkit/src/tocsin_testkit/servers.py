@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,13 +50,15 @@ class Servers:
 
 
 @contextlib.contextmanager
-def servers() -> Iterator[Servers]:
-    """Start both; stop both and delete everything at the end, whatever happened."""
-    folder = Path(tempfile.mkdtemp(prefix="tocsin-test-", dir=_place()))
+def servers(settings: Mapping[str, str] | None = None) -> Iterator[Servers]:
+    """Start both; stop both and delete everything at the end, whatever happened. With settings of PostgreSQL of its own it is on disk."""
+    folder = Path(tempfile.mkdtemp(prefix="tocsin-test-", dir=_place() if settings is None else None))
     folder.chmod(0o755)
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        postgres = EmbeddedPostgres(folder / "postgres", folder / "run", password=secrets.token_urlsafe(16), settings=FAST)
+        postgres = EmbeddedPostgres(
+            folder / "postgres", folder / "run", password=secrets.token_urlsafe(16), settings=FAST if settings is None else settings
+        )
         nats = EmbeddedNats(folder / "nats", folder / "run", [User("tests", secrets.token_hex(16), [">"], [], [">"])])
         stack.callback(postgres.destroy)
         postgres.start()

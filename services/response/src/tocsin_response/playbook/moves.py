@@ -75,11 +75,10 @@ class Moves:
         """These runs and all that are parts of them, or that they are parts of, locked."""
         return await self._keeping.lock(tx, await run_store.family(tx, list(ids)))
 
-    async def lock_free(self, tx: Tx, run_id: str) -> dict[str, Kept]:
-        """The same for one run; nothing if somebody else is at it."""
-        family = await run_store.family(tx, [run_id])
-        locked = await self._keeping.lock_free(tx, family)
-        return locked if len(locked) == len(family) else {}
+    async def lock_free(self, tx: Tx, ids: Iterable[str]) -> dict[str, Kept]:
+        """The same for those that nobody else is at. A part whose whole is somebody else's waits for the next time."""
+        locked = await self._keeping.lock_free(tx, await run_store.family(tx, list(ids)))
+        return {each: kept for each, kept in locked.items() if kept.row.parent is None or kept.row.parent in locked}
 
     async def apply(self, tx: Tx, locked: Mapping[str, Kept], events: Sequence[Event]) -> dict[str, Kept]:
         """Let these happen, in order; returns the runs that changed, as they are now. Raises what the rules refuse."""

@@ -39,22 +39,25 @@ class Timers:
                 return fired
 
     async def _fire(self, due: Sequence[run_store.Due]) -> int:
-        """All of one run together; a run that cannot go on holds up no other."""
+        """All together; if that fails run by run, so that one that cannot go on holds up no other."""
+        try:
+            return await self._fire_together(due)
+        except Exception as problem:
+            log.warning("timers of runs fire one by one: %s", problem)
         fired = 0
         for run_id in dict.fromkeys(each.run_id for each in due):
             try:
-                fired += await self._fire_of(run_id, [each.path for each in due if each.run_id == run_id])
+                fired += await self._fire_together([each for each in due if each.run_id == run_id])
             except Exception as problem:
                 log.error("a timer of run %s cannot fire yet", run_id, exc_info=problem)
         return fired
 
-    async def _fire_of(self, run_id: str, paths: Sequence[str]) -> int:
+    async def _fire_together(self, due: Sequence[run_store.Due]) -> int:
         async with self._database.transaction() as tx:
-            locked = await self._moves.lock_free(tx, run_id)
-            if not locked:
-                return 0
-            await self._moves.apply(tx, locked, [Event(run_id, _fires(path), by_timer=True) for path in paths])
-        return len(paths)
+            locked = await self._moves.lock_free(tx, [each.run_id for each in due])
+            events = [Event(each.run_id, _fires(each.path), by_timer=True) for each in due if each.run_id in locked]
+            await self._moves.apply(tx, locked, events)
+        return len(events)
 
 
 def _fires(path: str) -> Step:
