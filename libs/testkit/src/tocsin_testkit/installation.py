@@ -1,4 +1,4 @@
-"""A whole installation, started as a user starts it: `tocsin up`, in a folder and on ports of its own."""
+"""A whole installation, started as a user starts it: `tocsin up`, in a folder and on ports of its own. It ends with its parent."""
 
 import contextlib
 import json
@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from tocsin_standalone.ports import free_port
+from tocsin_testkit.tied import tied
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
@@ -65,7 +66,7 @@ def installation(
         log = Path(folder) / "up.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [Path(sys.executable).with_name("tocsin"), "up", "--home", where, "--port", str(port), *arguments],
+                tied([Path(sys.executable).with_name("tocsin"), "up", "--home", where, "--port", str(port), *arguments]),
                 stdout=output, stderr=output, env={**os.environ, **(environment or {})},
             )  # fmt: skip
         try:

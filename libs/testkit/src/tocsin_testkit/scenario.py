@@ -28,6 +28,8 @@ from tocsin.triage.v1.catalogue_pb2 import Service
 from tocsin.triage.v1.incident_pb2 import Incident
 from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceStub
 
+from tocsin_testkit.tied import tied
+
 SERVICE = "load"
 # What the platform takes for a flood from the start, and what no load is.
 USUAL_FLOOD, NO_FLOOD = 300, 1_000_000
@@ -103,7 +105,7 @@ def alert(group: str, instance: str) -> dict[str, Any]:
 @contextlib.contextmanager
 def provider(ledger: Path) -> Iterator[int]:
     """The provider in its own process; yields its port."""
-    process = subprocess.Popen([sys.executable, "-m", "tocsin_testkit.outside.provider", ledger], stdout=subprocess.PIPE)
+    process = subprocess.Popen(tied([sys.executable, "-m", "tocsin_testkit.outside.provider", ledger]), stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
         yield int(process.stdout.readline())
