@@ -88,7 +88,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
 
 def test_every_kind_of_every_service_can_be_in_a_file() -> None:
     assert list(kinds()) == [
-        "Team", "Responder", "Schedule", "EscalationPolicy", "Fallback", "Calendar", "BusinessHours", "GuardRails",
+        "Team", "Responder", "Schedule", "EscalationPolicy", "Fallback", "Calendar", "IncidentPlan", "BusinessHours", "GuardRails",
         "Automation", "Playbook", "Regime", "ContactMethod", "PersonalRules",
         "PageLimit", "Service", "Route", "Integration",
         "Heartbeat", "Inhibition", "MaintenanceWindow", "NoiseRule",
@@ -362,7 +362,7 @@ def test_every_field_that_names_a_resource_is_checked() -> None:
         "Participant.escalation_policy", "Layer.calendar", "PlannedOverride.responder", "PlannedOverride.instead_of_responder",
         "PlannedShift.responders", "Calendar.responder", "UrgencyRule.escalation_policy", "Team.managers", "PersonalStep.contact_method",
         "Condition.business_hours", "Target.responder", "Target.schedule", "Target.team", "Fallback.responders",
-        "ContactMethod.responder", "ChangeWindow.business_hours", "Automation.playbook",
+        "ContactMethod.responder", "ChangeWindow.business_hours", "Automation.playbook", "PhasePlan.playbooks",
         "Service.team", "Service.escalation_policy", "Service.depends_on", "Route.service", "Integration.service",
         "Heartbeat.service", "Heartbeat.integration", "MaintenanceWindow.services",
     }  # fmt: skip

@@ -7,15 +7,19 @@ import grpc
 import pytest
 from communication_harness import House, email, hook, link_of
 from google.protobuf.duration_pb2 import Duration
+from tocsin.access.v1.access_pb2 import Role
 from tocsin.communication.v1 import communication_service_pb2 as pb
 from tocsin.communication.v1.events_pb2 import PageCancelled, PageDelivered, PageFailed, PageSent, ReplyReceived
 from tocsin.communication.v1.page_pb2 import Configuration, ContactMethod, Page
 from tocsin.configuration.v1.change_pb2 import Change
+from tocsin.response.v1.command_events_pb2 import TaskDue, UpdateDue
+from tocsin.response.v1.command_pb2 import Task
 from tocsin.response.v1.events_pb2 import EscalationExhausted
 from tocsin.triage.v1 import triage_service_pb2 as triage_pb
 from tocsin.triage.v1.events_pb2 import IncidentAcknowledged, IncidentReopened, IncidentResolved
 from tocsin.triage.v1.incident_pb2 import Incident
 
+from tocsin_chassis.grpc.caller import Caller
 from tocsin_communication import pages as making
 from tocsin_communication import sender as sending
 
@@ -272,3 +276,24 @@ async def test_an_exhausted_escalation_does_no_harm(house):
     await house.reachable(email("alice"))
     await house.summon("alice", house.incident())
     await asyncio.wait_for(house.world.facts(PageSent), 8.0)
+
+
+async def test_who_owns_a_task_and_who_tells_people_are_reminded_and_rooms_hear_no_secrets(house):
+    """A reminder belongs to its incident, so that who may not know of a private one does not read it."""
+    await house.reachable(email("alice"), email("bob"))
+    secret = house.incident(private=True, members=["alice"])
+    due = TaskDue(task=Task(title="revoke the keys", incident_id=secret.id), responder="alice", overdue=True, incident=secret)
+    due.task.due_at.FromDatetime(house.world.clock.now())
+    await house.world.publish(due, secret.id)
+    await house.world.publish(UpdateDue(incident_id=secret.id, responder="alice", incident=secret), secret.id)
+    await house.world.facts(PageSent, 2)
+    subjects = {mail["Subject"] for mail in house.mails}
+    assert any("revoke the keys" in subject for subject in subjects) and "People wait for word of #7" in subjects
+    seen = {
+        name: (await house.as_seen_by(Caller(name, Role.ROLE_VIEWER)).ListPages(pb.ListPagesRequest())).pages for name in ("alice", "bob")
+    }
+    assert ([page.kind for page in seen["alice"]], list(seen["bob"])) == ([Page.KIND_REMINDER, Page.KIND_REMINDER], [])
+    hidden = house.as_seen_by(Caller("bob", Role.ROLE_VIEWER)).ListPages(pb.ListPagesRequest(incident_id=secret.id))
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await hidden
+    assert refused.value.code() == grpc.StatusCode.NOT_FOUND

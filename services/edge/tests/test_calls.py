@@ -18,6 +18,7 @@ from tocsin.edge.v1.events_pb2 import ConfigurationChanged
 from tocsin.response.v1 import response_service_pb2, response_service_pb2_grpc
 from tocsin.triage.v1 import triage_service_pb2, triage_service_pb2_grpc
 from tocsin.triage.v1.events_pb2 import IncidentOpened
+from tocsin.triage.v1.incident_pb2 import Incident
 
 from tocsin_edge.live import Feed, Listener
 from tocsin_edge.ring import Ring
@@ -295,3 +296,29 @@ async def test_the_callers_deadline_holds_behind_the_door_too(door: Edge) -> Non
         await door.service(TRIAGE).ListServices(triage_service_pb2.ListServicesRequest(), metadata=bearer(ADMIN_KEY), timeout=0.5)
     assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     await asyncio.wait_for(door.behind.given_up.wait(), 5)
+
+
+async def test_nobody_but_its_members_watches_what_happens_to_a_private_incident(door: Edge) -> None:
+    mallory = await door.sign_in("mallory", MANAGER)
+    alice = await door.sign_in("alice", VIEWER)
+    watches = {
+        name: door.service().Watch(pb.WatchRequest(), metadata=bearer(secret)) for name, secret in (("mallory", mallory), ("alice", alice))
+    }
+    for watch in watches.values():
+        assert (await watch.read()).fact == ""
+    hidden, known = "0199f0a0-0000-7000-8000-0000000000aa", "0199f0a0-0000-7000-8000-0000000000bb"
+    await door.world.publish(IncidentOpened(incident=Incident(id=hidden, private=True, members=["alice"], version=1)), hidden)
+    await door.world.publish(IncidentOpened(incident=Incident(id=known, version=1)), known)
+    heard: dict[str, list[str]] = {name: [] for name in watches}
+    for name, watch in watches.items():
+        while known not in heard[name]:
+            beat = await watch.read()
+            heard[name] += [beat.incident_id] if beat.incident_id else []
+        watch.cancel()
+    assert heard == {"mallory": [known], "alice": [hidden, known]}
+    with pytest.raises(aio.AioRpcError) as refused:
+        await door.service().GetTrace(pb.GetTraceRequest(incident_id=hidden), metadata=bearer(mallory))
+    assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+    await door.service().GetTrace(pb.GetTraceRequest(incident_id=hidden), metadata=bearer(ADMIN_KEY))
+    entries = (await door.service().ListAuditEntries(pb.ListAuditEntriesRequest(), metadata=bearer(ADMIN_KEY))).entries
+    assert [entry.outcome for entry in entries if "OPENED" in entry.outcome] == [f"OPENED_PRIVATE_INCIDENT {hidden}"]

@@ -12,6 +12,7 @@ from tocsin.detection.v1 import noise_events_pb2 as noise
 from tocsin.detection.v1.alert_pb2 import Alert
 from tocsin.detection.v1.noise_pb2 import Silence
 from tocsin.edge.v1 import events_pb2 as edge
+from tocsin.response.v1 import command_events_pb2 as command
 from tocsin.response.v1 import events_pb2 as response
 from tocsin.response.v1 import evidence_events_pb2 as evidence
 from tocsin.response.v1 import obligation_events_pb2 as obligation
@@ -30,7 +31,7 @@ INCIDENT.opened_at.FromDatetime(NOON)
 
 
 @pytest.mark.parametrize(
-    "events", [detection, changes, noise, triage, response, playbook, evidence, obligation, communication, review, edge]
+    "events", [command, detection, changes, noise, triage, response, playbook, evidence, obligation, communication, review, edge]
 )
 def test_every_fact_has_a_narrator(events) -> None:
     file: FileDescriptor = events.DESCRIPTOR

@@ -20,6 +20,7 @@ from tocsin.detection.v1.heartbeat_service_pb2_grpc import HeartbeatServiceStub
 from tocsin.detection.v1.noise_service_pb2_grpc import NoiseServiceStub
 from tocsin.edge.v1 import edge_service_pb2 as edge
 from tocsin.edge.v1.edge_service_pb2_grpc import EdgeServiceStub
+from tocsin.response.v1.command_service_pb2_grpc import CommandServiceStub
 from tocsin.response.v1.containment_service_pb2_grpc import ContainmentServiceStub
 from tocsin.response.v1.escalation_service_pb2_grpc import EscalationServiceStub
 from tocsin.response.v1.evidence_service_pb2_grpc import EvidenceServiceStub
@@ -63,6 +64,7 @@ class Tocsin:
         self.response = ResponseServiceStub(self.channel)
         self.oncall = OncallServiceStub(self.channel)
         self.playbooks = PlaybookServiceStub(self.channel)
+        self.command = CommandServiceStub(self.channel)
         self.escalation = EscalationServiceStub(self.channel)
         self.containment = ContainmentServiceStub(self.channel)
         self.evidence = EvidenceServiceStub(self.channel)

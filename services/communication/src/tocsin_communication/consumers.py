@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from opentelemetry.trace import SpanKind
+from tocsin.response.v1.command_events_pb2 import TaskDue, UpdateDue
 from tocsin.response.v1.events_pb2 import (
     ContactSummoned,
     DutyChanged,
@@ -30,8 +31,9 @@ from tocsin_chassis.events.fact import Fact
 from tocsin_chassis.postgres.database import Tx
 from tocsin_chassis.postgres.privacy import note_privacy
 from tocsin_chassis.telemetry import name_incident, trace_context, tracer
+from tocsin_communication import store
 from tocsin_communication.contacts import store as contacts
-from tocsin_communication.message import handoff, obligation
+from tocsin_communication.message import handoff, obligation, task_due, update_due
 from tocsin_communication.page import Kind
 from tocsin_communication.pages import Asked, Pages, Summoned
 from tocsin_communication.rules.personal import Urgency
@@ -49,7 +51,7 @@ INCIDENTS = (
 # A summons of a contact that is nobody's own says which; both are pages.
 SUMMONED = (ResponderSummoned, ContactSummoned)
 
-FROM_RESPONSE = (*SUMMONED, EscalationStopped, EscalationExhausted, DutyChanged, HandoffDue, ObligationDue)
+FROM_RESPONSE = (*SUMMONED, EscalationStopped, EscalationExhausted, DutyChanged, HandoffDue, ObligationDue, TaskDue, UpdateDue)
 # From this part of its time on an obligation is urgent.
 URGENT_PERCENT = 90
 # A duty without an end is asked after again; one that begins soon lasts this long at least, as far as reachability goes.
@@ -92,6 +94,10 @@ class Consumers:
                 for fact in together:
                     with handling(fact):
                         await self._on_obligation(tx, fact.message)
+            elif isinstance(together[0].message, TaskDue | UpdateDue):
+                for fact in together:
+                    with handling(fact):
+                        await self._remind(tx, fact.message)
             # Nobody answered: whom to tell of that is response's decision; there is nobody left to page here.
 
     async def _on_duty(self, tx: Tx, message: DutyChanged | HandoffDue) -> None:
@@ -114,8 +120,22 @@ class Consumers:
         kept = due.obligation
         text = obligation(kept.regime, kept.title, kept.recipient, kept.due_at.ToDatetime(UTC), due.percent)
         urgency = Urgency.HIGH if due.percent >= URGENT_PERCENT else Urgency.LOW
+        incident, why = await store.incident(tx, kept.incident_id), f"{due.percent} % of the time of {kept.regime} is over"
         for name in due.remind:
-            await self._pages.notice(tx, Kind.OBLIGATION, name, text, f"{due.percent} % of the time of {kept.regime} is over", urgency)
+            await self._pages.notice(tx, Kind.OBLIGATION, name, text, why, urgency, incident)
+
+    async def _remind(self, tx: Tx, due: TaskDue | UpdateDue) -> None:
+        """Somebody has something to do for an incident; the page belongs to it, so that who may not know of one does not read it."""
+        name_incident(due.incident.id)
+        await note_privacy(tx, [due.incident])
+        incident = to_incident(due.incident)
+        if isinstance(due, TaskDue):
+            due_at = due.task.due_at.ToDatetime(UTC) if due.task.HasField("due_at") else None
+            text, why = task_due(incident, due.task.title, due_at, due.overdue), "owns a task"
+        else:
+            told_at = due.told_at.ToDatetime(UTC) if due.HasField("told_at") else None
+            text, why = update_due(incident, told_at), "tells people how it goes"
+        await self._pages.notice(tx, Kind.REMINDER, due.responder, text, why, incident=incident)
 
     async def on_incidents(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
         """Incidents changed: keep the copies, drop what is pointless now, tell who was told; each in the trace of its fact."""

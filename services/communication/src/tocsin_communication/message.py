@@ -96,6 +96,20 @@ def obligation(regime: str, title: str, recipient: str, due_at: datetime, percen
     return Text(says, "\n".join([f"{says}.", "", over, f"To: {recipient or 'see the regime'}", "tocsin obligation list"]))
 
 
+def task_due(incident: Incident, title: str, due_at: datetime | None, overdue: bool) -> Text:
+    """Reminds the owner of a task."""
+    when = f" since {due_at:%Y-%m-%d %H:%M} UTC" if overdue and due_at else f" at {due_at:%Y-%m-%d %H:%M} UTC" if due_at else ""
+    said = f"Your task is due{when}: {one_line(title, 120)}"
+    return Text(f"#{incident.number} {said}", "\n".join([said, "", *_facts(incident)]))
+
+
+def update_due(incident: Incident, told_at: datetime | None) -> Text:
+    """Reminds whoever tells people how an incident goes."""
+    last = f"They were told last at {told_at:%Y-%m-%d %H:%M} UTC." if told_at else "They were not told anything yet."
+    said = f"People wait for word of #{incident.number}"
+    return Text(said, "\n".join([f"{said}. {last}", "", *_facts(incident)]))
+
+
 def handoff(schedule: str, at: datetime, coming: Sequence[str], going: Sequence[str], responder: str) -> Text:
     """Tells both sides that a duty changes hands."""
     when = f"{at:%Y-%m-%d %H:%M} UTC"

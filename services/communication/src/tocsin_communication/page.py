@@ -37,6 +37,7 @@ class Kind(StrEnum):
     OBLIGATION = "OBLIGATION"
     APPROVAL = "APPROVAL"
     MANUAL = "MANUAL"
+    REMINDER = "REMINDER"
 
 
 class State(StrEnum):

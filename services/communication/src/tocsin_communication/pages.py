@@ -170,15 +170,25 @@ class Pages:
         await self._keep(tx, [Decision(page)])
         return page
 
-    async def notice(self, tx: Tx, kind: Kind, responder: str, text: message.Text, reason: str, urgency: Urgency = Urgency.LOW) -> None:
+    async def notice(
+        self,
+        tx: Tx,
+        kind: Kind,
+        responder: str,
+        text: message.Text,
+        reason: str,
+        urgency: Urgency = Urgency.LOW,
+        incident: Incident | None = None,
+    ) -> None:
         """Tell a responder something that asks for no answer, over the contact method that they want first for that. Nobody is woken for
-        it unless it is urgent, and delegations do not concern it."""
+        it unless it is urgent, and delegations do not concern it. What belongs to an incident is told however it goes with that."""
         now = self._clock.now()
         reach = (await self.reach(tx, [responder], now))[responder]
         if reach.delegated_from or not reach.methods:
             return
         first = planned_pages(reach, Matter(urgency), now)[0]
-        await self._keep(tx, [Decision(replace(self._page(kind, first, text, reason, None), urgency=urgency))])
+        page = self._page(kind, first, text, reason, incident)
+        await self._keep(tx, [Decision(replace(page, urgency=urgency, opening=None))])
 
     async def bundle(self, tx: Tx, members: Sequence[Page], incidents: Sequence[Incident]) -> Page:
         """One page that tells several which wait for the same contact method. They end here; the bundle is kept as waiting."""

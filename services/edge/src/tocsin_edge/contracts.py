@@ -11,6 +11,7 @@ from tocsin.communication.v1 import communication_service_pb2, contact_service_p
 from tocsin.detection.v1 import change_service_pb2, detection_service_pb2, heartbeat_service_pb2, noise_service_pb2
 from tocsin.edge.v1 import edge_service_pb2
 from tocsin.response.v1 import (
+    command_service_pb2,
     containment_service_pb2,
     escalation_service_pb2,
     evidence_service_pb2,
@@ -31,6 +32,7 @@ _CONTRACTS = (
     noise_service_pb2,
     triage_service_pb2,
     response_service_pb2,
+    command_service_pb2,
     escalation_service_pb2,
     evidence_service_pb2,
     obligation_service_pb2,

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tocsin.communication.v1.events_pb2 import ReplyReceived
+from tocsin.communication.v1.events_pb2 import ReachabilityChecked, ReplyReceived
 from tocsin.response.v1 import oncall_service_pb2
+from tocsin.response.v1.command_service_pb2 import DESCRIPTOR as COMMAND
+from tocsin.response.v1.command_service_pb2_grpc import add_CommandServiceServicer_to_server
 from tocsin.response.v1.containment_service_pb2 import DESCRIPTOR as CONTAINMENT
 from tocsin.response.v1.containment_service_pb2_grpc import add_ContainmentServiceServicer_to_server
 from tocsin.response.v1.escalation_service_pb2 import DESCRIPTOR as ESCALATION
@@ -47,6 +49,16 @@ from tocsin_response.actions.platform import detection, triage
 from tocsin_response.api import ResponseApi
 from tocsin_response.automation.automations import Automations
 from tocsin_response.blocklist.blocklists import BlockLists
+from tocsin_response.command.api import Command, CommandApi
+from tocsin_response.command.holders import RoleHolders
+from tocsin_response.command.looking import Looking
+from tocsin_response.command.moves import Moves
+from tocsin_response.command.plans import Plans
+from tocsin_response.command.records import Records
+from tocsin_response.command.room import Rooms
+from tocsin_response.command.situation import Situations
+from tocsin_response.command.tasks import Tasks
+from tocsin_response.command.view import Views
 from tocsin_response.configuration.configurations import Configurations
 from tocsin_response.containment.api import ContainmentApi
 from tocsin_response.containment.measures import Measures
@@ -136,13 +148,20 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
         evidence_api = EvidenceApi(base.database, custody, heads, verification, blobs, spool)
         rails = Rails(base.clock, guards, HeardIncidents())
         effects = (Ledger(base.clock, measures), Evidence(custody))
-        played = playbooks(base.database, base.clock, base.ids, alerts, rails, effects=effects)
+        played = playbooks(base.database, base.clock, base.ids, alerts, rails, RoleHolders(), effects=effects)
         automations.starter = Starting(played.runs)
         measures.undo = Lifting(played.undoing)
         configurations = Configurations(base.database, base.clock, played.library)
         api = ResponseApi(base.database, oncall, escalations, configurations)
         obligations = Obligations(base.database, base.clock, base.ids, custody)
         obligation_api = ObligationApi(base.database, base.clock, obligations)
+        plans = Plans(base.clock, base.ids)
+        rooms = Rooms(base.database, base.clock, base.ids, plans)
+        situations = Situations(measures, custody, obligations, played.runs)
+        tasks = Tasks(base.database, base.clock, base.ids, rooms, plans)
+        looking = Looking(base.database, base.clock, plans, played.runs)
+        moves, records = Moves(base.clock, base.ids, rooms, situations), Records(base.clock, base.ids, rooms)
+        command = CommandApi(base.database, Command(moves, records, tasks, Views(rooms, situations), plans, looking))
         yield (
             base.app.serves(api, add_ResponseServiceServicer_to_server, DESCRIPTOR.services_by_name["ResponseService"])
             .serves(duties, add_OncallServiceServicer_to_server, oncall_service_pb2.DESCRIPTOR.services_by_name["OncallService"])
@@ -152,23 +171,27 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
             .serves(evidence_api, add_EvidenceServiceServicer_to_server, EVIDENCE.services_by_name["EvidenceService"])
             .serves(played.api, add_PlaybookServiceServicer_to_server, PLAYBOOK.services_by_name["PlaybookService"])
             .serves(played.door, add_RunnerServiceServicer_to_server, RUNNER.services_by_name["RunnerService"])
+            .serves(command, add_CommandServiceServicer_to_server, COMMAND.services_by_name["CommandService"])
             .consumes(
                 {
-                    IncidentOpened: in_turn(escalations.on_opening, watching.on_alert, automations.on_fact),
+                    IncidentOpened: in_turn(escalations.on_opening, rooms.on_fact, watching.on_alert, automations.on_fact),
                     AlertAttached: in_turn(watching.on_alert, automations.on_fact),
-                    IncidentReopened: in_turn(escalations.on_opening, automations.on_fact),
-                    IncidentUnacknowledged: escalations.on_opening,
-                    IncidentAcknowledged: escalations.on_change,
-                    IncidentResolved: in_turn(escalations.on_change, watching.on_resolved, automations.on_fact),
-                    SeverityChanged: in_turn(escalations.on_change, automations.on_fact),
-                    TypeChanged: escalations.on_change,
+                    IncidentReopened: in_turn(escalations.on_opening, rooms.on_fact, automations.on_fact),
+                    IncidentUnacknowledged: in_turn(escalations.on_opening, rooms.on_fact),
+                    IncidentAcknowledged: in_turn(escalations.on_change, rooms.on_fact),
+                    IncidentResolved: in_turn(escalations.on_change, rooms.on_fact, watching.on_resolved, automations.on_fact),
+                    SeverityChanged: in_turn(escalations.on_change, rooms.on_fact, automations.on_fact),
+                    TypeChanged: in_turn(escalations.on_change, rooms.on_fact),
                     PrivacyChanged: escalations.on_change,
                     ReplyReceived: in_turn(Replies(by_hand).on_reply, played.questions.on_reply),
+                    ReachabilityChecked: looking.on_reachability,
                     ResponseAsked: AskedBySenders(by_hand, base.clock).on_asked,
                 }
             )
             .ticks("escalation steps", STEP_SECONDS, escalations.step_on)
             .ticks("acknowledgements that run out", EXPIRY_SECONDS, acknowledgements.expire_due)
+            .ticks("reminders of tasks", DUTY_SECONDS, tasks.remind_due)
+            .ticks("reminders of updates", DUTY_SECONDS, tasks.remind_of_updates)
             .ticks("duty watch", DUTY_SECONDS, watch.look)
             .ticks("calendars", CALENDAR_SECONDS, Fetching(base.database, base.clock, outside).fetch_due)
             .ticks("audit of timers", AUDIT_SECONDS, auditor.look)

@@ -23,6 +23,7 @@ from tocsin.review.v1 import events_pb2 as review
 from tocsin.triage.v1 import events_pb2 as triage
 from tocsin.triage.v1.incident_pb2 import IncidentType, Severity
 
+from tocsin_review.command_lines import COMMAND_NARRATORS
 from tocsin_review.containment_lines import CONTAINMENT_NARRATORS
 from tocsin_review.evidence_lines import EVIDENCE
 from tocsin_review.line import EVERY_SERVICE, Line
@@ -317,6 +318,11 @@ def _reachability_in_doubt(fact: communication.ReachabilityInDoubt) -> Line:
     return Line(f"{fact.reachability.responder} may not be reachable", reason=fact.reachability.problem)
 
 
+def _reachability_checked(fact: communication.ReachabilityChecked) -> Line:
+    """About a responder; no incident asks for it."""
+    return Line(f"{fact.responder} was looked at: can they be reached?", reason=fact.problem)
+
+
 def _paging_stopped(fact: communication.PagingStopped) -> Line:
     return Line("All paging was stopped", fact.by, fact.reason, service=EVERY_SERVICE)
 
@@ -362,6 +368,7 @@ NARRATORS: Mapping[type[Message], Callable[[Any], Line]] = {
     response.SummonsAnswered: _summons_answered,
     communication.ContactFailing: _contact_failing,
     communication.ReachabilityInDoubt: _reachability_in_doubt,
+    communication.ReachabilityChecked: _reachability_checked,
     communication.PagingStopped: _paging_stopped,
     communication.PagingResumed: _paging_resumed,
     communication.PageSent: _page("sent", lambda page: page.sent_at),
@@ -373,6 +380,7 @@ NARRATORS: Mapping[type[Message], Callable[[Any], Line]] = {
     response.AcknowledgementCounted: _acknowledgement_counted,
     triage.IncidentAcknowledged: _incident_acknowledged,
     **PLAYBOOK_NARRATORS,
+    **COMMAND_NARRATORS,
     **CONTAINMENT_NARRATORS,
     response.EscalationExhausted: _escalation_exhausted,
     triage.IncidentResolved: _incident_resolved,

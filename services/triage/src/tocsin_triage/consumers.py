@@ -8,6 +8,7 @@ from typing import Any
 
 from tocsin.detection.v1.alert_pb2 import Asked, Party
 from tocsin.detection.v1.events_pb2 import AlertAcknowledged, AlertChanged, AlertOpened, AlertResolved, AlertResponseAsked
+from tocsin.response.v1.command_events_pb2 import RoleAssigned
 from tocsin.response.v1.events_pb2 import AcknowledgementExpired, ResponderSummoned
 
 from tocsin_chassis.events.consumer import Handlers, Together, handling
@@ -79,11 +80,17 @@ class ResponseFacts:
 
     @property
     def handlers(self) -> Handlers:
-        return {AcknowledgementExpired: self.on_expired, ResponderSummoned: self.on_summoned}
+        return {AcknowledgementExpired: self.on_expired, ResponderSummoned: self.on_summoned, RoleAssigned: self.on_role}
 
     async def on_summoned(self, tx: Tx, fact: Fact[ResponderSummoned]) -> None:
         """Whoever is asked to respond may know of the incident."""
         await self._incidents.involve(tx, fact.message.incident.id, fact.message.summons.responder, "was summoned")
+
+    async def on_role(self, tx: Tx, fact: Fact[RoleAssigned]) -> None:
+        """Whoever has a role may know of the incident."""
+        holding = fact.message.holding
+        if holding.responder:
+            await self._incidents.involve(tx, fact.message.incident_id, holding.responder, f"has the role {holding.role}")
 
     async def on_expired(self, tx: Tx, fact: Fact[AcknowledgementExpired]) -> None:
         """Somebody took the incident and nothing followed: it waits for somebody again."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tocsin.communication.v1.contact_pb2 import Reachability as ReachabilityMessage
-from tocsin.communication.v1.events_pb2 import ReachabilityInDoubt
+from tocsin.communication.v1.events_pb2 import ReachabilityChecked, ReachabilityInDoubt
 
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_communication import wire
@@ -50,6 +50,8 @@ class Reachability:
             names = await store.to_check(tx, now - EVERY, AT_ONCE)
             for each in await self._look(tx, names):
                 await store.note_check(tx, each.responder, now, each.problem)
+                looked = ReachabilityChecked(responder=each.responder, problem=each.problem, at=wire.maybe_instant(now))
+                tx.emit(looked, aggregate=each.responder, version=int(now.timestamp()))
                 if each.problem:
                     fact = ReachabilityInDoubt(reachability=to_proto(each, now))
                     tx.emit(fact, aggregate=each.responder, version=int(now.timestamp()))

@@ -8,12 +8,14 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from psycopg.types.json import Jsonb
+from tocsin.response.v1.command_pb2 import IncidentPlan
 from tocsin.response.v1.containment_pb2 import Automation, GuardRails
 from tocsin.response.v1.escalation_pb2 import BusinessHours, EscalationPolicy, Fallback
 from tocsin.response.v1.obligation_pb2 import Regime
 from tocsin.response.v1.oncall_pb2 import Calendar, Responder, Rotation, Schedule, Team
 
 from tocsin_chassis.postgres.database import Tx
+from tocsin_response.command import store as command
 from tocsin_response.configuration.wire import PLATFORM, Resources
 from tocsin_response.oncall import store as oncall
 
@@ -122,6 +124,10 @@ async def load(tx: Tx) -> Resources:
         "Schedule": {row.name: row.to_proto() for row in schedules},
         "BusinessHours": {each.name: each for each in hours},
         "EscalationPolicy": {policy.name: policy for policy in parsed},
+        "IncidentPlan": {
+            row.name: json_format.ParseDict(row.definition, IncidentPlan(), ignore_unknown_fields=True)
+            for row in await command.load_plans(tx)
+        },
         "GuardRails": _named(json_format.ParseDict(each, GuardRails(), ignore_unknown_fields=True) for each in rails),
         "Automation": _named(json_format.ParseDict(each, Automation(), ignore_unknown_fields=True) for each in automations),
         "Regime": _named(json_format.ParseDict(each, Regime(), ignore_unknown_fields=True) for each in regimes),
@@ -148,6 +154,8 @@ async def save(tx: Tx, resource: Message) -> None:
             await _save_hours(tx, resource)
         case EscalationPolicy():
             await _save_policy(tx, resource)
+        case IncidentPlan():
+            await command.save_plan(tx, resource.name, json_format.MessageToDict(resource, preserving_proto_field_name=True))
         case GuardRails():
             await _save_rails(tx, resource)
         case Automation():
@@ -175,6 +183,8 @@ async def delete(tx: Tx, kind: str, name: str) -> None:
             await tx.execute("DELETE FROM business_hours WHERE name = %s", (name,))
         case "EscalationPolicy":
             await tx.execute("DELETE FROM escalation_policy WHERE name = %s", (name,))
+        case "IncidentPlan":
+            await command.delete_plan(tx, name)
         case "GuardRails":
             await tx.execute("DELETE FROM guard_rails WHERE name = %s", (name,))
         case "Automation":

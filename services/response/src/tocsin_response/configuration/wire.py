@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
+from tocsin.response.v1.command_pb2 import IncidentPlan
 from tocsin.response.v1.containment_pb2 import Automation, GuardRails
 from tocsin.response.v1.escalation_pb2 import BusinessHours, EscalationPolicy, Fallback, Target
 from tocsin.response.v1.obligation_pb2 import Regime
@@ -15,6 +16,7 @@ from tocsin.response.v1.response_service_pb2 import Configuration
 from tocsin_oncall.ical import calendar_of
 from tocsin_oncall.plain import read
 from tocsin_response.automation.wire import problems_of_automation
+from tocsin_response.command.plans import problems_of_plan
 from tocsin_response.configuration import checks
 from tocsin_response.configuration.checks import Problem, Reference
 from tocsin_response.escalation.checks import problems_of_hours, problems_of_policy
@@ -34,6 +36,7 @@ NAMED = (
     "guard_rails",
     "automations",
     "regimes",
+    "incident_plans",
 )
 
 Resources = dict[str, dict[str, Message]]
@@ -49,6 +52,7 @@ def resources(configuration: Configuration) -> Resources:
         "Schedule": {item.name: item for item in configuration.schedules},
         "BusinessHours": {item.name: item for item in configuration.business_hours},
         "EscalationPolicy": {item.name: item for item in configuration.escalation_policies},
+        "IncidentPlan": {item.name: item for item in configuration.incident_plans},
         "GuardRails": {item.name: item for item in configuration.guard_rails},
         "Automation": {item.name: item for item in configuration.automations},
         "Regime": {item.name: item for item in configuration.regimes},
@@ -66,6 +70,7 @@ def configuration_of(stored: Mapping[str, Mapping[str, Message]]) -> Configurati
         schedules=_sorted(stored["Schedule"], Schedule),
         business_hours=_sorted(stored["BusinessHours"], BusinessHours),
         escalation_policies=_sorted(stored["EscalationPolicy"], EscalationPolicy),
+        incident_plans=_sorted(stored["IncidentPlan"], IncidentPlan),
         guard_rails=_sorted(stored["GuardRails"], GuardRails),
         automations=_sorted(stored["Automation"], Automation),
         regimes=_sorted(stored["Regime"], Regime),
@@ -103,6 +108,8 @@ def problems(configuration: Configuration) -> list[Problem]:
         found += [(f"configuration.automations[{index}].{field}", detail) for field, detail in problems_of_automation(automation)]
     for index, regime in enumerate(configuration.regimes):
         found += [(f"configuration.regimes[{index}].{field}", detail) for field, detail in problems_of_regime(regime)]
+    for index, plan in enumerate(configuration.incident_plans):
+        found += problems_of_plan(f"configuration.incident_plans[{index}]", plan)
     for index, calendar in enumerate(configuration.calendars):
         found += [(f"configuration.calendars[{index}].{field}", detail) for field, detail in calendar_problems(calendar)]
     for index, schedule in enumerate(configuration.schedules):
@@ -181,6 +188,10 @@ def references(configuration: Configuration) -> Iterator[Reference]:
         for number, window in enumerate(rails.windows):
             field = f"configuration.guard_rails[{index}].windows[{number}].business_hours"
             yield Reference(field, f"GuardRails {rails.name}", "BusinessHours", window.business_hours)
+    for index, plan in enumerate(configuration.incident_plans):
+        for number, phase in enumerate(plan.phases):
+            place = f"configuration.incident_plans[{index}].phases[{number}].playbooks"
+            yield from (Reference(place, f"IncidentPlan {plan.name}", "Playbook", name) for name in phase.playbooks)
     yield from _responders("configuration.fallback.responders", "Fallback platform", configuration.fallback.responders)
 
 

@@ -51,6 +51,22 @@ class StepRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Ran:
+    """A run of an incident, as criteria of phases see it."""
+
+    playbook: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """When a playbook was tried last."""
+
+    playbook: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """A run that is locked, at a version."""
 
@@ -73,6 +89,25 @@ class Counted:
 
     run_id: str
     count: int
+
+
+async def of_incident(tx: Tx, incident_id: str) -> list[Ran]:
+    """The runs of an incident that are part of no other and were no dry runs: playbook and state."""
+    return await tx.many(
+        Ran,
+        "SELECT playbook, state FROM run WHERE incident_id = %s AND parent IS NULL AND NOT dry_run ORDER BY id",
+        (incident_id,),
+    )
+
+
+async def tried(tx: Tx, playbooks: Sequence[str], since: datetime) -> list[Tried]:
+    """When each of these playbooks was tried last since an instant: dry, or for real with a good end."""
+    return await tx.many(
+        Tried,
+        """SELECT playbook, max(started_at) AS at FROM run
+           WHERE playbook = ANY(%s::text[]) AND started_at >= %s AND (dry_run OR state = 'SUCCEEDED') GROUP BY playbook""",
+        (list(playbooks), since),
+    )
 
 
 async def lock(tx: Tx, ids: Sequence[str]) -> list[Held]:

@@ -83,6 +83,14 @@ class Runs:
             return await self._keep_dry_run(tx, row, started.state, now)
         return (await self._moves.begin(tx, row, started)).row
 
+    async def of_incident(self, tx: Tx, incident_id: str) -> list[run_store.Ran]:
+        """The runs of an incident: for criteria of phases."""
+        return await run_store.of_incident(tx, incident_id)
+
+    async def tried(self, tx: Tx, playbooks: Sequence[str], since: datetime) -> dict[str, datetime]:
+        """When each of these was tried last since an instant: for readiness."""
+        return {each.playbook: each.at for each in await run_store.tried(tx, playbooks, since)}
+
     async def pause(self, tx: Tx, run_id: str, by: str, why: str) -> RunRow:
         """Let nothing new begin, neither in the run nor in its parts. Raises RunNotFound, RunEnded."""
         return await self._steer_all(tx, run_id, lambda run, now: engine.pause(run, now, by, why))
