@@ -20,6 +20,7 @@ const RETRY = 3_000;
 const AlertsPage = lazy(() => import("./alerts/AlertsPage"));
 const ContainmentPage = lazy(() => import("./containment/ContainmentPage"));
 const PlaybooksPage = lazy(() => import("./playbooks/PlaybooksPage"));
+const ReadinessPage = lazy(() => import("./command/ReadinessPage"));
 const RunPage = lazy(() => import("./playbooks/RunPage"));
 const AlertPage = lazy(() => import("./alerts/AlertPage"));
 const EscalationPage = lazy(() => import("./escalation/EscalationPage"));
@@ -100,6 +101,9 @@ function SignedIn({ live, answer }: { live: LiveStore; answer: GetCallerResponse
               <PlaybooksPage />
             </Route>
             <Route path="/runs/:id">{({ id }) => <RunPage key={id} id={id} />}</Route>
+            <Route path="/readiness">
+              <ReadinessPage />
+            </Route>
             <Route path="/containment">
               <ContainmentPage />
             </Route>

@@ -49,6 +49,7 @@ export function Shell({ live, active, version, children }: ShellProps) {
     "g p": () => navigate("/pages"),
     "g b": () => navigate("/playbooks"),
     "g c": () => navigate("/containment"),
+    "g r": () => navigate("/readiness"),
     Escape: () => location !== "/" && navigate(location.startsWith("/alerts/") ? "/alerts" : list.current),
   });
   useEffect(() => {
@@ -74,6 +75,7 @@ export function Shell({ live, active, version, children }: ShellProps) {
           <NavLink href="/escalation" current={location === "/escalation"} label="Escalation" />
           <NavLink href="/playbooks" current={location === "/playbooks" || location.startsWith("/runs")} label="Playbooks" />
           <NavLink href="/containment" current={location === "/containment"} label="Containment" />
+          <NavLink href="/readiness" current={location === "/readiness"} label="Readiness" />
           <NavLink href="/pages" current={location === "/pages"} label="Pages" />
         </nav>
         <button type="button" className="button danger" disabled={refusal !== undefined} title={refusal} aria-keyshortcuts="c" onClick={declare}>
@@ -193,7 +195,7 @@ function Account() {
 }
 
 const SHORTCUTS: [string, [string[], string][]][] = [
-  ["Anywhere", [[["c"], "Declare an incident"], [["g", "i"], "Incidents now"], [["g", "a"], "Alerts"], [["g", "s"], "Silences and windows"], [["g", "h"], "Heartbeats"], [["g", "n"], "Integrations"], [["g", "o"], "On call"], [["g", "e"], "Escalation"], [["g", "p"], "Pages and contact methods"], [["g", "b"], "Playbooks"], [["g", "c"], "Containment"], [["Esc"], "Close, or back to incidents"], [["?"], "This list"]]],
+  ["Anywhere", [[["c"], "Declare an incident"], [["g", "i"], "Incidents now"], [["g", "a"], "Alerts"], [["g", "s"], "Silences and windows"], [["g", "h"], "Heartbeats"], [["g", "n"], "Integrations"], [["g", "o"], "On call"], [["g", "e"], "Escalation"], [["g", "p"], "Pages and contact methods"], [["g", "b"], "Playbooks"], [["g", "c"], "Containment"], [["g", "r"], "Readiness"], [["Esc"], "Close, or back to incidents"], [["?"], "This list"]]],
   ["In a list", [[["j"], "Next row"], [["k"], "Previous row"], [["Enter"], "Open it"], [["a"], "Acknowledge it"], [["r"], "Resolve or end it"]]],
   ["On an incident", [[["a"], "Acknowledge, or take over"], [["r"], "Resolve"], [["s"], "Change the severity"]]],
   ["On an alert", [[["a"], "Take it"], [["s"], "Snooze it"], [["x"], "Silence what is like it"], [["r"], "End it by hand"]]],

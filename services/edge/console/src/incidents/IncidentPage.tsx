@@ -1,7 +1,7 @@
 import { useQuery } from "@connectrpc/connect-query";
 import { Code } from "@connectrpc/connect";
 import { skipToken } from "@tanstack/react-query";
-import { Check, CircleCheck, Gauge, type LucideIcon, RotateCcw, SearchX } from "lucide-react";
+import { Check, CircleCheck, Gauge, Lock, type LucideIcon, RotateCcw, SearchX } from "lucide-react";
 import { lazy, Suspense, useEffect, useState } from "react";
 import { useCaller, useRefusal } from "../account/caller";
 import { type Incident, Incident_State } from "../gen/tocsin/triage/v1/incident_pb";
@@ -20,10 +20,13 @@ import { EscalationPanel } from "./EscalationPanel";
 import { PagesPanel } from "./PagesPanel";
 import { ReviewPanel } from "./ReviewPanel";
 import { Timeline } from "./Timeline";
-import { incidentReference, STATE_WORDS } from "./words";
+import { incidentReference, STATE_WORDS, typeWord } from "./words";
 
+const CommandPanels = lazy(() => import("../command/CommandPanels"));
+const EvidencePanel = lazy(() => import("../evidence/EvidencePanel"));
 const MeasuresPanel = lazy(() => import("../containment/MeasuresPanel"));
 const TracePanel = lazy(() => import("../traces/TracePanel"));
+const ObligationsPanel = lazy(() => import("../obligations/ObligationsPanel"));
 const RunsPanel = lazy(() => import("../playbooks/RunsPanel"));
 
 /** One incident: how it stands, what to do, and everything that happened. `reference` is its number or id. */
@@ -54,6 +57,10 @@ export function IncidentPage({ reference }: { reference: string }) {
     <main id="main" className="incident">
       <Headline incident={incident} />
       <div className="incident-main">
+        <Suspense>
+          <CommandPanels incidentId={incident.id} part="phase" />
+          <CommandPanels incidentId={incident.id} part="work" />
+        </Suspense>
         <ReviewPanel incident={incident} />
         <Timeline incidentId={incident.id} openedAt={toDate(incident.openedAt)} />
         <Suspense>
@@ -62,8 +69,11 @@ export function IncidentPage({ reference }: { reference: string }) {
       </div>
       <div className="incident-aside">
         <Suspense>
+          <CommandPanels incidentId={incident.id} part="roles" />
           <RunsPanel incidentId={incident.id} over={incident.state === Incident_State.RESOLVED} />
           <MeasuresPanel incidentId={incident.id} />
+          <EvidencePanel incidentId={incident.id} />
+          <ObligationsPanel incidentId={incident.id} />
         </Suspense>
         <EscalationPanel incidentId={incident.id} over={incident.state === Incident_State.RESOLVED} />
         <PagesPanel incidentId={incident.id} />
@@ -87,6 +97,12 @@ function Headline({ incident }: { incident: Incident }) {
           <span className="number">#{String(incident.number)}</span>
           <SeverityBadge severity={incident.severity} />
           <span>{incident.service}</span>
+          {typeWord(incident.type) && <span className="under">{typeWord(incident.type)}</span>}
+          {incident.private && (
+            <span className="badge bad" title={`Members: ${incident.members.join(", ")}`}>
+              <Lock aria-hidden /> private
+            </span>
+          )}
           {incident.team && <span className="under">team {incident.team}</span>}
         </p>
         <h1>{incident.title}</h1>

@@ -3,14 +3,14 @@
 import { useMutation, useQuery } from "@connectrpc/connect-query";
 import { useId, useState } from "react";
 import { useLocation } from "wouter";
-import { Severity, type Incident } from "../gen/tocsin/triage/v1/incident_pb";
+import { IncidentType, Severity, type Incident } from "../gen/tocsin/triage/v1/incident_pb";
 import { TriageService } from "../gen/tocsin/triage/v1/triage_service_pb";
 import { explain, isTransient } from "../platform/errors";
 import { newRequestId } from "../platform/requestId";
 import { Dialog, DialogForm } from "../ui/Dialog";
 import { useIncidentActions } from "./actions";
 import { SeverityBadge } from "./Badges";
-import { incidentPath, SEVERITIES, SEVERITY_WORDS } from "./words";
+import { incidentPath, SEVERITIES, SEVERITY_WORDS, TYPES, typeWord } from "./words";
 
 export function ResolveDialog({ incident, onClose }: { incident: Incident; onClose: () => void }) {
   const { resolve } = useIncidentActions();
@@ -72,8 +72,12 @@ export function DeclareDialog({ onClose }: { onClose: () => void }) {
   const [summary, setSummary] = useState("");
   const [service, setService] = useState("");
   const [severity, setSeverity] = useState<Severity>(Severity.SEV3);
+  const [type, setType] = useState<IncidentType>(IncidentType.OPERATIONAL);
+  const [secret, setSecret] = useState(false);
   const titleId = useId();
   const summaryId = useId();
+  const typeId = useId();
+  const secretId = useId();
   const declare = useMutation(TriageService.method.declareIncident, {
     retry: (failures, error) => failures < 2 && isTransient(error),
     onSuccess: ({ incident }) => {
@@ -81,7 +85,7 @@ export function DeclareDialog({ onClose }: { onClose: () => void }) {
       if (incident) navigate(incidentPath(incident));
     },
   });
-  const send = () => declare.mutate({ requestId, title: title.trim(), summary: summary.trim(), service, severity });
+  const send = () => declare.mutate({ requestId, title: title.trim(), summary: summary.trim(), service, severity, type, private: secret });
   return (
     <Dialog title="Declare an incident" onClose={onClose} wide>
       <DialogForm submit="Declare and page" tone="danger" onSubmit={send} onCancel={onClose} busy={declare.isPending}>
@@ -89,6 +93,17 @@ export function DeclareDialog({ onClose }: { onClose: () => void }) {
         <input id={titleId} data-first required maxLength={1024} pattern=".*\S.*" value={title} placeholder="Checkout answers 500 for everybody in Europe" onChange={(event) => setTitle(event.target.value)} />
         <ServiceField label="Affected service" none="I do not know: the default service" value={service} onChange={setService} />
         <SeverityField value={severity} onChange={setSeverity} />
+        <label htmlFor={typeId}>Which kind of trouble?</label>
+        <select id={typeId} value={type} onChange={(event) => setType(Number(event.target.value))}>
+          {TYPES.map((each) => (
+            <option key={each} value={each}>
+              {typeWord(each)}
+            </option>
+          ))}
+        </select>
+        <label className="check" htmlFor={secretId}>
+          <input id={secretId} type="checkbox" checked={secret} onChange={(event) => setSecret(event.target.checked)} /> Private: only its members, and whoever is summoned, may know of it
+        </label>
         <label htmlFor={summaryId}>What else is known? (optional)</label>
         <textarea id={summaryId} rows={3} maxLength={16384} value={summary} onChange={(event) => setSummary(event.target.value)} />
         {declare.isError && (

@@ -1,6 +1,6 @@
 /** How incidents are named, ordered and counted on the screen. Pure. */
 
-import { type Incident, Incident_State, Severity } from "../gen/tocsin/triage/v1/incident_pb";
+import { type Incident, Incident_State, IncidentType, Severity } from "../gen/tocsin/triage/v1/incident_pb";
 
 export const STATE_WORDS: Record<Incident_State, string> = {
   [Incident_State.UNSPECIFIED]: "Unknown",
@@ -19,6 +19,19 @@ export const SEVERITY_WORDS: Record<Severity, { name: string; meaning: string }>
   [Severity.SEV4]: { name: "SEV4", meaning: "Minor: few notice" },
   [Severity.SEV5]: { name: "SEV5", meaning: "Informational" },
 };
+
+const TYPE_WORDS: Partial<Record<IncidentType, string>> = {
+  [IncidentType.SECURITY]: "security",
+  [IncidentType.OPERATIONAL]: "operational",
+  [IncidentType.COMPLIANCE]: "compliance",
+  [IncidentType.PERFORMANCE]: "performance",
+  [IncidentType.HUMAN_ERROR]: "human error",
+};
+
+export const TYPES = [IncidentType.OPERATIONAL, IncidentType.SECURITY, IncidentType.COMPLIANCE, IncidentType.PERFORMANCE, IncidentType.HUMAN_ERROR] as const;
+
+/** "security"; empty for a type that is not given or not known. */
+export const typeWord = (type: IncidentType): string => TYPE_WORDS[type] ?? "";
 
 export const VIEWS = ["active", "open", "acknowledged", "resolved", "all"] as const;
 export type View = (typeof VIEWS)[number];

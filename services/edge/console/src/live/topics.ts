@@ -29,6 +29,8 @@ const PAGING: Topic[] = [
 
 const RUNS: Topic[] = ["PlaybookService/ListRuns", "PlaybookService/GetRun", "PlaybookService/ListQuestions"];
 
+const COMMAND: Topic[] = ["CommandService/GetCommand", "EvidenceService/ListEvidence", "ObligationService/ListObligations"];
+
 const CONTAINMENT: Topic[] = [
   "ContainmentService/ListMeasures",
   "ContainmentService/ListProposals",
@@ -39,7 +41,7 @@ const CONTAINMENT: Topic[] = [
 const BY_SOURCE: Record<string, Topic[]> = {
   detection: ["DetectionService/ListAlerts", "DetectionService/GetAlert", "HeartbeatService/ListHeartbeats", ...NOISE],
   triage: ["TriageService/ListIncidents", "TriageService/GetIncident", "ReviewService/GetFigures"],
-  response: ["ResponseService/ListEscalations", ...DUTIES, ...RUNS, ...CONTAINMENT],
+  response: ["ResponseService/ListEscalations", ...DUTIES, ...RUNS, ...CONTAINMENT, ...COMMAND],
   communication: PAGING,
   review: ["ReviewService/GetReview", "ReviewService/GetFigures"],
 };

@@ -1,4 +1,4 @@
-"""Recovery watches and the alerts of incidents in the database."""
+"""Recovery watches and the titles of incidents' alerts in the database."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -54,16 +54,14 @@ class Reopening:
     recurred_at: datetime
 
 
-async def keep_alert(tx: Tx, incident_id: str, alert_id: str, title: str, at: datetime) -> None:
-    await tx.execute(
-        "INSERT INTO incident_alert (incident_id, alert_id, title, attached_at) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        (incident_id, alert_id, title, at),
-    )
+async def keep_title(tx: Tx, incident_id: str, title: str) -> None:
+    """An alert with this title belongs to the incident."""
+    await tx.execute("INSERT INTO incident_title (incident_id, title) VALUES (%s, %s) ON CONFLICT DO NOTHING", (incident_id, title))
 
 
 async def titles_of(tx: Tx, incident_id: str) -> list[str]:
     """The titles of its alerts."""
-    return await tx.values(str, "SELECT DISTINCT title FROM incident_alert WHERE incident_id = %s ORDER BY title LIMIT 500", (incident_id,))
+    return await tx.values(str, "SELECT title FROM incident_title WHERE incident_id = %s ORDER BY title LIMIT 500", (incident_id,))
 
 
 async def put_watch(tx: Tx, watch: Watch) -> None:

@@ -52,10 +52,14 @@ class RecoveryWatching:
         if incident.number < 0:
             return
         if message.HasField("alert"):
-            await store.keep_alert(tx, incident.id, message.alert.alert_id, message.alert.title, now)
+            await self._keep_title(tx, incident.id, message.alert.title)
         if await tx.read_once("watches", lambda: store.any_watch(tx, now)):
             title = message.alert.title if message.HasField("alert") else incident.title
             await self._notice(tx, Sign(incident.id, incident.number, incident.service, title, (title, incident.title, incident.summary)))
+
+    async def _keep_title(self, tx: Tx, incident_id: str, title: str) -> None:
+        """Once for all alerts of a batch that bear it: a flood bears few titles."""
+        await tx.read_once(f"title {incident_id} {title}", lambda: store.keep_title(tx, incident_id, title))
 
     async def on_resolved(self, tx: Tx, fact: Fact[IncidentResolved]) -> None:
         """An incident that needed measures is looked out for by itself; one that is over already is not looked out for anew."""
