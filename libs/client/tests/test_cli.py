@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -92,12 +93,10 @@ def test_help_is_fast_and_loads_nothing_heavy(capfd: pytest.CaptureFixture[str])
     program = f"import sys; from tocsin_client.cli import run; run(['--help']); print(sorted(set(sys.modules) & {heavy}))"
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert output.splitlines()[-1] == "[]"
-    began = time.perf_counter()
-    subprocess.run([Path(sys.executable).with_name("tocsin"), "--help"], capture_output=True, check=True)
-    took = time.perf_counter() - began
+    took = least_processor_seconds("--help")
     with capfd.disabled():
         print(f"\ntocsin --help: {took * 1000:.0f} ms")
-    assert took < 1.5
+    assert took < 0.75
 
 
 def test_the_help_of_a_command_loads_neither_grpc_nor_a_contract() -> None:
@@ -114,16 +113,22 @@ print(sorted(set(sys.modules) & {heavy}))"""
 
 
 def test_the_help_of_a_command_is_fast(capfd: pytest.CaptureFixture[str]) -> None:
-    program = Path(sys.executable).with_name("tocsin")
     for words in (["alert", "list"], ["apply"]):
-        took = []
-        for _ in range(3):
-            began = time.perf_counter()
-            subprocess.run([program, *words, "--help"], capture_output=True, check=True)
-            took.append(time.perf_counter() - began)
+        took = least_processor_seconds(*words, "--help")
         with capfd.disabled():
-            print(f"\ntocsin {' '.join(words)} --help: {min(took) * 1000:.0f} ms")
-        assert min(took) < 1.0
+            print(f"\ntocsin {' '.join(words)} --help: {took * 1000:.0f} ms")
+        assert took < 1.0
+
+
+def least_processor_seconds(*words: str) -> float:
+    """What the command takes at best of a processor, which a machine that others load does not lengthen."""
+    took = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([Path(sys.executable).with_name("tocsin"), *words], capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(took)
 
 
 @pytest.mark.parametrize("group", ["", *GROUPS])

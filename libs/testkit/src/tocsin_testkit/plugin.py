@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 import pytest_asyncio
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tocsin_testkit.platform import Platform
 from tocsin_testkit.platform import platform as running_platform
@@ -23,8 +23,8 @@ _numbers = itertools.count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A law holds or does not: how long an example of it takes on a busy machine is no part of it."""
-    settings.register_profile("tocsin", deadline=None)
+    """A law holds or does not: how long its examples take on a busy machine is no part of it."""
+    settings.register_profile("tocsin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("tocsin")
 
 

@@ -87,9 +87,9 @@ def test_it_knows_which_matchers_match_nearly_everything() -> None:
 
 def test_no_expression_can_hang_it() -> None:
     """What takes an engine that backtracks longer than the universe will last."""
-    began = time.perf_counter()
+    began = time.process_time()
     assert not all_match(read('a=~"(x+x+)+y"'), {"a": "x" * 10_000})
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
     with pytest.raises(MatcherInvalid):
         read('a=~"((a{100}){100}){100}"')
 

@@ -1,6 +1,6 @@
 """Rules decide the same whether they are found by the index or tried one by one, and fast enough for a flood."""
 
-import time
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -129,12 +129,13 @@ def test_ten_thousand_alerts_pass_a_hundred_inhibitions_in_one_pass() -> None:
         ]
     )
     alerts = [an_alert(f"a{n}", labels={"alertname": f"Down{n % 200}", "team": f"t{n % 150}", "node": f"n{n}"}) for n in range(10_000)]
-    began = time.perf_counter()
-    for alert in alerts:
-        labels = labels_of(alert)
-        keys = [rule.key(labels) for rule in (*rules.explains(labels), *rules.explained_by(labels))]
-        assert len(keys) <= 2
-    assert time.perf_counter() - began < 2
+    with Calls() as calls:
+        for alert in alerts:
+            labels = labels_of(alert)
+            keys = [rule.key(labels) for rule in (*rules.explains(labels), *rules.explained_by(labels))]
+            assert len(keys) <= 2
+    # Comparing each with each rule would be a hundred calls for each alert at least.
+    assert calls.made < 100 * len(alerts)
 
 
 FLAPPING = Flapping("f", "", (), 3, 10 * MINUTE, 5 * MINUTE)
@@ -217,6 +218,23 @@ def test_a_window_is_about_its_services_and_no_others(services: list[str]) -> No
     assert not index.matching({})
 
 
+class Calls:
+    """Counts the functions that are called: what work there is, on whatever machine."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __enter__(self) -> "Calls":
+        sys.setprofile(self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _note(self, frame: object, event: str, argument: object) -> None:
+        self.made += event in ("call", "c_call")
+
+
 class NoStatements:
     """A transaction in which no statement may be made."""
 
@@ -224,7 +242,7 @@ class NoStatements:
         callback()
 
 
-async def test_judging_a_report_takes_no_statement_and_under_a_millisecond() -> None:
+async def test_judging_a_report_takes_no_statement_and_no_comparison_with_every_rule() -> None:
     silences = [
         *(replace(SILENCE, id=f"e{n}", matchers=read(f'alertname="A{n}",env!="dev"')) for n in range(50)),
         *(replace(SILENCE, id=f"r{n}", matchers=read(f'instance=~"db-{n}-.*"')) for n in range(50)),
@@ -243,21 +261,18 @@ async def test_judging_a_report_takes_no_statement_and_under_a_millisecond() -> 
     holds = await court.judge(NoStatements(), alerts, NOON)  # type: ignore[arg-type]
     assert [bool(found) for found in holds] == [n < 50 for n in range(64)]
     assert {hold.kind for found in holds for hold in found} == {HoldKind.SILENCE}
-    assert await fastest(court, alerts) < 0.001
+    assert await calls_to_judge(court, alerts) < 80 * len(alerts)
     floods._current["door"] = Current(Storm("s", "door", "storm", 300, MINUTE, "", NOON), {""})
     holds = await court.judge(NoStatements(), alerts, NOON)  # type: ignore[arg-type]
     assert {hold.kind for found in holds for hold in found} == {HoldKind.STORM}
-    assert await fastest(court, alerts) < 0.0003
+    assert await calls_to_judge(court, alerts) < 15 * len(alerts)
 
 
-async def fastest(court: Court, alerts: list[Alert]) -> float:
-    """Seconds of processor time that the judgement of these alerts takes at best."""
-    times = []
-    for _ in range(100):
-        began = time.process_time()
+async def calls_to_judge(court: Court, alerts: list[Alert]) -> int:
+    """The calls that the judgement of these alerts takes; comparing each with each of a hundred rules would be more than a hundred each."""
+    with Calls() as calls:
         await court.judge(NoStatements(), alerts, NOON)  # type: ignore[arg-type]
-        times.append(time.process_time() - began)
-    return min(times)
+    return calls.made
 
 
 def test_a_text_is_too_long_before_it_is_compiled() -> None:

@@ -71,11 +71,11 @@ def test_somebody_closes_it_until_the_next_time() -> None:
     ],
 )
 def test_a_rule_that_never_comes_or_cannot_be_read_is_refused_at_once(recurrence: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(WindowInvalid) as refused:
         check(replace(NIGHT, recurrence=recurrence), "window")
     assert refused.value.data["field"] == "window.recurrence"
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_what_is_wrong_is_named() -> None:
