@@ -15,6 +15,8 @@ from tocsin.configuration.v1.change_pb2 import Change
 from tocsin.response.v1.command_events_pb2 import TaskDue, UpdateDue
 from tocsin.response.v1.command_pb2 import Task
 from tocsin.response.v1.events_pb2 import EscalationExhausted
+from tocsin.response.v1.playbook_events_pb2 import ApprovalDenied, ApprovalSought
+from tocsin.response.v1.playbook_pb2 import Question
 from tocsin.triage.v1 import triage_service_pb2 as triage_pb
 from tocsin.triage.v1.events_pb2 import IncidentAcknowledged, IncidentReopened, IncidentResolved
 from tocsin.triage.v1.incident_pb2 import Incident
@@ -22,6 +24,8 @@ from tocsin.triage.v1.incident_pb2 import Incident
 from tocsin_chassis.grpc.caller import Caller
 from tocsin_communication import pages as making
 from tocsin_communication import sender as sending
+
+QUESTION = "0199f0a0-0000-7000-8000-0000000000aa"
 
 
 async def test_a_summons_reaches_the_responder_on_every_contact_method(house):
@@ -297,3 +301,49 @@ async def test_who_owns_a_task_and_who_tells_people_are_reminded_and_rooms_hear_
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await hidden
     assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def asked(house, *responders, **more) -> ApprovalSought:
+    said = {"step_name": "isolate the host", "playbook": "ransomware", "quorum": 2, "kind": Question.KIND_APPROVAL}
+    question = Question(id=QUESTION, incident_id=house.incident().id, text="isolate-host web-1", **{**said, **more})
+    return ApprovalSought(question=question, responders=responders, incident=house.incident(), at=house._instant())
+
+
+async def test_an_approval_is_sought_by_page_and_given_by_its_link(house):
+    await house.reachable(email("alice"), email("bob"))
+    sought = asked(house, "alice", "bob")
+    await house.world.publish(sought, sought.question.incident_id)
+    await house.expect(2, kind=Page.KIND_APPROVAL, state=Page.STATE_SENT)
+    alices = next(mail for mail in house.mails if mail["To"] == "alice@example.test")
+    assert alices["Subject"] == "Approve? isolate the host: Checkout fails"
+    said = alices.get_body(("plain",)).get_content()
+    assert "Approve: " in said and "Deny: " in said and "2 people have to agree" in said
+    token = next(word for word in said.split() if "/a/" in word).rpartition("/")[2]
+    shown = await house.edge.GetReplyLink(pb.GetReplyLinkRequest(token=token))
+    assert (shown.approval, shown.effect, shown.can_escalate) == (True, "Approve", True)
+    answer = await house.edge.ReceiveReply(pb.ReceiveReplyRequest(token=token))
+    assert answer.effect == "Approved by alice."
+    [reply] = await house.world.facts(ReplyReceived)
+    assert (reply.answer, reply.question_id, reply.responder) == ("APPROVE", QUESTION, "alice")
+
+
+async def test_a_link_says_that_no_answer_is_needed_any_more(house):
+    await house.reachable(email("alice"), email("bob", delay=Duration(seconds=60)))
+    sought = asked(house, "alice", "bob")
+    await house.world.publish(sought, sought.question.incident_id)
+    await house.expect(kind=Page.KIND_APPROVAL, state=Page.STATE_SENT)
+    token = link_of(house.mails[0])
+    await house.world.publish(ApprovalDenied(question=sought.question, by="carol"), sought.question.incident_id, 2)
+    [cancelled] = await house.world.facts(PageCancelled)
+    assert (cancelled.page.responder, cancelled.page.state_reason) == ("bob", "it was denied")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await house.edge.ReceiveReply(pb.ReceiveReplyRequest(token=token))
+    assert "it was denied" in refused.value.details()
+
+
+async def test_what_is_to_be_done_by_hand_is_told_without_a_link(house):
+    await house.reachable(email("alice"))
+    sought = asked(house, "alice", kind=Question.KIND_MANUAL)
+    await house.world.publish(sought, sought.question.incident_id)
+    await house.expect(kind=Page.KIND_MANUAL, state=Page.STATE_SENT)
+    assert "/a/" not in house.mails[0].get_body(("plain",)).get_content()

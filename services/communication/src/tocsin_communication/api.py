@@ -42,6 +42,7 @@ class CommunicationApi(CommunicationServiceServicer):
             used=reply.page.used_at is not None,
             effect=reply.effect,
             can_escalate=reply.can_escalate,
+            approval=reply.is_approval,
         )
 
     async def ReceiveReply(self, request: pb.ReceiveReplyRequest, context: Context) -> pb.ReceiveReplyResponse:

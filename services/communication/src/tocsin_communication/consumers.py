@@ -16,6 +16,8 @@ from tocsin.response.v1.events_pb2 import (
     ResponderSummoned,
 )
 from tocsin.response.v1.obligation_events_pb2 import ObligationDue
+from tocsin.response.v1.playbook_events_pb2 import ApprovalDenied, ApprovalGranted, ApprovalSought, ApprovalWithdrawn
+from tocsin.response.v1.playbook_pb2 import Question as WireQuestion
 from tocsin.triage.v1.events_pb2 import (
     IncidentAcknowledged,
     IncidentOpened,
@@ -33,7 +35,7 @@ from tocsin_chassis.postgres.privacy import note_privacy
 from tocsin_chassis.telemetry import name_incident, trace_context, tracer
 from tocsin_communication import store
 from tocsin_communication.contacts import store as contacts
-from tocsin_communication.message import handoff, obligation, task_due, update_due
+from tocsin_communication.message import Question, handoff, obligation, task_due, update_due
 from tocsin_communication.page import Kind
 from tocsin_communication.pages import Asked, Pages, Summoned
 from tocsin_communication.rules.personal import Urgency
@@ -51,7 +53,11 @@ INCIDENTS = (
 # A summons of a contact that is nobody's own says which; both are pages.
 SUMMONED = (ResponderSummoned, ContactSummoned)
 
-FROM_RESPONSE = (*SUMMONED, EscalationStopped, EscalationExhausted, DutyChanged, HandoffDue, ObligationDue, TaskDue, UpdateDue)
+# A question of a run that needs no answer any more.
+QUESTION_OVER = (ApprovalGranted, ApprovalDenied, ApprovalWithdrawn)
+ON_DUTY = (DutyChanged, HandoffDue)
+REMINDING = (ObligationDue, TaskDue, UpdateDue)
+FROM_RESPONSE = (*SUMMONED, EscalationStopped, EscalationExhausted, *ON_DUTY, *REMINDING, ApprovalSought, *QUESTION_OVER)
 # From this part of its time on an obligation is urgent.
 URGENT_PERCENT = 90
 # A duty without an end is asked after again; one that begins soon lasts this long at least, as far as reachability goes.
@@ -98,6 +104,10 @@ class Consumers:
                 for fact in together:
                     with handling(fact):
                         await self._remind(tx, fact.message)
+            elif isinstance(together[0].message, ApprovalSought | ApprovalGranted | ApprovalDenied | ApprovalWithdrawn):
+                for fact in together:
+                    with handling(fact):
+                        await self._on_question(tx, fact.message)
             # Nobody answered: whom to tell of that is response's decision; there is nobody left to page here.
 
     async def _on_duty(self, tx: Tx, message: DutyChanged | HandoffDue) -> None:
@@ -137,6 +147,22 @@ class Consumers:
             text, why = update_due(incident, told_at), "tells people how it goes"
         await self._pages.notice(tx, Kind.REMINDER, due.responder, text, why, incident=incident)
 
+    async def _on_question(self, tx: Tx, told: ApprovalSought | ApprovalGranted | ApprovalDenied | ApprovalWithdrawn) -> None:
+        """A run waits for people: they are asked. Or it does not wait any more."""
+        match told:
+            case ApprovalSought():
+                incident = None
+                if told.HasField("incident"):
+                    await note_privacy(tx, [told.incident])
+                    incident = to_incident(told.incident)
+                await self._pages.seek(tx, _question(told.question), told.responders, incident)
+            case ApprovalGranted():
+                await self._pages.question_over(tx, told.question.id, "it was approved")
+            case ApprovalDenied():
+                await self._pages.question_over(tx, told.question.id, "it was denied")
+            case ApprovalWithdrawn():
+                await self._pages.question_over(tx, told.question.id, "the run does not need it any more")
+
     async def on_incidents(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
         """Incidents changed: keep the copies, drop what is pointless now, tell who was told; each in the trace of its fact."""
         await note_privacy(tx, [fact.message.incident for fact in facts])
@@ -147,6 +173,18 @@ class Consumers:
             with tracer.start_as_current_span("hear of incident", context=context, kind=SpanKind.CONSUMER):
                 name_incident(incident.id)
                 await self._pages.hear(tx, incident)
+
+
+def _question(asked: WireQuestion) -> Question:
+    return Question(
+        id=asked.id,
+        approval=asked.kind == WireQuestion.KIND_APPROVAL,
+        text=asked.text,
+        step=asked.step_name,
+        playbook=asked.playbook,
+        quorum=asked.quorum,
+        until=asked.expires_at.ToDatetime(UTC) if asked.HasField("expires_at") else None,
+    )
 
 
 def _summoned(fact: Fact[ResponderSummoned | ContactSummoned]) -> Summoned:

@@ -22,6 +22,24 @@ class Text:
     body: str
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a run of a playbook asks of people. Not an `approval`: something to be done by hand."""
+
+    id: str
+    approval: bool
+    text: str
+    step: str
+    playbook: str
+    quorum: int = 1
+    until: datetime | None = None
+
+    @property
+    def command(self) -> str:
+        """How to answer by the command line."""
+        return f"tocsin playbook answer {self.id} done"
+
+
 def one_line(text: str, longest: int = LONGEST_SUBJECT) -> str:
     """Sender's text as one line of limited length, without control characters."""
     line = _UNSEEN.sub(" ", text).strip()
@@ -108,6 +126,24 @@ def update_due(incident: Incident, told_at: datetime | None) -> Text:
     last = f"They were told last at {told_at:%Y-%m-%d %H:%M} UTC." if told_at else "They were not told anything yet."
     said = f"People wait for word of #{incident.number}"
     return Text(said, "\n".join([f"{said}. {last}", "", *_facts(incident)]))
+
+
+def approval(question: Question, incident: Incident | None) -> Text:
+    """Asks whether a run may go on, or tells that it waits for something to be done by hand."""
+    about = [] if incident is None else ["", *_facts(incident)]
+    title = f": {one_line(incident.title, 80)}" if incident is not None else ""
+    if not question.approval:
+        lines = [
+            question.text,
+            "",
+            f"The playbook {question.playbook} waits for it. Say what came of it in the console, or by",
+            question.command,
+        ]
+        return Text(f"By hand: {one_line(question.step, 60)}{title}", "\n".join([*lines, *about]))
+    needed = f"{question.quorum} people have to agree." if question.quorum > 1 else "One approval is enough."
+    until = f" It is decided without you at {question.until:%Y-%m-%d %H:%M} UTC." if question.until else ""
+    lines = [question.text, "", f"The playbook {question.playbook} wants to: {question.step}. {needed}{until}"]
+    return Text(f"Approve? {one_line(question.step, 60)}{title}", "\n".join([*lines, *about]))
 
 
 def handoff(schedule: str, at: datetime, coming: Sequence[str], going: Sequence[str], responder: str) -> Text:

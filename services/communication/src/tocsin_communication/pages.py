@@ -10,6 +10,7 @@ from opentelemetry.trace import SpanKind
 from tocsin_chassis.postgres.database import Tx
 from tocsin_chassis.telemetry import name_incident, trace_context, traceparent, tracer
 from tocsin_communication import message, store, wire
+from tocsin_communication.answers import store as answers
 from tocsin_communication.channels.accounts import Channels, provider
 from tocsin_communication.contact import Channel, ContactMethod
 from tocsin_communication.delivery import Stop, verdict
@@ -163,6 +164,29 @@ class Pages:
         ]
         await self._keep(tx, [Decision(page) for page in pages])
         return pages
+
+    async def seek(self, tx: Tx, question: message.Question, responders: Sequence[str], heard: Incident | None) -> None:
+        """Ask responders what a run waits for, as urgently as for an incident. One who answers is not asked again on other channels."""
+        now = self._clock.now()
+        incident = await self.hear(tx, heard) if heard is not None else None
+        reaches = await self.reach(tx, list(responders), now)
+        kind = Kind.APPROVAL if question.approval else Kind.MANUAL
+        pages: list[Page] = []
+        for name in responders:
+            reach = reaches[name]
+            text = message.approval(question, incident.as_told_to(reach.responder) if incident is not None else None)
+            matter = Matter(service=incident.service, severity=incident.severity) if incident is not None else Matter()
+            ask_id = self._ids.new()
+            for planned in planned_pages(reach, matter, now) or [_nowhere(reach, now)]:
+                made = self._page(kind, planned, text, reach.why or "a run of a playbook asks", incident)
+                page = replace(made, ask_id=ask_id, summons_id=question.id, delegated_from=reach.delegated_from)
+                pages.append(await self._linked(tx, page) if question.approval else page)
+        await self._keep(tx, [_judged(page, incident) for page in pages])
+
+    async def question_over(self, tx: Tx, question_id: str, how: str) -> None:
+        """Nobody needs to answer any more: what has not left does not leave, and links say so."""
+        for page in await answers.close_question(tx, question_id, how, self._clock.now()):
+            await tell(tx, page.cancel(how), self._clock.now())
 
     async def alone(self, tx: Tx, kind: Kind, method: ContactMethod, text: message.Text, reason: str) -> Page:
         """A test or a confirmation over one contact method, now."""

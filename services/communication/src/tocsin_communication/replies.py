@@ -7,12 +7,14 @@ from tocsin_chassis.telemetry import name_incident
 from tocsin_communication import store
 from tocsin_communication.answers.answers import Answered, Answers
 from tocsin_communication.answers.spoken import Verb
+from tocsin_communication.answers.store import how_closed
 from tocsin_communication.incident import Incident, IncidentState
 from tocsin_communication.links import fingerprint
 from tocsin_communication.page import Kind, Page
 from tocsin_kernel.errors import Conflict, NotFound
 
 ACKNOWLEDGE = "Acknowledge"
+APPROVE = "Approve"
 
 
 class LinkNotFound(NotFound):
@@ -31,25 +33,34 @@ class Reply:
 
     page: Page
     incident: Incident | None
+    # How the question ended that it is about; empty: it did not, or it is about none.
+    closed: str = ""
 
     @property
     def title(self) -> str:
         """What the page is about."""
-        return self.incident.title if self.incident is not None else self.page.subject
+        return self.incident.title if self.incident is not None and not self.is_approval else self.page.subject
 
     @property
     def effect(self) -> str:
         """What using the link would do, for people."""
-        if self.incident is not None and self.incident.state is IncidentState.RESOLVED:
+        if self.closed:
+            return f"No answer is needed any more: {self.closed}."
+        if self.incident is not None and self.incident.state is IncidentState.RESOLVED and not self.is_approval:
             return "The incident is resolved; there is nothing left to acknowledge."
         if self.page.used_at is not None:
             return f"{self.page.responder} has used this link already."
-        return ACKNOWLEDGE
+        return APPROVE if self.is_approval else ACKNOWLEDGE
+
+    @property
+    def is_approval(self) -> bool:
+        """It asks for an approval."""
+        return self.page.kind is Kind.APPROVAL
 
     @property
     def can_escalate(self) -> bool:
-        """It can be passed on to the next one."""
-        return self.page.kind is Kind.SUMMONS and self.effect == ACKNOWLEDGE
+        """It can be passed on to the next one, or denied."""
+        return self.page.kind in (Kind.SUMMONS, Kind.APPROVAL) and self.effect in (ACKNOWLEDGE, APPROVE)
 
 
 class Replies:
@@ -64,11 +75,12 @@ class Replies:
         async with self._database.transaction() as tx:
             page = await store.page_by_link(tx, fingerprint(token))
             incident = await store.incident(tx, page.incident_id) if page is not None and page.incident_id else None
+            closed = await how_closed(tx, page.summons_id) if page is not None and page.kind is Kind.APPROVAL else ""
         if page is None or (page.incident_id and incident is None):
             raise LinkNotFound()
         if incident is not None:
             name_incident(incident.id)
-        return Reply(page, incident)
+        return Reply(page, incident, closed)
 
     async def receive(self, token: str, verb: Verb) -> tuple[Reply, Answered]:
         """Answer by a link, once. Raises LinkNotFound, LinkUsed, and what the answer or triage refuses."""

@@ -31,6 +31,11 @@ class NothingToAnswer(Conflict):
     message = "this page asks for nothing: {kind}"
 
 
+class QuestionOver(Conflict):
+    reason = "QUESTION_OVER"
+    message = "no answer is needed any more: {how}"
+
+
 class NotPassedOn(Conflict):
     reason = "NOT_PASSED_ON"
     message = "only a summons can be passed on to the next one"
@@ -71,6 +76,8 @@ class Answers:
 
     async def _acknowledge(self, page: Page, by: str) -> Answered:
         match page.kind:
+            case Kind.APPROVAL:
+                return await self._vote(page, by, approve=True)
             case Kind.SUMMONS | Kind.DIRECT:
                 answered, incidents = [page], await self._incidents([page])
             case Kind.BUNDLE:
@@ -97,6 +104,8 @@ class Answers:
         return Answered(page, tuple(incidents), _effect(by, taken, incidents))
 
     async def _escalate(self, page: Page, by: str) -> Answered:
+        if page.kind is Kind.APPROVAL:
+            return await self._vote(page, by, approve=False)
         if page.kind is not Kind.SUMMONS:
             raise NotPassedOn()
         incidents = await self._incidents([page])
@@ -110,6 +119,27 @@ class Answers:
 
             await inbox.once(tx, "PassOn", page.ask_id or page.id, Empty, work)
         return Answered(page, tuple(incidents), f"{_named(incidents)} is passed on; the next one is asked.")
+
+    async def _vote(self, page: Page, by: str, *, approve: bool) -> Answered:
+        """What somebody says to an approval that a run seeks: response counts it. Raises QuestionOver."""
+        now = self._clock.now()
+        async with self._database.transaction() as tx:
+            if how := await store.how_closed(tx, page.summons_id):
+                raise QuestionOver(how=how)
+            if await store.mark_answered(tx, page, now):
+                for each in await store.lock_waiting_asked(tx, page.ask_id):
+                    await tell(tx, each.cancel(f"{by} has answered"), now)
+                await store.mark_others_answered(tx, page, now)
+                fact = ReplyReceived(
+                    page_id=page.id,
+                    responder=by,
+                    incident_id=page.incident_id,
+                    answer="APPROVE" if approve else "DENY",
+                    at=wire.instant(now),
+                    question_id=page.summons_id,
+                )
+                tx.emit(fact, aggregate=page.incident_id or page.id, version=page.version)
+        return Answered(page, (), f"{'Approved' if approve else 'Denied'} by {by}.")
 
     async def _resolve(self, page: Page, by: str) -> Answered:
         """It is over: triage ends the incident first, as it does when somebody takes it."""

@@ -81,6 +81,35 @@ async def lock_waiting_of(tx: Tx, ask_id: str) -> list[Page]:
     return [row.to_domain() for row in rows]
 
 
+async def lock_waiting_asked(tx: Tx, ask_id: str) -> list[Page]:
+    """The pages that seek one approval of one responder and have not left yet, locked."""
+    rows = await tx.many(
+        PageRow,
+        SELECT_PAGE + " WHERE ask_id = %s AND kind = 'APPROVAL' AND state = 'PENDING' ORDER BY page.id FOR UPDATE",
+        (ask_id,),
+    )
+    return [row.to_domain() for row in rows]
+
+
+async def close_question(tx: Tx, question_id: str, how: str, at: datetime) -> list[Page]:
+    """Keep that a question needs no answer any more; gives the pages about it that have not left yet, locked."""
+    await tx.execute(
+        "INSERT INTO question_closed (question_id, how, at) VALUES (%s, %s, %s) ON CONFLICT (question_id) DO NOTHING",
+        (question_id, how, at),
+    )
+    rows = await tx.many(
+        PageRow,
+        SELECT_PAGE + " WHERE summons_id = %s AND kind = 'APPROVAL' AND state = 'PENDING' ORDER BY page.id FOR UPDATE",
+        (question_id,),
+    )
+    return [row.to_domain() for row in rows]
+
+
+async def how_closed(tx: Tx, question_id: str) -> str:
+    """How a question ended; empty if it did not."""
+    return await tx.value(str, "SELECT how FROM question_closed WHERE question_id = %s", (question_id,)) or ""
+
+
 async def bundled(tx: Tx, bundle_id: str) -> list[Page]:
     """The pages that a bundle tells together."""
     rows = await tx.many(PageRow, SELECT_PAGE + " WHERE bundle_id = %s::uuid ORDER BY page.id", (bundle_id,))

@@ -24,6 +24,7 @@ from tocsin_communication.channels.email_answers import Fate, Purpose, ReplyAddr
 from tocsin_communication.channels.email_inbox import read_mail
 from tocsin_communication.channels.inbound import BadSignature, Delivered, InboundAnswer, InboundRequest, NoInbound, Said, Undelivered
 from tocsin_communication.contact import Channel, mailbox_flaw
+from tocsin_communication.page import Kind
 from tocsin_communication.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 
@@ -227,14 +228,19 @@ def plain(outgoing: Outgoing, *, by_mail: bool = False) -> str:
     """The plain text, links included."""
     parts = [outgoing.page.body]
     if outgoing.acknowledge_url:
-        parts.insert(0, f"Acknowledge: {outgoing.acknowledge_url}\n" + (f"{BY_MAIL}\n" if by_mail else ""))
+        parts.insert(0, f"{outgoing.yes}: {outgoing.acknowledge_url}\n" + (f"{BY_MAIL}\n" if by_mail else ""))
     if outgoing.incident_url:
         parts.append(f"\nIncident: {outgoing.incident_url}")
     if outgoing.escalate_url:
-        parts.append(f"\nAsk the next one: {outgoing.escalate_url}")
+        parts.append(f"\n{_other(outgoing)}: {outgoing.escalate_url}")
     if outgoing.page.resent_after_unknown:
         parts.append(f"\n{RESENT}")
     return "\n".join(parts) + "\n"
+
+
+def _other(outgoing: Outgoing) -> str:
+    """What the other answer does; spelt out, as a mail has room for it."""
+    return outgoing.no if outgoing.page.kind is Kind.APPROVAL else "Ask the next one"
 
 
 def rich(outgoing: Outgoing, *, by_mail: bool = False) -> str:
@@ -242,14 +248,14 @@ def rich(outgoing: Outgoing, *, by_mail: bool = False) -> str:
     body = html.escape(outgoing.page.body).replace("\n", "<br>\n")
     parts = [f"<h2>{html.escape(outgoing.page.subject)}</h2>"]
     if outgoing.acknowledge_url:
-        parts.append(f'<p><a href="{html.escape(outgoing.acknowledge_url)}"><strong>Acknowledge</strong></a></p>')
+        parts.append(f'<p><a href="{html.escape(outgoing.acknowledge_url)}"><strong>{outgoing.yes}</strong></a></p>')
     if by_mail:
         parts.append(f"<p>{BY_MAIL}</p>")
     parts.append(f"<p>{body}</p>")
     if outgoing.incident_url:
         parts.append(f'<p><a href="{html.escape(outgoing.incident_url)}">Incident</a></p>')
     if outgoing.escalate_url:
-        parts.append(f'<p><a href="{html.escape(outgoing.escalate_url)}">Ask the next one</a></p>')
+        parts.append(f'<p><a href="{html.escape(outgoing.escalate_url)}">{_other(outgoing)}</a></p>')
     if outgoing.page.resent_after_unknown:
         parts.append(f"<p><em>{RESENT}</em></p>")
     return f"<!doctype html>\n<html><body>{''.join(parts)}</body></html>\n"

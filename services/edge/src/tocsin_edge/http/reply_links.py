@@ -23,6 +23,7 @@ ESCALATE = "escalate"
 ASK_NEXT = "Ask the next one"
 SERVICE = "/tocsin.communication.v1.CommunicationService/"
 ACKNOWLEDGE = "Acknowledge"
+APPROVE, DENY = "Approve", "Deny"
 SECONDS = 10.0
 LONGEST_TOKEN = 200
 STATUSES = {code_pb2.NOT_FOUND: 404, code_pb2.FAILED_PRECONDITION: 409, code_pb2.INVALID_ARGUMENT: 404}
@@ -68,13 +69,14 @@ class ReplyLinks:
             await self._refuse(send, error)
             return
         link = pb.GetReplyLinkResponse.FromString(packed)
-        usable = (link.can_escalate if escalate else link.effect == ACKNOWLEDGE) and not link.used
+        usable = (link.can_escalate if escalate else link.effect in (ACKNOWLEDGE, APPROVE)) and not link.used
+        other = DENY if link.approval else ASK_NEXT
         await self._render(
             send,
             200,
             heading=_heading(link.number, link.title),
             text=f"You are {link.responder}." if usable else _sentence(link.effect or "This link was used already."),
-            button=(ASK_NEXT if escalate else ACKNOWLEDGE) if usable else "",
+            button=(other if escalate else link.effect) if usable else "",
         )
 
     async def _use(self, token: str, escalate: bool, send: Send) -> None:
