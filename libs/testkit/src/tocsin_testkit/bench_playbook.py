@@ -89,6 +89,7 @@ class Bench:
         )
 
     def stage(self) -> Stage:
+        """Whoever calls it. The tokens of one are good for five minutes."""
         return Stage(self.world, self.port)
 
     async def ready(self) -> None:
@@ -253,9 +254,9 @@ async def print_kills(made: Bench, runs: int, kills: int, seed: int) -> bool:
             victim.kill()
             victim.start()
             killed += 1
-        ended = await _all_ended(stage, ids)
+        ended = await _all_ended(made, ids)
         wall = time.monotonic() - began
-        good = await _zombie(made, stage, outside, runners)
+        good = await _zombie(made, made.stage(), outside, runners)
         for each in runners:
             each.kill()
     handed = {work.idempotency_key: work.fence for run in ended for each in run.steps for work in each.work}
@@ -284,7 +285,7 @@ async def _zombie(made: Bench, stage: Stage, outside: Outside, runners: list[Pro
     runners[0].signal(signal.SIGSTOP)
     outside.gate.set()
     runners[1].start()
-    [ended] = await _all_ended(stage, [run.id])
+    [ended] = await _all_ended(made, [run.id])
     version = ended.run.version
     runners[0].signal(signal.SIGCONT)
     await asyncio.sleep(3.0)
@@ -301,9 +302,12 @@ async def _until(condition: Any, seconds: float = 30.0) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _all_ended(stage: Stage, ids: list[str], seconds: float = 240.0) -> list[pb.GetRunResponse]:
+async def _all_ended(made: Bench, ids: list[str], seconds: float = 600.0) -> list[pb.GetRunResponse]:
     deadline, ended, left = time.monotonic() + seconds, list[pb.GetRunResponse](), list(ids)
+    stage, since = made.stage(), time.monotonic()
     while left and time.monotonic() < deadline:
+        if time.monotonic() - since > 120.0:
+            stage, since = made.stage(), time.monotonic()
         running = {each.id async for each in _under_way(stage)}
         for run_id in [each for each in left if each not in running]:
             ended.append(await stage.shown(Run(id=run_id)))
