@@ -65,6 +65,37 @@ def test_pictures_are_svg_without_script(file: Path, capsys: pytest.CaptureFixtu
         assert "amara" in drawn and "<script" not in drawn
 
 
+def test_a_picture_shows_what_shifts_come_from_above_the_final_row(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In March Raj covers two days of everybody's, and over one of them Mei was meant to."""
+    over = [("raj", "2026-03-10", "2026-03-12"), ("mei", "2026-03-11", "2026-03-12")]
+    overrides = [
+        {"responder": who, "from": f"{since}T00:00:00Z", "until": f"{until}T00:00:00Z", "reason": "ill"} for who, since, until in over
+    ]
+    resource = yaml.safe_load(example())
+    resource["spec"]["overrides"] = overrides
+    file.write_text(yaml.safe_dump(resource))
+    rows = rows_of(run(capsys, "oncall", "render", "--file", file, "--from", "2026-03-01", "--to", "2026-04-01", "-o", "svg"))
+    names = [name for name, _ in rows]
+    assert names == ["apac", "emea", "amer", "weekend", "overrides", "", "on call", "amara", "bruno", "chen", "dolores", "mei", "raj"]
+    bars = dict(rows)
+    assert any("Tue 2026-03-10 00:00" in said and "raj" in said for said in bars["overrides"])
+    # A layer says what it would say by itself, whatever goes over it.
+    assert any(said.startswith("bruno, Wed 2026-03-11 07:00") for said in bars["emea"])
+    assert any(said.startswith("mei, Wed 2026-03-11 00:00") for said in bars["on call"])
+
+
+def rows_of(drawn: str) -> list[tuple[str, list[str]]]:
+    """The rows of a picture from top to bottom: the name at the left, and what its bars say."""
+    rows: list[tuple[str, list[str]]] = []
+    for element in ElementTree.fromstring(drawn):
+        title = element.find("{http://www.w3.org/2000/svg}title")
+        if element.tag.endswith("text") and element.get("x") == "8" and title is not None:
+            rows.append((title.text or "", []))
+        elif element.tag.endswith("rect") and title is not None:
+            rows[-1][1].append(title.text or "")
+    return rows
+
+
 def test_fairness_of_a_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("oncall", "fairness", "--file", file, "--from", "2026-03-01", "--to", "2026-04-01", "-o", "json")
     loads = json.loads(run(capsys, *arguments))
@@ -107,6 +138,11 @@ def test_the_servers_schedule_is_rendered_alike(server: Any, capsys: pytest.Capt
     found = json.loads(run(capsys, "oncall", "render", "--schedule", "sun", "--from", "2026-03-01T00:00Z", "-o", "json"))
     assert found == [{"start": "2026-03-01T00:00:00Z", "end": "2026-03-02T00:00:00Z", "responders": ["ann"], "reason": "because"}]
     assert "nobody" in run(capsys, "oncall", "render", "sun")
+    stratum = oncall_service_pb2.ScheduleStratum(name="first", shifts=[shift])
+    server.answer("RenderSchedule", oncall_service_pb2.RenderScheduleResponse(shifts=[shift, gap], strata=[stratum]))
+    drawn = rows_of(run(capsys, "oncall", "render", "sun", "-o", "svg"))
+    assert [name for name, _ in drawn] == ["first", "on call", "ann", "nobody"]
+    assert [each.strata for each in server.requests("RenderSchedule")] == [False, False, True]
     assert "nobody" in run(capsys, "oncall", "gaps", "sun")
     run(capsys, "oncall", "render", status=2)
 

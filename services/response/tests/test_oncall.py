@@ -132,6 +132,18 @@ async def test_a_follow_the_sun_schedule_round_trips_and_hands_over_with_overlap
     assert await stubs.now("sun", MONDAY - 2 * DAY) == [""]
 
 
+async def test_a_schedule_says_what_its_shifts_come_from(stubs: Stubs) -> None:
+    """Bob takes over what is Ann's: her layer still says Ann, and beside it stands what went over it."""
+    await stubs.apply(schedules=[sun()])
+    await stubs.override("sun", "bob", MONDAY, MONDAY + DAY)
+    answer = await stubs.new.RenderSchedule(ranged(pb.RenderScheduleRequest(name="sun", strata=True), MONDAY, MONDAY + DAY))
+    found = {stratum.name: {name for shift in stratum.shifts for name in shift.responders} for stratum in answer.strata}
+    assert list(found) == [*(layer.name for layer in sun().layers), "overrides"]
+    assert found["overrides"] == {"bob"} and "ann" in set().union(*found.values())
+    assert [list(shift.responders) for shift in answer.shifts] == [["bob"]]
+    assert not (await stubs.new.RenderSchedule(ranged(pb.RenderScheduleRequest(name="sun"), MONDAY, MONDAY + DAY))).strata
+
+
 async def test_editing_members_never_changes_who_is_on_call_now(world: World, stubs: Stubs) -> None:
     schedule = Schedule(name="week", time_zone="Europe/Paris", rotation=rotation("ann", "bob", "cid"))
     await stubs.apply(schedules=[schedule])

@@ -1,13 +1,15 @@
 """Schedules as pictures: who is on call on which day, and how the load is shared. SVG, without any script."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from html import escape
 from itertools import pairwise
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from tocsin_oncall.duties import Load
 from tocsin_oncall.render import Shift
+from tocsin_oncall.strata import Stratum
 from tocsin_oncall.wall import instant_of, wall_of
 
 # Told apart by people who do not see every colour, too (Okabe and Ito).
@@ -15,27 +17,86 @@ COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7
 GAP_COLOUR = "#c0143c"
 DAY = timedelta(days=1)
 NAMES, ROW, HEAD, WIDTH = 150, 26, 52, 960
-STYLE = "text{font:12px system-ui,sans-serif;fill:#222}.d{fill:#666;font-size:10px}.g{stroke:#ddd}.w{fill:#f3f3f3}"
+# How wide a character is, at most mostly: there is no telling what the reader's fonts are.
+CHARACTER = 6.6
+FINAL, NOBODY = "on call", "nobody"
+STYLE = (
+    "text{font:12px system-ui,sans-serif;fill:#222}.d{fill:#666;font-size:10px}.g{stroke:#ddd}.w{fill:#f3f3f3}"
+    ".b{fill:#fff;font-size:11px;paint-order:stroke;stroke:#222;stroke-width:2px;pointer-events:none}.f{stroke:#888}.t{font-weight:bold}"
+)
 
 
-def timeline(title: str, shifts: Sequence[Shift], zone: ZoneInfo) -> str:
-    """One row for each person, a column for each day in `zone`, and a row of its own for gaps."""
+def timeline(title: str, shifts: Sequence[Shift], zone: ZoneInfo, strata: Sequence[Stratum] = ()) -> str:
+    """A row for each of the strata, the final row of who is on call, then one for each person; a column for each day in `zone`."""
     since, until = shifts[0].start, shifts[-1].end
-    people = sorted({name for shift in shifts for name in shift.responders})
-    rows = [*people, *(["nobody"] if any(not shift.responders for shift in shifts) else [])]
+    people = sorted({name for each in (shifts, *(stratum.shifts for stratum in strata)) for shift in each for name in shift.responders})
+    colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(people)}
+    rows = [*_rows_of(strata), *([_Row(FINAL, tuple(shifts), final=True)] if strata else []), *_rows_of_people(people, shifts)]
     height = HEAD + ROW * len(rows) + 12
 
     def at(instant: datetime) -> float:
         return NAMES + (instant - since) / (until - since) * (WIDTH - NAMES - 10)
 
     parts = [_head(title, WIDTH, height), *_columns(since, until, zone, height, at)]
-    for row, name in enumerate(rows):
-        top = HEAD + row * ROW
-        parts.append(f'<text x="8" y="{top + 17}">{escape(name)}</text>')
-        colour = GAP_COLOUR if row >= len(people) else COLOURS[row % len(COLOURS)]
-        for bar in _bars(name if row < len(people) else "", shifts):
-            parts.append(_bar(at(bar.start), top + 4, at(bar.end) - at(bar.start), colour, _said(bar, zone)))
+    for number, row in enumerate(rows):
+        top = HEAD + number * ROW
+        weight = ' class="t"' if row.final else ""
+        parts.append(f'<text x="8" y="{top + 17}"{weight}>{escape(_clip(row.name, NAMES - 16))}<title>{escape(row.name)}</title></text>')
+        if row.final:
+            parts += [_rule(top), _rule(top + ROW)]
+        for bar in row.shifts:
+            parts += _shared_bar(at(bar.start), at(bar.end), top + 4, bar, colours, _said(bar, zone), named=row.named)
     return "".join([*parts, "</svg>\n"])
+
+
+class _Row(NamedTuple):
+    """What a row shows; `named` writes into its bars whose they are."""
+
+    name: str
+    shifts: tuple[Shift, ...]
+    final: bool = False
+    named: bool = True
+
+
+def _rows_of(strata: Sequence[Stratum]) -> list[_Row]:
+    """A row for each; what is at the same time gets rows below it, without a name."""
+    rows = []
+    for stratum in strata:
+        lanes: list[list[Shift]] = [[]]
+        for shift in stratum.shifts:
+            lane = next((each for each in lanes if not each or each[-1].end <= shift.start), None)
+            if lane is None:
+                lanes.append(lane := [])
+            lane.append(shift)
+        rows += [_Row("" if number else stratum.name, tuple(lane)) for number, lane in enumerate(lanes)]
+    return rows
+
+
+def _rows_of_people(people: Sequence[str], shifts: Sequence[Shift]) -> list[_Row]:
+    """A row for each person who is on call, and one for gaps."""
+    rows = [_Row(name, tuple(_bars(name, shifts)), named=False) for name in people]
+    return [row for row in (*rows, _Row(NOBODY, tuple(_bars("", shifts)), named=False)) if row.shifts]
+
+
+def _shared_bar(left: float, right: float, top: int, shift: Shift, colours: Mapping[str, str], said: str, *, named: bool) -> Iterable[str]:
+    """One bar; several people share its height. Whose it is stands in it as far as there is room."""
+    names = shift.responders or (NOBODY,)
+    height = (ROW - 8) / len(names)
+    for number, name in enumerate(names):
+        yield _bar(left, top + number * height, right - left, colours.get(name, GAP_COLOUR), said, height)
+    words = _clip(", ".join(names), right - left - 6) if named else ""
+    if words:
+        yield f'<text class="b" x="{left + 4:.1f}" y="{top + 13}">{escape(words)}</text>'
+
+
+def _rule(top: int) -> str:
+    return f'<line class="f" x1="0" y1="{top}" x2="{WIDTH}" y2="{top}"/>'
+
+
+def _clip(text: str, room: float) -> str:
+    """As much as fits, with an ellipsis; nothing where not even three characters would."""
+    most = int(room / CHARACTER)
+    return text if len(text) <= most else f"{text[: most - 1]}…" if most >= 4 else ""
 
 
 def _bars(name: str, shifts: Sequence[Shift]) -> list[Shift]:
@@ -76,7 +137,7 @@ def _head(title: str, width: int, height: int) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">'
         f'<title>{escape(title)}</title><style>{STYLE}</style><rect width="100%" height="100%" fill="#fff"/>'
-        f'<text x="8" y="18" font-weight="bold">{escape(title)}</text>'
+        f'<text class="t" x="8" y="18">{escape(title)}</text>'
     )
 
 
@@ -98,9 +159,9 @@ def _columns(since: datetime, until: datetime, zone: ZoneInfo, height: int, at: 
             yield f'<text class="d" x="{left + 2:.1f}" y="{HEAD - 16}">{here:%b %Y}</text>'
 
 
-def _bar(left: float, top: float, width: float, colour: str, said: str, height: int = ROW - 8) -> str:
+def _bar(left: float, top: float, width: float, colour: str, said: str, height: float = ROW - 8) -> str:
     return (
-        f'<rect x="{left:.1f}" y="{top}" width="{max(width, 0.6):.1f}" height="{height}" rx="2" fill="{colour}">'
+        f'<rect x="{left:.1f}" y="{top:g}" width="{max(width, 0.6):.1f}" height="{height:g}" rx="2" fill="{colour}">'
         f"<title>{escape(said)}</title></rect>"
     )
 

@@ -113,12 +113,12 @@ class Plan:
         [here] = self._segments(at, at + timedelta(microseconds=1))
         temporary = self._temporary(at)
         if temporary is not None:
-            return (_temporary_words(temporary), "layers and overrides say nothing in its range", _result(here))
+            return (temporary_words(temporary), "layers and overrides say nothing in its range", _result(here))
         lines = [_layer_words(layer, at, self._layer_overrides(layer, at)) for layer in self.schedule.layers] or [
             "the schedule has no layer"
         ]
         lines.append(self._combination(at))
-        lines += [f"{_override_words(each)}: {_deed(each)}" for each in self._active(at) if not each.layer]
+        lines += [f"{override_words(each)}: {deed(each)}" for each in self._active(at) if not each.layer]
         return (*filter(None, lines), _result(here))
 
     def _people_at(self, at: datetime) -> tuple[str, ...]:
@@ -212,10 +212,10 @@ class Plan:
     def _why_nobody(self, at: datetime) -> str:
         temporary = self._temporary(at)
         if temporary is not None:
-            return f"{_temporary_words(temporary)} names nobody at this time"
+            return f"{temporary_words(temporary)} names nobody at this time"
         taken = [each for each in self._active(at) if not each.layer and each.kind in (Kind.COVER_ALL, Kind.REMOVE)]
         if taken:
-            return _override_words(taken[-1])
+            return override_words(taken[-1])
         if not self.schedule.layers:
             return "no rotation, and no override at this time"
         return "; ".join(_why_idle(layer, at) for layer in self.schedule.layers)
@@ -303,9 +303,9 @@ def _fixed(shifts: Iterable[FixedShift], at: datetime) -> tuple[str, ...]:
 def _source_words(source: Source, schedule: Schedule) -> str:
     match source:
         case Override():
-            return _override_words(source)
+            return override_words(source)
         case Temporary():
-            return _temporary_words(source)
+            return temporary_words(source)
         case Piece():
             return _piece_words(source, several=len(schedule.layers) > 1)
 
@@ -317,17 +317,20 @@ def _piece_words(piece: Piece, *, several: bool) -> str:
     return f"calendar event {piece.said!r}{layer}"
 
 
-def _override_words(override: Override) -> str:
+def override_words(override: Override) -> str:
+    """Who made an override, and why."""
     said = f"override by {override.created_by}" if override.created_by else "override in the schedule's file"
     return f"{said}: {override.reason}" if override.reason else said
 
 
-def _temporary_words(temporary: Temporary) -> str:
+def temporary_words(temporary: Temporary) -> str:
+    """Who made a temporary schedule, and why."""
     said = f"temporary schedule by {temporary.created_by}" if temporary.created_by else "temporary schedule in the schedule's file"
     return f"{said}: {temporary.reason}" if temporary.reason else said
 
 
-def _deed(override: Override) -> str:
+def deed(override: Override) -> str:
+    """What an override does."""
     match override.kind:
         case Kind.COVER_ALL:
             return f"{override.responder or 'nobody'} is on call instead of everybody"
@@ -346,7 +349,7 @@ def _layer_words(layer: Layer, at: datetime, overrides: Sequence[Override]) -> s
         said = f"layer {layer.name}: {_piece_words(pieces[0], several=False)}: {people}"
     else:
         said = f"layer {layer.name}: nobody, because {_why_idle(layer, at)}"
-    return "; ".join([said, *(f"{_override_words(each)} for this layer: {_deed(each)}" for each in overrides)])
+    return "; ".join([said, *(f"{override_words(each)} for this layer: {deed(each)}" for each in overrides)])
 
 
 def _why_idle(layer: Layer, at: datetime) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tocsin.response.v1 import oncall_service_pb2, response_service_pb2
 
     from tocsin_client import schedule_files
-    from tocsin_oncall import duties, picture
+    from tocsin_oncall import duties, picture, strata
     from tocsin_oncall.render import Shift
 else:
     oncall_service_pb2 = later("tocsin.response.v1.oncall_service_pb2")
@@ -28,6 +28,7 @@ else:
     schedule_files = later("tocsin_client.schedule_files")
     duties = later("tocsin_oncall.duties")
     picture = later("tocsin_oncall.picture")
+    strata = later("tocsin_oncall.strata")
 
 Picture = Literal["table", "json", "yaml", "svg"]
 File = Annotated[Path | None, Parameter(name=("--file", "-f"))]
@@ -65,7 +66,9 @@ def render(
 ) -> None:
     """Show the shifts of a schedule. With --file no server is needed, so that a change can be looked at before it is applied.
 
-    As JSON: a list of {start, end, responders, reason}; times at which nobody is on call are left out (`tocsin oncall gaps` lists them).
+    As a picture (-o svg): a row for each layer, for overrides and for temporary schedules, below them the final row of who is on call, then
+    one for each person. As JSON: a list of {start, end, responders, reason}; times at which nobody is on call are left out
+    (`tocsin oncall gaps` lists them).
 
     Parameters
     ----------
@@ -88,12 +91,13 @@ def render(
         plan = schedule_files.plan(file, name)
         name, zone = plan.schedule.name, plan.schedule.zone
         since, until = in_range(start, to, days, options, zone)
-        shifts = plan.shifts(since, until)
+        shifts, below = plan.shifts(since, until), strata.strata(plan, since, until)
     else:
         since, until = in_range(start, to, days, options, None)
-        zone, shifts = stored(name, since, until, options)
+        zone, shifts, below = stored(name, since, until, options)
     if options.output == "svg":
-        sys.stdout.write(picture.timeline(f"{name}, {since.astimezone(zone):%Y-%m-%d} to {until.astimezone(zone):%Y-%m-%d}", shifts, zone))
+        title = f"{name}, {since.astimezone(zone):%Y-%m-%d} to {until.astimezone(zone):%Y-%m-%d}"
+        sys.stdout.write(picture.timeline(title, shifts, zone, below))
     elif options.output != "table":
         options.screen.data([as_plain(shift) for shift in shifts if shift.responders])
     else:
@@ -218,16 +222,17 @@ def fairness(
     )
 
 
-def stored(name: str, since: datetime, until: datetime, options: Pictured) -> tuple[ZoneInfo, "list[Shift]"]:
-    """The zone of a schedule of the server, and its shifts."""
+def stored(name: str, since: datetime, until: datetime, options: Pictured) -> tuple[ZoneInfo, "list[Shift]", "list[strata.Stratum]"]:
+    """The zone of a schedule of the server, its shifts, and what they come from."""
     if not name:
         raise UsageError("give the schedule's name, or --file with a file that holds it")
-    request = ranged(oncall_service_pb2.RenderScheduleRequest(name=name), since, until)
+    request = ranged(oncall_service_pb2.RenderScheduleRequest(name=name, strata=options.output == "svg"), since, until)
     with options.open() as tocsin:
-        shifts = [read(shift) for shift in tocsin.oncall.RenderSchedule(request).shifts]
+        answer = tocsin.oncall.RenderSchedule(request)
         exported = tocsin.response.ExportConfiguration(response_service_pb2.ExportConfigurationRequest()).configuration
     zone = next((schedule.time_zone for schedule in exported.schedules if schedule.name == name), "UTC")
-    return ZoneInfo(zone), shifts
+    below = [strata.Stratum(each.name, tuple(map(read, each.shifts))) for each in answer.strata]
+    return ZoneInfo(zone), [read(shift) for shift in answer.shifts], below
 
 
 def in_range(start: str, to: str, days: int, options: Reach, zone: ZoneInfo | None) -> tuple[datetime, datetime]:

@@ -19,6 +19,7 @@ from tocsin_kernel.clock import Clock
 from tocsin_oncall.duties import Conflict, Load
 from tocsin_oncall.render import Shift
 from tocsin_oncall.schedule import FixedShift
+from tocsin_oncall.strata import strata
 from tocsin_response.configuration.wire import calendar_problems
 from tocsin_response.oncall import store
 from tocsin_response.oncall.feeds import Feeds
@@ -60,11 +61,15 @@ class OncallApi(OncallServiceServicer):
         if request.WhichOneof("source") == "schedule":
             name = text("schedule.name", request.schedule.name)
             plain = json_format.MessageToDict(request.schedule, preserving_proto_field_name=True)
-            shifts = await self._outlook.preview(plain, since, until)
+            plan = await self._outlook.preview(plain, since, until)
         else:
             name = text("name", request.name)
-            shifts = await self._outlook.shifts(name, since, until)
-        return pb.RenderScheduleResponse(shifts=[_shift(name, shift) for shift in shifts])
+            plan = await self._outlook.plan(name, since, until)
+        below = strata(plan, since, until) if request.strata else ()
+        return pb.RenderScheduleResponse(
+            shifts=[_shift(name, shift) for shift in plan.shifts(since, until)],
+            strata=[pb.ScheduleStratum(name=each.name, shifts=[_shift(name, shift) for shift in each.shifts]) for each in below],
+        )
 
     async def ListGaps(self, request: pb.ListGapsRequest, context: Context) -> pb.ListGapsResponse:
         gaps = await self._outlook.gaps(text("schedule", request.schedule), _open_range(request))

@@ -45,16 +45,16 @@ class Outlook:
         self._database = database
         self._clock = clock
 
-    async def shifts(self, schedule: str, since: datetime, until: datetime) -> list[Shift]:
-        """The shifts of a stored schedule, gaps included. Raises ScheduleNotFound, Invalid."""
+    async def plan(self, schedule: str, since: datetime, until: datetime) -> Plan:
+        """A stored schedule, with what goes over it in a range. Raises ScheduleNotFound, Invalid."""
         check_range(since, until)
         async with self._database.transaction() as tx:
             current = await rota(tx, self._clock.now())
             plans = await plans_over(tx, current, names_of(current, schedule), since, until)
-        return plans[schedule].shifts(since, until)
+        return plans[schedule]
 
-    async def preview(self, given: Mapping[str, Any], since: datetime, until: datetime) -> list[Shift]:
-        """The shifts as they would be after applying a schedule. Raises ManyInvalid naming every field that is wrong."""
+    async def preview(self, given: Mapping[str, Any], since: datetime, until: datetime) -> Plan:
+        """The same as it would be after applying a schedule. Raises ManyInvalid naming every field that is wrong."""
         check_range(since, until)
         async with self._database.transaction() as tx:
             current = await rota(tx, self._clock.now())
@@ -66,7 +66,7 @@ class Outlook:
                 raise ManyInvalid([(f"schedule.{path}", detail) for path, detail in problems])
             overrides = await store.load_overrides(tx, [name], since, until)
             temporaries = await store.load_temporaries(tx, [name], since, until)
-        return Plan(schedule, tuple(overrides), tuple(temporaries)).shifts(since, until)
+        return Plan(schedule, tuple(overrides), tuple(temporaries))
 
     async def gaps(self, schedule: str, range: Range) -> list[tuple[str, Shift]]:
         """The times at which nobody is on call, by start. Raises ScheduleNotFound, Invalid."""
