@@ -7,7 +7,6 @@ import { CallerContext } from "./account/caller";
 import { SignedOut, SignInPage } from "./account/SignInPage";
 import { EdgeService, type GetCallerResponse } from "./gen/tocsin/edge/v1/edge_service_pb";
 import { useActiveIncidents } from "./incidents/active";
-import { IncidentPage } from "./incidents/IncidentPage";
 import { NowPage } from "./incidents/NowPage";
 import type { LiveStore } from "./live/store";
 import { hasCode, isTransient } from "./platform/errors";
@@ -17,6 +16,7 @@ import { Empty, Failure, Loading } from "./ui/States";
 // A page that was opened while Tocsin starts finds it by itself.
 const RETRY = 3_000;
 
+const IncidentPage = lazy(() => import("./incidents/IncidentPage").then((all) => ({ default: all.IncidentPage })));
 const AlertsPage = lazy(() => import("./alerts/AlertsPage"));
 const ContainmentPage = lazy(() => import("./containment/ContainmentPage"));
 const PlaybooksPage = lazy(() => import("./playbooks/PlaybooksPage"));

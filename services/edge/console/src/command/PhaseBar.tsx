@@ -48,12 +48,15 @@ function GateLine({ gate }: { gate: Gate }) {
     <li>
       <Icon aria-label={word} className={`${tone}-text`} />
       <span>
-        {gate.text} <span className="under">{gate.seen}</span>
+        {gate.text} {gate.seen && <span className="under">· {gate.seen}</span>}
         {!gate.met && gate.remedy && <span className="why"> {gate.remedy}</span>}
       </span>
     </li>
   );
 }
+
+/** The key of the role in every plan. */
+const COMMANDER = "commander";
 
 type Way = "on" | "override" | "back";
 
@@ -65,7 +68,7 @@ function Ways({ command, open }: { command: Command; open: number }) {
   const enter = useMutation(CommandService.method.enterPhase, useCommandOutcome("The phase is entered again", "The phase stays"));
   const next = nextPhase(command.phase);
   const before = PHASES[PHASES.indexOf(command.phase as (typeof PHASES)[number]) - 1];
-  const commander = command.roles.find((role) => role.key === "incident-commander")?.holder?.responder;
+  const commander = command.roles.find((role) => role.key === COMMANDER)?.holder?.responder;
   const mayOverride = commander === me;
   const incidentId = command.incidentId;
   const close = () => setWay(undefined);

@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from "@connectrpc/connect-query";
 import {
-  BellPlus, BellRing, BookOpen, CircleCheck, CircleDot, CircleStop, CircleX, Gauge, type LucideIcon, Mail, MailCheck, MailX, Megaphone, Reply,
-  RotateCcw, ScrollText, TimerOff, TriangleAlert, UserCheck,
+  BellPlus, BellRing, BookOpen, Check, CircleCheck, CircleDot, CircleStop, CircleX, FileLock2, Gauge, type LucideIcon, Mail, MailCheck, MailX, Megaphone,
+  MessageCircleQuestionMark, Milestone, Play, Reply, RotateCcw, Scale, ScrollText, Shield, ShieldAlert, ShieldCheck, TimerOff, TriangleAlert, UserCheck,
 } from "lucide-react";
 import { useEffect } from "react";
 import type { TimelineEntry } from "../gen/tocsin/review/v1/review_pb";
@@ -14,7 +14,7 @@ import { At } from "../ui/Time";
 import { useFilter } from "../ui/useFilter";
 import { countKinds, factInWords, type Kind, KINDS, kindOf } from "./timelineKinds";
 
-const KIND_LABELS: Record<Kind, string> = { all: "All", incident: "Incident", alerts: "Alerts", escalation: "Escalation", pages: "Pages", review: "Review" };
+const KIND_LABELS: Record<Kind, string> = { all: "All", incident: "Incident", alerts: "Alerts", escalation: "Escalation", response: "Response", pages: "Pages", review: "Review" };
 
 const ICONS: Record<string, [LucideIcon, string]> = {
   IncidentOpened: [BellRing, "bad"],
@@ -36,6 +36,23 @@ const ICONS: Record<string, [LucideIcon, string]> = {
   PageCancelled: [CircleX, "quiet"],
   ReplyReceived: [Reply, "good"],
   ReviewOpened: [BookOpen, "info"],
+  PhaseEntered: [Milestone, "info"],
+  RoleAssigned: [UserCheck, "info"],
+  RunStarted: [Play, "info"],
+  StepSucceeded: [CircleCheck, "quiet"],
+  StepFailed: [CircleX, "bad"],
+  ApprovalSought: [MessageCircleQuestionMark, "warn"],
+  ApprovalGranted: [Check, "good"],
+  ApprovalDenied: [CircleX, "bad"],
+  RunFinished: [CircleCheck, "good"],
+  MeasureApplied: [Shield, "warn"],
+  MeasureLifted: [ShieldCheck, "good"],
+  MeasureLost: [ShieldAlert, "bad"],
+  ActionRefused: [ShieldAlert, "bad"],
+  EvidenceCollected: [FileLock2, "info"],
+  ObligationStarted: [Scale, "warn"],
+  ObligationDue: [Scale, "bad"],
+  ObligationAnswered: [Scale, "good"],
 };
 
 /** Everything that happened, newest first. */

@@ -2,7 +2,7 @@
 
 import type { TimelineEntry } from "../gen/tocsin/review/v1/review_pb";
 
-export const KINDS = ["all", "incident", "alerts", "escalation", "pages", "review"] as const;
+export const KINDS = ["all", "incident", "alerts", "escalation", "response", "pages", "review"] as const;
 export type Kind = (typeof KINDS)[number];
 
 const BY_SOURCE: Record<string, Kind> = {
@@ -13,8 +13,13 @@ const BY_SOURCE: Record<string, Kind> = {
   review: "review",
 };
 
+/** What response tells about who is asked; the rest is what is done. */
+const ESCALATION = /^(Escalation|Responder|Contact|Acknowledgement|Coverage|Summons|Asked|Duty|Handoff)/;
+
 export function kindOf(entry: Pick<TimelineEntry, "fact" | "source">): Kind {
-  return entry.fact === "AlertAttached" ? "alerts" : (BY_SOURCE[entry.source] ?? "incident");
+  if (entry.fact === "AlertAttached") return "alerts";
+  if (entry.source === "response" && !ESCALATION.test(entry.fact)) return "response";
+  return BY_SOURCE[entry.source] ?? "incident";
 }
 
 export function countKinds(entries: readonly Pick<TimelineEntry, "fact" | "source">[]): Map<Kind, number> {
