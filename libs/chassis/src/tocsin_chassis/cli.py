@@ -59,7 +59,7 @@ def run(
         if chosen.command in own:
             return uvloop.run(_work(own[chosen.command], read, compose))
         return uvloop.run(_COMMANDS[chosen.command](service, read, compose, chosen))
-    except (SchemaBehind, LookupError, BadKeyFile) as error:
+    except (SchemaBehind, LookupError, BadKeyFile, SettingsError) as error:
         print(f"tocsin-{service}: {error}", file=sys.stderr)
         return 1
 

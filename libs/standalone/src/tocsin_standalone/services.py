@@ -29,6 +29,15 @@ SETTINGS = (
 # What the kinds of channels can be told; it reaches communication alone, whose secrets they name.
 KINDS_OF_CHANNELS = ("SLACK", "TEAMS", "MATTERMOST", "DISCORD", "APPRISE", "TELEGRAM", "NTFY", "WEB_PUSH", "TWILIO", "VONAGE", "EMAIL")
 CHANNELS = tuple(f"TOCSIN_{kind}_" for kind in KINDS_OF_CHANNELS)
+# Where evidence lies if not in the folder; it reaches response alone.
+EVIDENCE = (
+    "TOCSIN_EVIDENCE_STORE",
+    "TOCSIN_EVIDENCE_S3_",
+    "TOCSIN_EVIDENCE_LOCK_",
+    "TOCSIN_EVIDENCE_MOST_BYTES",
+    "TOCSIN_OUTGOING_CA_FILE",
+)
+OF_ONE_SERVICE = {"communication": CHANNELS, "response": EVIDENCE}
 MAIL_CERTIFICATE = ("TOCSIN_SMTP_CERTIFICATE_FILE", "TOCSIN_SMTP_CERTIFICATE_KEY_FILE")
 EMAIL_FROM = "tocsin@localhost"
 
@@ -144,8 +153,7 @@ def environment(service: str, around: Surroundings) -> dict[str, str]:
         **{f"TOCSIN_{other.upper()}_ADDRESS": ports.grpc_of(other) for other in ports.internal},
     }
     chosen = {name: value for name, value in around.operator.items() if name in (*INHERITED, *SETTINGS) and value}
-    channels = {name: value for name, value in around.operator.items() if name.startswith(CHANNELS) and value}
-    chosen |= channels if service == "communication" else {}
+    chosen |= {name: value for name, value in around.operator.items() if name.startswith(OF_ONE_SERVICE.get(service, ())) and value}
     demo = {"TOCSIN_SMTP_URL": f"smtp://{LOOPBACK}:{ports.smtp}?starttls=never"} if ports.smtp else {}
     return {"PYTHONUNBUFFERED": "1", **own, **chosen, **demo, **_spans(around), **(_edge(around) if service == "edge" else {})}
 

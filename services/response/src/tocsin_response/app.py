@@ -74,9 +74,9 @@ from tocsin_response.escalation.replies import Replies
 from tocsin_response.escalation.simulations import Simulations
 from tocsin_response.evidence.api import EvidenceApi
 from tocsin_response.evidence.custody import Custody
-from tocsin_response.evidence.folder import FolderBlobs
 from tocsin_response.evidence.heads import Heads
 from tocsin_response.evidence.spool import Spool
+from tocsin_response.evidence.stores import store_of
 from tocsin_response.evidence.verification import Verification
 from tocsin_response.gap.reports import GapReports
 from tocsin_response.guard.guards import Guards
@@ -141,7 +141,7 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
             watch,
         )
         folder = Path(settings.evidence_folder).expanduser()
-        spool, blobs = Spool(folder / ARRIVING, settings.evidence_most_bytes), FolderBlobs(folder)
+        spool, blobs = Spool(folder / ARRIVING, settings.evidence_most_bytes), store_of(settings, base.clock)
         custody = Custody(base.database, base.clock, base.ids, blobs, spool)
         heads = Heads(base.database, base.clock, base.identity, custody)
         verification = Verification(base.database, base.clock, base.identity, custody, blobs)

@@ -32,3 +32,24 @@ class ResponseSettings(ServiceSettings):
         default="~/.local/share/tocsin/evidence",
     )
     evidence_most_bytes: int = setting("TOCSIN_EVIDENCE_MOST_BYTES", "the largest item of evidence that is taken", default=10 * 1024**3)
+    evidence_store: str = setting(
+        "TOCSIN_EVIDENCE_STORE",
+        "s3://bucket/prefix: the bytes of evidence lie in this bucket with Object Lock; empty: in the folder",
+        default="",
+    )
+    evidence_s3_endpoint: str = setting(
+        "TOCSIN_EVIDENCE_S3_ENDPOINT", "https://host:port of the bucket's store; empty: that of AWS", default=""
+    )
+    evidence_s3_region: str = setting("TOCSIN_EVIDENCE_S3_REGION", "the bucket's region", default="us-east-1")
+    evidence_s3_access_key_file: Path | None = setting(
+        "TOCSIN_EVIDENCE_S3_ACCESS_KEY_FILE", "file with the access key of the bucket; empty: the machine's own role at AWS", default=None
+    )
+    evidence_s3_secret_key_file: Path | None = setting(
+        "TOCSIN_EVIDENCE_S3_SECRET_KEY_FILE", "file with the secret key of the bucket; read anew for each request", default=None
+    )
+    evidence_lock_mode: str = setting(
+        "TOCSIN_EVIDENCE_LOCK_MODE",
+        "governance or compliance: whether anybody at all may shorten the lock of what lies in the bucket",
+        default="governance",
+    )
+    evidence_lock_days: int = setting("TOCSIN_EVIDENCE_LOCK_DAYS", "for how long what lies in the bucket is locked", default=365)

@@ -73,6 +73,8 @@ def as_json(content: object, status: int = 200, then: Plan = Plan.ACCEPT, **head
 class OutsideServer:
     """A provider. `answer` is what makes it this one and no other; it may take messages with `planned()`."""
 
+    largest = LARGEST_REQUEST
+
     def __init__(self) -> None:
         self.url = ""
         self.requests: list[HttpRequest] = []
@@ -89,7 +91,7 @@ class OutsideServer:
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until it ends."""
         try:
-            while (request := await _read(reader)) is not None:
+            while (request := await _read(reader, self.largest)) is not None:
                 self.requests.append(request)
                 response = await self.answer(request)
                 if response.then is Plan.DROP:
@@ -157,12 +159,12 @@ async def deliver(callback: Callback, url: str, seconds: float = 30.0) -> Heard:
         return Heard(answer.status_code, answer.content, time.monotonic() - began)
 
 
-async def _read(reader: asyncio.StreamReader) -> HttpRequest | None:
+async def _read(reader: asyncio.StreamReader, largest: int) -> HttpRequest | None:
     with contextlib.suppress(asyncio.IncompleteReadError):
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, target, _ = head[0].split(" ", 2)
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-        raw = await reader.readexactly(min(int(headers.get("content-length", "0")), LARGEST_REQUEST))
+        raw = await reader.readexactly(min(int(headers.get("content-length", "0")), largest))
         parts = urlsplit(target)
         return HttpRequest(method, parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)), headers, raw)
     return None

@@ -1,0 +1,6 @@
+"""The parts that the tests of response share."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
