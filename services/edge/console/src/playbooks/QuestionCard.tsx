@@ -18,7 +18,7 @@ export function QuestionCard({ question }: { question: Question }) {
   const [word, tone] = questionWord(question.state);
   const open = question.state === Question_State.OPEN;
   return (
-    <li className="question" data-id={question.id}>
+    <li className={open ? "question open" : "question"} data-id={question.id}>
       <p className="line">
         <span>
           <strong>{question.stepName || questionKind(question.kind)}</strong> <span className="under">{questionKind(question.kind)}</span>
@@ -35,7 +35,7 @@ export function QuestionCard({ question }: { question: Question }) {
         {question.requester && ` · wanted by ${question.requester}`}
         {open && <TimeLeft question={question} />}
       </p>
-      {question.votes.map((vote) => (
+      {question.kind === Question_Kind.APPROVAL && question.votes.map((vote) => (
         <p key={vote.by} className="why">
           {vote.by} {vote.approves ? "approves" : "denies"}
           {vote.reason && `: ${vote.reason}`} <Instant at={toDate(vote.at)} />

@@ -173,7 +173,7 @@ function StepLine({ run, step }: { run: Run; step: Step }) {
         {started && ended && ` · took ${inWords(ended.getTime() - started.getTime())}`}
         {due && !ended && (
           <>
-            {" · until "}
+            {started ? " · until " : "until "}
             <At at={due} />
           </>
         )}
