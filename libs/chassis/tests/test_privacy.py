@@ -17,7 +17,9 @@ from tocsin.triage.v1 import triage_service_pb2
 from tocsin.triage.v1.triage_service_pb2 import GetIncidentResponse, ListIncidentsRequest, ListIncidentsResponse
 
 from tocsin_chassis.grpc.caller import Caller
+from tocsin_chassis.grpc.naming import Thing, named, names_of
 from tocsin_chassis.grpc.privacy import IncidentNotFound, View, shape_of
+from tocsin_kernel.errors import NotFound
 
 SECRET, KNOWN = "01900000-0000-7000-8000-000000000001", "01900000-0000-7000-8000-000000000002"
 MALLORY = Caller("mallory", Role.ROLE_MANAGER)
@@ -44,6 +46,14 @@ METHODS = list(
     {method.full_name: method for file in everything() for service in file.services_by_name.values() for method in service.methods}.values()
 )
 NAMING = [method for method in METHODS if shape_of(method.input_type).own]
+# The things of incidents that requests name by their own ids; those of tasks come together with that of the incident.
+OF_INCIDENTS = ("evidence_id", "parent_id", "obligation_id", "measure_id", "proposal_id", "run_id", "question_id", "summons_id")
+# What belongs to no incident, to the responder who asks, or is asked for by services alone.
+OF_NONE = {
+    "request_id", "incident_id", "task_id", "override_id", "swap_id", "temporary_id", "feed_id", "delegation_id", "page_id", "alert_id",
+    "assignment_id",
+}  # fmt: skip
+NAMING_THINGS = [method for method in METHODS if (found := names_of(method.input_type, frozenset(OF_INCIDENTS))).own or found.parts]
 TELLING = [method for method in METHODS if shape_of(method.output_type).own or shape_of(method.output_type).parts]
 
 
@@ -103,6 +113,53 @@ async def test_members_and_services_read_all_of_it(method):
         before = response.SerializeToString()
         await View(hidden, allowed).show(response)
         assert response.SerializeToString() == before
+
+
+class Absent(NotFound):
+    reason = "ABSENT"
+    message = "there is no {thing}"
+
+
+async def hidden_things(reader, ids):
+    return {each: SECRET for each in ids if reader != "alice"}
+
+
+THINGS = {field: Thing(hidden_things, lambda id: Absent(thing=id)) for field in OF_INCIDENTS}
+
+
+def naming(descriptor):
+    """A message that names a thing wherever it can."""
+
+    def fill(message, names):
+        for field in names.own:
+            setattr(message, field, KNOWN)
+        for name, many, part in names.parts:
+            fill(getattr(message, name).add() if many else getattr(message, name), part)
+        return message
+
+    return fill(GetMessageClass(descriptor)(), names_of(descriptor, frozenset(OF_INCIDENTS)))
+
+
+@pytest.mark.parametrize("method", NAMING_THINGS, ids=lambda method: method.name)
+async def test_whoever_may_not_know_of_an_incident_finds_nothing_that_belongs_to_it(method):
+    request = naming(method.input_type)
+    assert named(request, THINGS)
+    with pytest.raises(Absent, match=f"there is no {KNOWN}"):
+        await View(hidden, MALLORY, THINGS).enter(request)
+    for allowed in (ALICE, TRIAGE):
+        await View(hidden, allowed, THINGS).enter(request)
+    opening = View(hidden, ROOT, THINGS)
+    await opening.enter(request)
+    assert opening.opened == {SECRET}
+
+
+def test_every_id_in_a_request_is_known_to_belong_to_an_incident_or_to_none():
+    """A new noun of an incident goes into OF_INCIDENTS here, and into what its service hides."""
+    ids = {field.name for method in METHODS for field in method.input_type.fields if field.name.endswith("_id")}
+    assert ids <= {*OF_INCIDENTS, *OF_NONE}
+    assert {"SubmitObligation", "ReleaseEvidence", "DownloadEvidence", "AddEvidence", "LiftMeasure", "VoteApproval", "PauseRun"} <= {
+        method.name for method in NAMING_THINGS
+    }
 
 
 @given(st.lists(st.sampled_from([SECRET, KNOWN]), max_size=12))

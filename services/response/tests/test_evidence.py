@@ -3,9 +3,9 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any
 
 import grpc
 import psycopg
@@ -18,7 +18,11 @@ from tocsin.response.v1.evidence_pb2 import Collected, Evidence, TreeHead
 from tocsin.response.v1.evidence_service_pb2_grpc import EvidenceServiceStub
 
 from tocsin_chassis.grpc.caller import Caller
+from tocsin_chassis.postgres.database import Tx
+from tocsin_chassis.postgres.privacy import hidden_things
+from tocsin_kernel.ids import RandomIds
 from tocsin_response.app import response
+from tocsin_response.belonging import BELONGING
 from tocsin_response.evidence.merkle import is_consistent, is_included
 from tocsin_response.settings import ResponseSettings
 from tocsin_testkit.world import World
@@ -57,10 +61,10 @@ class Room:
     def file(self, item: Evidence) -> Path:
         return self.folder / item.sha256[:2] / item.sha256[2:4] / item.sha256
 
-    def sql(self, statement: LiteralString) -> None:
+    def sql(self, statement: str) -> None:
         """As the service itself."""
         with psycopg.connect(self.world.servers.postgres_url(self.world.database, "tocsin_response"), autocommit=True) as connection:
-            connection.execute(statement)
+            connection.execute(statement.encode())
 
     def tamper(self, statement: str) -> None:
         self.world.rewrite("response", statement)
@@ -271,3 +275,31 @@ async def head_of(room: Room, size: int) -> TreeHead:
 
     await room.world.eventually(told, 40)
     return found[0]
+
+
+async def test_who_may_not_know_of_a_private_incident_does_nothing_with_its_evidence(room: Room) -> None:
+    """Neither by the item's own id nor by a stream that names the incident; nothing is entered. An administrator is let in."""
+    item = await room.add(b"secret")
+    room.sql(f"INSERT INTO incident_privacy (incident_id, private, members, version) VALUES ('{INCIDENT}', true, '{{alice}}', 9)")
+    forbidden: list[Any] = [
+        room.bob.TransferCustody(pb.TransferCustodyRequest(request_id="t", evidence_id=item.id, to="x", reason="y")),
+        room.bob.ReleaseEvidence(pb.ReleaseEvidenceRequest(request_id="r", evidence_id=item.id, reason="y")),
+        room.bob.SetLegalHold(pb.SetLegalHoldRequest(request_id="h", evidence_id=item.id, on=True, reason="y")),
+        room.bob.GetEvidence(pb.GetEvidenceRequest(evidence_id=item.id)),
+        anext(aiter(room.bob.DownloadEvidence(pb.DownloadEvidenceRequest(evidence_id=item.id, reason="y")))),
+        replace(room, alice=room.bob).add(b"forged", incident=INCIDENT),
+        replace(room, alice=room.bob).add(b"derived", incident=OTHER, said={"parent_id": item.id}),
+    ]
+    for each in forbidden:
+        with pytest.raises(grpc.aio.AioRpcError, match=r"there is no (evidence|incident)") as refused:
+            await each
+        assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+    assert await room.custody(item.id) == [("collect", "alice")], "only what alice did is entered"
+    listed = await room.alice.ListEvidence(pb.ListEvidenceRequest(incident_id=INCIDENT))
+    assert [each.id for each in listed.evidence] == [item.id]
+
+
+async def test_everything_that_belongs_to_incidents_is_looked_up_where_it_is_kept(room: Room) -> None:
+    async with await psycopg.AsyncConnection.connect(room.world.servers.postgres_url(room.world.database, "tocsin_response")) as connection:
+        for source, _ in BELONGING.values():
+            assert await hidden_things(Tx(connection, RandomIds(), room.world.clock), source, "bob", [OTHER]) == {}

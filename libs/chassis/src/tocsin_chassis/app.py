@@ -6,7 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, LiteralString, Protocol
 
 import psycopg
 from google.protobuf.descriptor import ServiceDescriptor
@@ -15,11 +15,12 @@ from tocsin_chassis.events.bus import EventBus
 from tocsin_chassis.events.consumer import Consumer, Handlers, Patience, Together, by_source
 from tocsin_chassis.events.relay import Relay
 from tocsin_chassis.grpc.caller import TrustedKeys
+from tocsin_chassis.grpc.naming import Thing
 from tocsin_chassis.grpc.server import GrpcServer, Served
 from tocsin_chassis.postgres import retention
 from tocsin_chassis.postgres.database import Database
-from tocsin_chassis.postgres.privacy import hidden_from
-from tocsin_kernel.errors import DomainError
+from tocsin_chassis.postgres.privacy import hidden_from, hidden_things
+from tocsin_kernel.errors import DomainError, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class App:
     port: int = 0
     _server: Server | None = None
     _served: list[Served] = field(default_factory=list)
+    _things: dict[str, Thing] = field(default_factory=dict)
     _consumers: list[Consumer] = field(default_factory=list)
     _ticks: list[_Tick] = field(default_factory=list)
     _background: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = field(default_factory=list)
@@ -75,6 +77,19 @@ class App:
     def serves(self, servicer: Any, add: Callable[[Any, Any], None], descriptor: ServiceDescriptor) -> "App":
         """Serve a gRPC service."""
         self._served.append(Served(servicer, add, descriptor))
+        return self
+
+    def hides(self, field: str, source: LiteralString, absent: Callable[[str], NotFound]) -> "App":
+        """Requests name by this field what `source` has, a table with `id` and `incident_id`.
+
+        Whoever may not know of its incident is told `absent`, before anything is done.
+        """
+
+        async def hidden(reader: str, ids: Collection[str]) -> dict[str, str]:
+            async with self.database.transaction() as tx:
+                return await hidden_things(tx, source, reader, ids)
+
+        self._things[field] = Thing(hidden, absent)
         return self
 
     def listens(self, server: Server) -> "App":
@@ -125,7 +140,7 @@ class App:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["App"]:
         """Everything runs inside; `port` is the gRPC port. At the end it stops gracefully: calls first, then the rest."""
-        server = self._server or GrpcServer(self._served, self.keys, self._hidden)
+        server = self._server or GrpcServer(self._served, self.keys, self._hidden, self._things)
         work = [
             self._restarted("relay", Relay(self.database, self.bus).run),
             *(self._restarted(consumer.name, consumer.run) for consumer in self._consumers),

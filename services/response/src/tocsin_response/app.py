@@ -48,6 +48,7 @@ from tocsin_kernel.clock import Clock
 from tocsin_response.actions.platform import detection, triage
 from tocsin_response.api import ResponseApi
 from tocsin_response.automation.automations import Automations
+from tocsin_response.belonging import BELONGING
 from tocsin_response.blocklist.blocklists import BlockLists
 from tocsin_response.command.api import Command, CommandApi
 from tocsin_response.command.holders import RoleHolders
@@ -162,6 +163,8 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
         looking = Looking(base.database, base.clock, plans, played.runs)
         moves, records = Moves(base.clock, base.ids, rooms, situations), Records(base.clock, base.ids, rooms)
         command = CommandApi(base.database, Command(moves, records, tasks, Views(rooms, situations), plans, looking))
+        for field, (source, absent) in BELONGING.items():
+            base.app.hides(field, source, absent)
         yield (
             base.app.serves(api, add_ResponseServiceServicer_to_server, DESCRIPTOR.services_by_name["ResponseService"])
             .serves(duties, add_OncallServiceServicer_to_server, oncall_service_pb2.DESCRIPTOR.services_by_name["OncallService"])

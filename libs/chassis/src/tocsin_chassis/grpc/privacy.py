@@ -1,11 +1,12 @@
 """Private incidents are kept from everybody but their members, in one place for all RPCs: what names one, and what tells of one.
 
-A request names an incident by a field `incident_id`; a response tells of one by such a field or by an Incident, however deep. What the
-caller may not know of is refused as if it did not exist, or left out of the list that holds it. Services act for themselves and pass.
+A request names an incident by a field `incident_id`, or by the id of something that belongs to one; a response tells of one by such a
+field or by an Incident, however deep. What the caller may not know of is refused before anything is done, as if it did not exist, or left
+out of the list that holds it. Services act for themselves and pass.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,6 +17,7 @@ from google.protobuf.message import Message
 from tocsin.access.v1.access_pb2 import Role
 
 from tocsin_chassis.grpc.caller import Caller, caller_or_none
+from tocsin_chassis.grpc.naming import Things, named
 from tocsin_chassis.grpc.wrapping import Around, Call, Context
 from tocsin_kernel.errors import NotFound
 
@@ -23,6 +25,8 @@ INCIDENT = "tocsin.triage.v1.Incident"
 NAMED = "incident_id"
 # Tells the edge that an administrator who is no member was shown this incident, so that it is written down.
 OPENED = "tocsin-opened-private"
+
+NO_THINGS: Things = {}
 
 Hidden = Callable[[str, Collection[str]], Awaitable[set[str]]]
 
@@ -107,8 +111,9 @@ def _shape(descriptor: Descriptor, inside: frozenset[str]) -> Shape:
 class Privacy(Around):
     """Asks for each RPC that has to do with incidents which of them the caller may not know of."""
 
-    def __init__(self, hidden: Hidden) -> None:
+    def __init__(self, hidden: Hidden, things: Things = NO_THINGS) -> None:
         self._hidden = hidden
+        self._things = things
 
     @asynccontextmanager
     async def around(self, call: Call) -> AsyncIterator[None]:
@@ -116,10 +121,9 @@ class Privacy(Around):
 
     def _answering_once(self, inner: Any, request_streaming: bool, call: Callable[[Context], Call]) -> Any:
         async def behaviour(request: Any, context: Context) -> Any:
-            view = View(self._hidden, caller_or_none())
-            if not request_streaming:
-                await view.enter(request)
-            response = await inner(request, context)
+            view = View(self._hidden, caller_or_none(), self._things)
+            async with _entered(view, request, request_streaming) as entered:
+                response = await inner(entered, context)
             await view.show(response)
             if view.opened:
                 context.set_trailing_metadata(tuple((OPENED, incident) for incident in sorted(view.opened)))
@@ -129,35 +133,59 @@ class Privacy(Around):
 
     def _answering_many(self, inner: Any, request_streaming: bool, call: Callable[[Context], Call]) -> Any:
         async def behaviour(request: Any, context: Context) -> AsyncIterator[Any]:
-            view = View(self._hidden, caller_or_none())
-            if not request_streaming:
-                await view.enter(request)
-            responses = inner(request, context)
-            try:
+            view = View(self._hidden, caller_or_none(), self._things)
+            async with _entered(view, request, request_streaming) as entered, aclosing(inner(entered, context)) as responses:
                 async for response in responses:
                     await view.show(response)
                     yield response
-            finally:
-                await responses.aclose()
 
         return behaviour
+
+
+@asynccontextmanager
+async def _entered(view: "View", request: Any, streaming: bool) -> AsyncIterator[Any]:
+    """The request, or the stream of them, of which each is looked at before whoever answers sees it."""
+    if not streaming:
+        await view.enter(request)
+        yield request
+        return
+
+    async def entering() -> AsyncGenerator[Message, None]:
+        async for each in request:
+            await view.enter(each)
+            yield each
+
+    async with aclosing(entering()) as requests:
+        yield requests
 
 
 class View:
     """What one caller sees in one call. `opened` are the private incidents that an administrator who is no member opened."""
 
-    def __init__(self, hidden: Hidden, who: Caller | None) -> None:
+    def __init__(self, hidden: Hidden, who: Caller | None, things: Things = NO_THINGS) -> None:
         self._hidden = hidden
+        self._things = things
         self._reader = who.name if who is not None and not who.service else None
         self._may_open = who is not None and who.role >= Role.ROLE_ADMIN
         self.opened: set[str] = set()
 
     async def enter(self, request: Message) -> None:
-        """Raises IncidentNotFound for what the caller may not know of. An administrator opens what they name."""
+        """Raises NotFound for what the caller may not know of. An administrator opens what they name."""
         hidden = await self._of(shape_of(request.DESCRIPTOR), request)
         if hidden and not self._may_open:
             raise IncidentNotFound(incident=min(hidden))
         self.opened |= hidden
+        if self._reader is not None and self._things:
+            await self._enter_by_things(self._reader, request)
+
+    async def _enter_by_things(self, reader: str, request: Message) -> None:
+        for field, ids in named(request, self._things).items():
+            thing = self._things[field]
+            known = [each for each in ids if _is_id(each)]
+            hidden = await thing.hidden(reader, known) if known else {}
+            if hidden and not self._may_open:
+                raise thing.absent(min(hidden))
+            self.opened |= set(hidden.values())
 
     async def show(self, response: Message) -> None:
         """Leave out of lists what the caller may not know of. Raises IncidentNotFound where the answer is about nothing else."""

@@ -14,7 +14,8 @@ from tocsin_chassis.grpc.authorization import Authorization, rules
 from tocsin_chassis.grpc.caller import TrustedKeys
 from tocsin_chassis.grpc.deadlines import Deadlines
 from tocsin_chassis.grpc.errors import Errors
-from tocsin_chassis.grpc.privacy import Hidden, Privacy, nothing_hidden
+from tocsin_chassis.grpc.naming import Things
+from tocsin_chassis.grpc.privacy import NO_THINGS, Hidden, Privacy, nothing_hidden
 from tocsin_chassis.grpc.tracing import Tracing
 from tocsin_chassis.grpc.validation import Validation
 
@@ -40,7 +41,9 @@ class Served:
     descriptor: ServiceDescriptor
 
 
-def interceptors(served: Sequence[Served], keys: TrustedKeys, hidden: Hidden = nothing_hidden) -> list[aio.ServerInterceptor]:
+def interceptors(
+    served: Sequence[Served], keys: TrustedKeys, hidden: Hidden = nothing_hidden, things: Things = NO_THINGS
+) -> list[aio.ServerInterceptor]:
     """All interceptors, the outermost first: errors inside tracing so that spans see the mapped status, the rest inside errors."""
     descriptors = [item.descriptor for item in served]
     streaming = frozenset(
@@ -56,15 +59,15 @@ def interceptors(served: Sequence[Served], keys: TrustedKeys, hidden: Hidden = n
         Authentication(keys),
         Authorization(rules(descriptors)),
         Validation(),
-        Privacy(hidden),
+        Privacy(hidden, things),
     ]
 
 
 class GrpcServer:
     """Serves, says how healthy it is, describes itself."""
 
-    def __init__(self, served: Sequence[Served], keys: TrustedKeys, hidden: Hidden = nothing_hidden) -> None:
-        self._server = aio.server(interceptors=interceptors(served, keys, hidden), options=OPTIONS)
+    def __init__(self, served: Sequence[Served], keys: TrustedKeys, hidden: Hidden = nothing_hidden, things: Things = NO_THINGS) -> None:
+        self._server = aio.server(interceptors=interceptors(served, keys, hidden, things), options=OPTIONS)
         self._health = health.aio.HealthServicer()
         self._names = [item.descriptor.full_name for item in served]
         for item in served:

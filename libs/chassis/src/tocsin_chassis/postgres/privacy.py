@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import LiteralString, Protocol
 
 from tocsin_chassis.postgres.database import Tx
 
@@ -58,6 +58,29 @@ async def hidden_from(tx: Tx, reader: str, incidents: Collection[str]) -> set[st
             (list(incidents), reader),
         )
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """A thing, and the incident that it belongs to."""
+
+    id: str
+    incident_id: str
+
+
+async def hidden_things(tx: Tx, source: LiteralString, reader: str, ids: Collection[str]) -> dict[str, str]:
+    """Those of these things that belong to incidents which the reader may not know of, and which these are.
+
+    `source` is the table with `id` and `incident_id`, or a query for them; never what somebody sent.
+    """
+    found = await tx.many(
+        Belonging,
+        # `source` is written in the program.
+        f"""SELECT thing.id::text, thing.incident_id::text FROM {source} AS thing JOIN incident_privacy AS known USING (incident_id)
+            WHERE thing.id = ANY(%s::uuid[]) AND known.private AND NOT %s = ANY(known.members)""",  # noqa: S608
+        (list(ids), reader),
+    )
+    return {each.id: each.incident_id for each in found}
 
 
 async def all_private(tx: Tx) -> list[Private]:

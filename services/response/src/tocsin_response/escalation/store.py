@@ -14,6 +14,9 @@ from tocsin_response.escalation.escalation import Escalation, State
 # The policy of the platform's checks of itself.
 CHECKS = "tocsin-watchdog"
 
+# Each summons with the incident that it is about.
+SUMMONS_OF_INCIDENTS = "(SELECT summons.id, incident_id FROM summons JOIN escalation ON escalation.id = escalation_id)"
+
 
 @dataclass(frozen=True, slots=True)
 class IncidentCopy:
