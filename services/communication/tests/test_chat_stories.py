@@ -1,6 +1,8 @@
-"""Pages in chats, on real servers: a press anywhere is heard, and every message says so."""
+"""Pages in chats, on real servers: a press anywhere is heard, every message says so, and an incident keeps its thread."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from tocsin_testkit.outside.http import Callback, Plan, running
 from tocsin_testkit.outside.mattermost import FakeMattermost
 from tocsin_testkit.outside.slack import FakeSlack, socket_mode
 from tocsin_testkit.outside.teams import FakeTeams
+from tocsin_testkit.outside.telegram import FakeTelegram
 from tocsin_triage.app import triage
 from tocsin_triage.settings import TriageSettings
 
@@ -74,7 +77,7 @@ class Chats:
         await self.api.ApplyConfiguration(pb.ApplyConfigurationRequest(configuration=Configuration(contact_methods=methods)))
 
     async def summon(self) -> Incident:
-        """Alice is summoned to a new incident."""
+        """Alice is summoned to an incident, the first time to a new one."""
         declared = (await self.triage.DeclareIncident(triage_pb.DeclareIncidentRequest(request_id="d", title="Checkout fails"))).incident
         at = Timestamp()
         at.FromDatetime(self.world.clock.now())
@@ -133,6 +136,16 @@ def settings(world: Any, folder: Path, outside: tuple[FakeSlack, FakeTeams, Fake
 
 @pytest_asyncio.fixture
 async def chats(world: Any, tmp_path: Path) -> AsyncIterator[Chats]:
+    async with (
+        surroundings(world, tmp_path) as (made, triage_app, outside),
+        world.running(communication(made, clock=world.clock)) as app,
+    ):
+        yield Chats(world, app, triage_app, outside)
+
+
+@asynccontextmanager
+async def surroundings(world: Any, folder: Path) -> AsyncIterator[Any]:
+    """What communication needs around it: its settings, triage, and four chats."""
     now = world.clock.now().timestamp()
     async with (
         running(FakeSlack(now=now)) as at_slack,
@@ -143,9 +156,7 @@ async def chats(world: Any, tmp_path: Path) -> AsyncIterator[Chats]:
         world.running(triage(world.settings("triage", TriageSettings), clock=world.clock)) as triage_app,
     ):
         outside = (at_slack, at_teams, at_mattermost, at_discord)
-        made = settings(world, tmp_path, outside, triage_app.port)
-        async with world.running(communication(made, clock=world.clock)) as app:
-            yield Chats(world, app, triage_app, outside)
+        yield settings(world, folder, outside, triage_app.port), triage_app, outside
 
 
 EVERYWHERE = (
@@ -247,3 +258,50 @@ async def test_where_nothing_can_be_edited_another_message_tells_who_took_it(cha
     await chats.triage.AcknowledgeIncident(asked)
     await chats.until(lambda: len(chats.mattermost.posts) == 2, "the message that tells")
     assert "Taken by bob" in chats.mattermost.posts[1].text
+
+
+ROOMS = (
+    (ContactMethod.KIND_SLACK, "C0OPS"),
+    (ContactMethod.KIND_TEAMS, teams.CHANNEL),
+    (ContactMethod.KIND_MATTERMOST, f"channel:{mattermost.OPS}"),
+    (ContactMethod.KIND_DISCORD, f"channel:{discord.OPS}"),
+    (ContactMethod.KIND_TELEGRAM, "-100123"),
+)
+
+
+async def test_an_incident_goes_on_in_its_threads_after_a_restart_and_in_another_process(world, tmp_path):
+    """Each process pages five rooms and ends. What the next one writes hangs from the first one's message, unless that is gone."""
+    async with surroundings(world, tmp_path) as (made, triage_app, outside), running(FakeTelegram()) as telegram:
+        (tmp_path / "telegram_token").write_text(telegram.token)
+        made = replace(made, telegram_token_file=tmp_path / "telegram_token", telegram_url=telegram.url)
+        in_slack, in_teams, in_mattermost, in_discord = outside
+        rooms: tuple[list[Any], ...] = (
+            in_slack.messages,
+            in_teams.messages,
+            in_mattermost.posts,
+            in_discord.messages,
+            telegram.messages,
+        )
+
+        async def page_by_a_new_process(number: int) -> None:
+            async with world.running(communication(made, clock=world.clock)) as app:
+                chats = Chats(world, app, triage_app, outside)
+                await chats.reachable(*ROOMS)
+                await chats.summon()
+                await chats.until(lambda: [len(room) for room in rooms] == [number] * 5, f"message {number} in every room")
+
+        def hang_together() -> None:
+            assert in_slack.messages[1].said["thread_ts"] == in_slack.messages[0].ts
+            assert in_teams.messages[1].conversation == f"{teams.CHANNEL};messageid={in_teams.messages[0].id}"
+            assert in_mattermost.posts[1].said["root_id"] == in_mattermost.posts[0].id
+
+        await page_by_a_new_process(1)
+        await page_by_a_new_process(2)
+        hang_together()
+        assert in_discord.messages[1].said["message_reference"]["message_id"] == in_discord.messages[0].id
+        assert telegram.messages[1].reply_to == telegram.messages[0].number
+        for room in rooms:
+            room.clear()
+        await page_by_a_new_process(1)
+        await page_by_a_new_process(2)
+        hang_together()

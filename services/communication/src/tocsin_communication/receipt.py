@@ -35,14 +35,27 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Thread:
+    """A message that begins a thread: those that follow about the same incident hang from `root`, a text of the driver's own.
+
+    `instead_of` is the root that is gone, where there was one.
+    """
+
+    root: str
+    instead_of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """The outcome and what the provider said, for people and without secrets. `retry_after` is the provider's wish.
 
     `provider_id` is the provider's name of the message, enough to edit it and to know it again in a callback; where it takes several
     parts (channel and timestamp) the driver writes them into one text, and reads them from it.
+    `thread` is set where the message begins one.
     """
 
     outcome: Outcome
     detail: str
     provider_id: str = ""
     retry_after: timedelta | None = None
+    thread: Thread | None = None

@@ -24,6 +24,7 @@ from tocsin_communication.links import Links
 from tocsin_communication.page import LEASE, NOBODY, Kind, Page, State
 from tocsin_communication.pages import Pages, emit, tell
 from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.threads import Threads
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.decision import Decision
 from tocsin_kernel.errors import DomainError
@@ -80,6 +81,7 @@ class Sender:
         self._bundler = bundler
         self._failures = failures
         self._woken = woken
+        self._threads = Threads(database)
         self._under_way: set[asyncio.Task[None]] = set()
         self._ended: list[Attempt] = []
         self._recording: asyncio.Task[None] | None = None
@@ -197,7 +199,7 @@ class Sender:
 
     async def _send(self, leaving: Leaving) -> tuple[Page, Receipt]:
         """Hand it over, after looking whether it was taken before if nobody knows; the page as it was sent."""
-        outgoing = self._outgoing(leaving)
+        outgoing = replace(self._outgoing(leaving), thread=await self._threads.of(leaving.page))
         try:
             async with asyncio.timeout(RECOVER_SECONDS + SEND_SECONDS + 2.0):
                 if outgoing.page.resent_after_unknown:
@@ -271,6 +273,7 @@ class Sender:
             summoned = {attempt.page.incident_id for attempt in attempts if attempt.page.kind is Kind.SUMMONS}
             incidents = await store.lock_incidents(tx, list(summoned)) if summoned else {}
             saved = await store.save_all(tx, [decision.state for decision in decisions.values()])
+            await self._threads.keep(tx, [(attempt.page, attempt.receipt) for attempt in attempts])
             if worth_noting := [_noted(attempt) for attempt in attempts if not attempt.receipt.outcome.taken or attempt.page.attempts > 1]:
                 await store.note_attempts(tx, worth_noting)
             for attempt in attempts:

@@ -1,6 +1,6 @@
 """The tables of communication: the only place with SQL."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import LiteralString
@@ -10,6 +10,7 @@ from tocsin_chassis.postgres.database import Tx
 from tocsin_communication.contact import Channel, ContactMethod
 from tocsin_communication.incident import Incident, IncidentState
 from tocsin_communication.page import Kind, Page, State
+from tocsin_communication.receipt import Thread
 from tocsin_communication.rules.limits import Allowance
 from tocsin_communication.rules.personal import Urgency
 
@@ -743,6 +744,31 @@ def least_id(at: datetime) -> str:
     return str(UUID(int=max(0, int(at.timestamp() * 1000)) << 80))
 
 
+# Threads
+
+
+async def thread(tx: Tx, page: Page) -> str:
+    """The message that those about the page's incident hang from at its address; empty if none is known."""
+    return (
+        await tx.value(
+            str,
+            "SELECT root FROM thread WHERE incident_id = %s AND channel = %s AND address = %s",
+            (page.incident_id, page.channel.value, page.address),
+        )
+        or ""
+    )
+
+
+async def keep_threads(tx: Tx, begun: Iterable[tuple[Page, Thread]]) -> None:
+    """Keep what threads hang from. Of two that began at once the first counts; one that is gone gives way to what came instead of it."""
+    await tx.execute_many(
+        """INSERT INTO thread (incident_id, channel, address, root) VALUES (%s, %s, %s, %s)
+           ON CONFLICT (incident_id, channel, address) DO UPDATE SET root = excluded.root WHERE thread.root = %s""",
+        # Always in the same order: two processes that keep the same ones do not wait for each other.
+        sorted((page.incident_id, page.channel.value, page.address, thread.root, thread.instead_of) for page, thread in begun),
+    )
+
+
 # The secret of reply links
 
 
@@ -764,6 +790,7 @@ async def forget_checks(tx: Tx, before: datetime) -> None:
     await tx.execute(
         """WITH ended AS (DELETE FROM incident WHERE service = %s AND state = 'RESOLVED' AND opened_at < %s RETURNING id),
                 pages AS (DELETE FROM page USING ended WHERE page.incident_id = ended.id RETURNING page.id),
+                threads AS (DELETE FROM thread USING ended WHERE thread.incident_id = ended.id),
                 edits AS (DELETE FROM page_edit USING pages WHERE page_edit.page_id = pages.id)
            DELETE FROM page_attempt USING pages WHERE page_attempt.page_id = pages.id""",
         (CHECKS, before),

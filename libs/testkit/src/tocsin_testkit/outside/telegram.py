@@ -25,6 +25,7 @@ class ChatMessage:
     text: str
     keyboard: list[list[dict[str, str]]]
     silent: bool = False
+    reply_to: int = 0
     edits: int = 0
 
     @property
@@ -110,9 +111,21 @@ class FakeTelegram(OutsideServer):
     def _sent(self, asked: dict[str, Any]) -> dict[str, object]:
         chat = self._chat(asked)
         text, keyboard = self._shown(asked)
-        message = ChatMessage(chat, next(self._numbers), text, keyboard, bool(asked.get("disable_notification")))
+        message = ChatMessage(
+            chat, next(self._numbers), text, keyboard, bool(asked.get("disable_notification")), self._replied(chat, asked)
+        )
         self.messages.append(message)
         return _as_result(message)
+
+    def _replied(self, chat: int, asked: dict[str, Any]) -> int:
+        """What the message answers; 0 if nothing does."""
+        wanted = asked.get("reply_parameters") or {}
+        number = int(wanted.get("message_id", 0))
+        if any((message.chat, message.number) == (chat, number) for message in self.messages):
+            return number
+        if number and not wanted.get("allow_sending_without_reply"):
+            raise Refused(400, "Bad Request: message to be replied not found")
+        return 0
 
     def _edited(self, asked: dict[str, Any]) -> dict[str, object]:
         chat = self._chat(asked)

@@ -20,6 +20,7 @@ class Outgoing:
 
     `reply_code` is a short number that the responder can type into an answer or hear in a call; it is unique among their open pages.
     The links are secrets: a driver puts them into the message and into nothing else. A GET of one changes nothing, a POST answers.
+    `thread` is what the message hangs from, as the receipt of the one that began the thread said.
     """
 
     page: Page
@@ -28,6 +29,7 @@ class Outgoing:
     incident_url: str
     reply_code: str = ""
     escalate_url: str = ""
+    thread: str = ""
 
     @property
     def yes(self) -> str:
@@ -146,7 +148,7 @@ class ChannelKind:
     `flaw` says what is wrong with an address, empty if nothing is ("must be a phone number such as +15551234567"). `open` yields the
     accounts, the first one is used first; one that is Off says which setting is missing. It gets the service's settings, of which the
     kind's own part is a base class. `host` names who carries pages to an address where that is not the account but, say, the host of
-    an URL: one that is slow holds up only its own pages.
+    an URL: one that is slow holds up only its own pages. Where the kind has `threads`, the messages about an incident hang together.
     """
 
     channel: Channel
@@ -155,3 +157,4 @@ class ChannelKind:
     open: Callable[[Any, Surroundings], AbstractAsyncContextManager[Accounts]]
     host: Callable[[str], str] = carried_by_itself
     best_effort: bool = False
+    threads: bool = False

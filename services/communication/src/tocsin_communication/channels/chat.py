@@ -28,7 +28,7 @@ from tocsin_communication.channels.inbound import (
 )
 from tocsin_communication.incident import Incident, IncidentState
 from tocsin_communication.page import Kind
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.receipt import Outcome, Receipt, Thread
 
 log = logging.getLogger(__name__)
 
@@ -132,11 +132,16 @@ def told(results: Sequence[Result]) -> str:
     return " ".join(result.text for result in results if result.text)
 
 
-def taken(provider: str, provider_id: str, message_id: str) -> Receipt:
+def taken(provider: str, provider_id: str, message_id: str, thread: Thread | None = None) -> Receipt:
     """The receipt of a success. One without the message's id did not come from the provider, but from something on the way."""
     if not message_id:
         return Receipt(Outcome.UNKNOWN, f"{provider} answered with success, but without the id of a message")
-    return Receipt(Outcome.ACCEPTED, f"{provider} has it", provider_id)
+    return Receipt(Outcome.ACCEPTED, f"{provider} has it", provider_id, thread=thread)
+
+
+def hanging_from(root: str, outgoing: Outgoing) -> Thread | None:
+    """What is to be remembered of the thread of a message that hangs from `root` or is it; None where that is known, or no matter."""
+    return Thread(root, outgoing.thread) if root and outgoing.page.incident_id and root != outgoing.thread else None
 
 
 def clip(text: str, longest: int) -> str:
@@ -188,7 +193,7 @@ class Refused(Exception):
 
 
 class Kept(Generic[Value]):
-    """What was learned of the provider, as far as memory goes; forgetting it costs a look-up or a thread, never a page."""
+    """What was learned of the provider, as far as memory goes; forgetting it costs a look-up, never a page."""
 
     def __init__(self) -> None:
         self._values: OrderedDict[str, Value] = OrderedDict()

@@ -20,6 +20,7 @@ from tocsin_communication.channels.chat import (
     Kept,
     Refused,
     UrlsAndBot,
+    hanging_from,
     host_of_url,
     is_url,
     object_in,
@@ -103,7 +104,7 @@ class DiscordBot:
             channel = await self._channel(page.address, deadline)
             content = words.message(outgoing, idempotency_key, self._buttons.offered(outgoing))
             content |= {"nonce": words.nonce(idempotency_key), "enforce_nonce": True}
-            if root := self._roots.get(channel, page.incident_id):
+            if root := outgoing.thread or self._roots.get(channel, page.incident_id):
                 content["message_reference"] = {"message_id": root, "fail_if_not_exists": False}
             answer = await self._api.ask("POST", f"/channels/{channel}/messages", deadline, content)
         except Refused as refused:
@@ -111,7 +112,7 @@ class DiscordBot:
         message_id = text_at(answer.json, "id")
         if page.incident_id and message_id and not root:
             self._roots.keep(message_id, channel, page.incident_id)
-        return taken("Discord", f"{channel}/{message_id}", message_id)
+        return taken("Discord", f"{channel}/{message_id}", message_id, hanging_from(root or message_id, outgoing))
 
     async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
         """See ChannelDriver."""
@@ -134,7 +135,8 @@ class DiscordBot:
             return Receipt(Outcome.UNKNOWN, f"whether it was taken cannot be found out: {refused.receipt.detail}")
         if not found:
             return Receipt(Outcome.TRANSIENT, "Discord does not have it")
-        return Receipt(Outcome.ACCEPTED, "found at Discord", f"{channel}/{found}")
+        root = outgoing.thread or self._roots.get(channel, outgoing.page.incident_id) or found
+        return Receipt(Outcome.ACCEPTED, "found at Discord", f"{channel}/{found}", thread=hanging_from(root, outgoing))
 
     async def parse_inbound(self, request: InboundRequest) -> InboundAnswer:
         """See ChannelDriver."""
@@ -284,4 +286,4 @@ def public_key(text: str) -> Ed25519PublicKey | None:
         raise ValueError("TOCSIN_DISCORD_PUBLIC_KEY must be 64 hex digits: General Information of the Discord application") from error
 
 
-KIND = ChannelKind(Channel.DISCORD, "Discord", address_flaw, open_discord, host_of_url)
+KIND = ChannelKind(Channel.DISCORD, "Discord", address_flaw, open_discord, host_of_url, threads=True)

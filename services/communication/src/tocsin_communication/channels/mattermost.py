@@ -20,6 +20,7 @@ from tocsin_communication.channels.chat import (
     Refused,
     UrlsAndBot,
     clip,
+    hanging_from,
     host_of_url,
     is_url,
     object_in,
@@ -101,10 +102,10 @@ class MattermostBot:
         deadline = Deadline(seconds)
         try:
             channel = await self._channel(outgoing.page.address, deadline)
-            post_id = await self._post(outgoing, idempotency_key, channel, deadline)
+            post_id, root = await self._post(outgoing, idempotency_key, channel, deadline)
         except Refused as refused:
             return refused.receipt
-        return taken("Mattermost", post_id, post_id)
+        return taken("Mattermost", post_id, post_id, hanging_from(root, outgoing))
 
     async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
         """See ChannelDriver."""
@@ -138,25 +139,25 @@ class MattermostBot:
         event = button.event(page_id=page_id, address=f"@{text_at(press, 'user_name').lower()}", dedup_id=dedup_id)
         return InboundAnswer((event,), finish=_whisper)
 
-    async def _post(self, outgoing: Outgoing, key: str, channel: str, deadline: Deadline) -> str:
-        """In the thread of the incident; if that is gone, beside it."""
+    async def _post(self, outgoing: Outgoing, key: str, channel: str, deadline: Deadline) -> tuple[str, str]:
+        """Its id, and what it hangs from: the thread of the incident; if that is gone, it begins another one."""
         content = {"channel_id": channel, "pending_post_id": key, **self._content(outgoing, key)}
         root = await self._root(outgoing, channel, deadline)
         if root:
             try:
-                return text_at(await self._api.ask("POST", "/posts", deadline, {**content, "root_id": root}), "id")
+                return text_at(await self._api.ask("POST", "/posts", deadline, {**content, "root_id": root}), "id"), root
             except Refused as refused:
                 if "root_id" not in refused.receipt.detail:
                     raise
         post_id = text_at(await self._api.ask("POST", "/posts", deadline, content), "id")
         if outgoing.page.incident_id and post_id:
             self._threads.keep(post_id, channel, outgoing.page.incident_id)
-        return post_id
+        return post_id, post_id
 
     async def _root(self, outgoing: Outgoing, channel: str, deadline: Deadline) -> str:
         """The post that the thread of the incident hangs from; not finding it costs a thread, never the page."""
         page, incident = outgoing.page, outgoing.incident
-        known = self._threads.get(channel, page.incident_id)
+        known = outgoing.thread or self._threads.get(channel, page.incident_id)
         if known or not page.summons_id or incident is None:
             return known or ""
         try:
@@ -302,4 +303,4 @@ def _bot(settings: MattermostSettings, http: Http, around: Surroundings) -> Matt
     )
 
 
-KIND = ChannelKind(Channel.MATTERMOST, "Mattermost", address_flaw, open_mattermost, host_of_url)
+KIND = ChannelKind(Channel.MATTERMOST, "Mattermost", address_flaw, open_mattermost, host_of_url, threads=True)

@@ -13,7 +13,19 @@ from urllib.parse import parse_qsl
 from tocsin_chassis.settings import setting
 from tocsin_communication.channels import slack_words as words
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, Outgoing, Surroundings
-from tocsin_communication.channels.chat import Asides, Buttons, Kept, Refused, object_in, said, secrets_in, taken, text_at, told
+from tocsin_communication.channels.chat import (
+    Asides,
+    Buttons,
+    Kept,
+    Refused,
+    hanging_from,
+    object_in,
+    said,
+    secrets_in,
+    taken,
+    text_at,
+    told,
+)
 from tocsin_communication.channels.http import Deadline, host_of, http_client
 from tocsin_communication.channels.inbound import (
     BadRequest,
@@ -101,13 +113,14 @@ class SlackDriver:
         page = outgoing.page
         root = await self._root(outgoing, deadline)
         try:
-            answer = await self._post(outgoing, idempotency_key, root, deadline)
+            answer, hangs = await self._post(outgoing, idempotency_key, root, deadline)
         except Refused as refused:
             return refused.receipt
         place = Place(text_at(answer, "channel") or page.address, text_at(answer, "ts"))
-        if page.incident_id and root is None and place.ts:
-            self._threads.keep(place, page.address, page.incident_id)
-        return taken("Slack", place.provider_id, place.ts)
+        began = root if root is not None and hangs else place
+        if page.incident_id and began.ts:
+            self._threads.keep(began, page.address, page.incident_id)
+        return taken("Slack", place.provider_id, place.ts, hanging_from(began.provider_id if began.ts else "", outgoing))
 
     async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
         """See ChannelDriver."""
@@ -159,26 +172,26 @@ class SlackDriver:
             case _:
                 raise BadRequest(f"nothing is known of {kind!r}")
 
-    async def _post(self, outgoing: Outgoing, key: str, root: Place | None, deadline: Deadline) -> dict[str, Any]:
-        """Post it, in the thread if there is one; a thread that is gone does not hold it up. Raises Refused."""
+    async def _post(self, outgoing: Outgoing, key: str, root: Place | None, deadline: Deadline) -> tuple[dict[str, Any], bool]:
+        """Post it, in the thread if there is one, and say so; a thread that is gone does not hold it up. Raises Refused."""
         arguments = {"channel": outgoing.page.address, **words.message(outgoing, key, self._buttons.offered(outgoing))}
         if root is None:
-            return await self._api.call("chat.postMessage", arguments, deadline.left)
+            return await self._api.call("chat.postMessage", arguments, deadline.left), False
         # Who is asked again must see it in the conversation too, not only in the thread.
         threaded = {"channel": root.channel, "thread_ts": root.ts, "reply_broadcast": outgoing.page.kind is Kind.SUMMONS}
         try:
-            return await self._api.call("chat.postMessage", arguments | threaded, deadline.left)
+            return await self._api.call("chat.postMessage", arguments | threaded, deadline.left), True
         except Refused as refused:
             if not refused.receipt.detail.endswith(THREAD_GONE):
                 raise
-            return await self._api.call("chat.postMessage", arguments, deadline.left)
+            return await self._api.call("chat.postMessage", arguments, deadline.left), False
 
     async def _root(self, outgoing: Outgoing, deadline: Deadline) -> Place | None:
         """The message that the thread of the incident hangs from. Not finding it costs a thread, never the page."""
         page = outgoing.page
         if not page.incident_id:
             return None
-        known = self._threads.get(page.address, page.incident_id)
+        known = self._known_root(outgoing)
         if known is not None or not page.summons_id:
             return known
         try:
@@ -189,13 +202,17 @@ class SlackDriver:
             self._threads.keep(found, page.address, page.incident_id)
         return found
 
+    def _known_root(self, outgoing: Outgoing) -> Place | None:
+        """As it is kept for all processes, else as far as this one remembers."""
+        return Place.read(outgoing.thread) or self._threads.get(outgoing.page.address, outgoing.page.incident_id)
+
     async def _find(self, outgoing: Outgoing, page_id: str, deadline: Deadline) -> Place | None:
         """The message that carries a page. Raises Refused."""
         page = outgoing.page
         channel = await self._conversation(page.address, deadline)
         oldest = "0" if page_id != page.id else f"{page.created_at.timestamp() - EARLIER_SECONDS:.6f}"
         found = await self._search("conversations.history", {"channel": channel, "oldest": oldest}, page_id, deadline)
-        root = self._threads.get(page.address, page.incident_id)
+        root = self._known_root(outgoing)
         if found is None and root is not None:
             found = await self._search("conversations.replies", {"channel": channel, "ts": root.ts, "oldest": oldest}, page_id, deadline)
         return found
@@ -318,4 +335,4 @@ async def open_slack(settings: SlackSettings, around: Surroundings) -> AsyncIter
         yield (Account("slack", driver, listen=socket.listen),)
 
 
-KIND = ChannelKind(Channel.SLACK, "Slack", address_flaw, open_slack)
+KIND = ChannelKind(Channel.SLACK, "Slack", address_flaw, open_slack, threads=True)

@@ -19,6 +19,7 @@ from tocsin_communication.channels.chat import (
     Kept,
     Refused,
     UrlsAndBot,
+    hanging_from,
     host_of_url,
     is_url,
     object_in,
@@ -157,7 +158,9 @@ class TeamsBot:
             if refused.receipt.outcome is Outcome.PERMANENT_TARGET:
                 self._conversations.forget(outgoing.page.address.lower())
             return refused.receipt
-        return taken("Teams", f"{thread}|{activity_id}", activity_id)
+        threaded = activity_id and conversation.endswith(THREADED)
+        root = _thread(conversation, activity_id) if thread == conversation else thread
+        return taken("Teams", f"{thread}|{activity_id}", activity_id, hanging_from(root if threaded else "", outgoing))
 
     async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
         """See ChannelDriver."""
@@ -200,8 +203,8 @@ class TeamsBot:
         incident_id = outgoing.page.incident_id
         if not incident_id or not conversation.endswith(THREADED):
             return conversation, await self._connector.post(conversation, activity, deadline)
-        thread = self._threads.get(conversation, incident_id)
-        if thread is not None:
+        thread = outgoing.thread or self._threads.get(conversation, incident_id)
+        if thread:
             try:
                 return thread, await self._connector.post(thread, activity, deadline)
             except Refused as refused:
@@ -209,7 +212,7 @@ class TeamsBot:
                     raise
         activity_id = await self._connector.post(conversation, activity, deadline)
         if activity_id:
-            self._threads.keep(f"{conversation};messageid={activity_id}", conversation, incident_id)
+            self._threads.keep(_thread(conversation, activity_id), conversation, incident_id)
         return conversation, activity_id
 
     async def _conversation(self, address: str, deadline: Deadline) -> str:
@@ -286,6 +289,11 @@ def _person(activity: dict[str, Any]) -> str:
     return text_at(activity, "from", "aadObjectId").lower()
 
 
+def _thread(conversation: str, activity_id: str) -> str:
+    """The conversation that hangs from a message in a channel."""
+    return f"{conversation};messageid={activity_id}"
+
+
 def address_flaw(address: str) -> str:
     """What is wrong with an address; empty if nothing is."""
     if is_url(address):
@@ -315,4 +323,4 @@ def _bot(settings: TeamsSettings, http: Http, clock: Clock, asides: Asides) -> T
     return TeamsBot(connector, BotKeys(http, settings.teams_openid_url, clock), bot, Buttons(secrets), clock, asides)
 
 
-KIND = ChannelKind(Channel.TEAMS, "Microsoft Teams", address_flaw, open_teams, host_of_url)
+KIND = ChannelKind(Channel.TEAMS, "Microsoft Teams", address_flaw, open_teams, host_of_url, threads=True)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from tocsin_chassis.settings import setting
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, Outgoing, Surroundings
+from tocsin_communication.channels.chat import hanging_from
 from tocsin_communication.channels.http import Answer, Deadline, Http, Lost, host_of, http_client, wait_of
 from tocsin_communication.channels.inbound import (
     Acknowledge,
@@ -93,7 +94,7 @@ class TelegramDriver:
     async def send(self, outgoing: Outgoing, idempotency_key: str, seconds: float) -> Receipt:
         """See ChannelDriver."""
         deadline = Deadline(seconds)
-        message = self._message(outgoing) | {"chat_id": outgoing.page.address}
+        message = self._message(outgoing) | _reply(outgoing) | {"chat_id": outgoing.page.address}
         try:
             answer = await self._ask("sendMessage", message, deadline.left)
             moved = _parameters(answer).get("migrate_to_chat_id")
@@ -106,7 +107,8 @@ class TelegramDriver:
             chat = result.get("chat")
             where = chat.get("id") if isinstance(chat, dict) else outgoing.page.address
             detail = "taken" if not isinstance(moved, int) else f"taken; the chat is {moved} now: change the contact method"
-            return Receipt(Outcome.ACCEPTED, detail, f"{where}:{result.get('message_id')}")
+            number = str(result.get("message_id", ""))
+            return Receipt(Outcome.ACCEPTED, detail, f"{where}:{number}", thread=hanging_from(outgoing.thread or number, outgoing))
         return _refusal(answer)
 
     async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
@@ -212,6 +214,13 @@ class TelegramDriver:
             return await self._http.ask_json("POST", f"{self._base}/{method}", content, seconds=seconds)
         except Lost as lost:
             raise Lost(replace(lost.receipt, detail=lost.receipt.detail.replace(self._base, API))) from None
+
+
+def _reply(outgoing: Outgoing) -> dict[str, object]:
+    """It answers the first message about the incident, which shows them together; if that was deleted it stands alone."""
+    if not outgoing.thread.isdecimal():
+        return {}
+    return {"reply_parameters": {"message_id": int(outgoing.thread), "allow_sending_without_reply": True}}
 
 
 def _text(outgoing: Outgoing) -> str:
@@ -320,4 +329,4 @@ async def open_telegram(settings: TelegramSettings, around: Surroundings) -> Asy
                 await asyncio.gather(announcing, return_exceptions=True)
 
 
-KIND = ChannelKind(Channel.TELEGRAM, "Telegram", chat_flaw, open_telegram)
+KIND = ChannelKind(Channel.TELEGRAM, "Telegram", chat_flaw, open_telegram, threads=True)
