@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
@@ -16,12 +17,13 @@ from tocsin.access.v1.access_pb2 import Access, Role
 from tocsin_chassis.grpc import tracing
 from tocsin_chassis.grpc.authentication import Authentication
 from tocsin_chassis.grpc.authorization import Authorization
-from tocsin_chassis.grpc.caller import Caller, TrustedKeys, caller
+from tocsin_chassis.grpc.caller import Caller, Identity, TokenInvalid, TrustedKeys, caller
 from tocsin_chassis.grpc.deadlines import Deadlines
 from tocsin_chassis.grpc.errors import STATUS_DETAILS, Errors
 from tocsin_chassis.grpc.server import Served, interceptors
 from tocsin_chassis.grpc.tracing import Tracing
 from tocsin_chassis.grpc.validation import Validation
+from tocsin_kernel.clock import ManualClock
 from tocsin_kernel.errors import Conflict
 from tocsin_testkit.world import eventually
 
@@ -223,3 +225,20 @@ def test_the_order_of_the_interceptors(keys):
         "Validation",
         "Privacy",
     ]
+
+
+def test_a_token_is_minted_and_judged_by_the_clock_that_the_services_follow(keys):
+    """Not by a machine's own, which may be hours off: such a service would refuse everybody, and be refused."""
+    clock = ManualClock(datetime.now(UTC) + timedelta(hours=2))
+    edge = Identity.read("edge", keys.folder / "edge.jwk", clock)
+    trusted = TrustedKeys.read(keys.folder / "trusted.jwks", clock)
+    alice = Caller("alice", Role.ROLE_RESPONDER)
+    token = edge.token(alice)
+    assert trusted.verify(token) == alice
+    with pytest.raises(TokenInvalid):
+        TrustedKeys.read(keys.folder / "trusted.jwks").verify(token)
+    clock.forward(timedelta(hours=-2))  # its first answer of the database sets it right
+    assert TrustedKeys.read(keys.folder / "trusted.jwks").verify(edge.token(alice)) == alice
+    clock.forward(timedelta(minutes=6))
+    with pytest.raises(TokenInvalid):
+        trusted.verify(Identity.read("edge", keys.folder / "edge.jwk").token(alice))

@@ -30,8 +30,8 @@ async def foundation(service: str, settings: ServiceSettings, clock: Clock | Non
     """Open what every service needs; close it at the end. `clock` replaces the one that follows the database, for tests."""
     following = FollowingClock()
     ids = RandomIds()
-    keys = TrustedKeys.read(settings.trusted_keys_file)
-    identity = Identity.read(service, settings.signing_key_file)
+    keys = TrustedKeys.read(settings.trusted_keys_file, following)
+    identity = Identity.read(service, settings.signing_key_file, following)
     async with (
         postgres(settings.postgres_url, service, clock=following, ids=ids, size=settings.postgres_pool_size) as database,
         event_bus(settings.nats_url, service) as bus,

@@ -140,16 +140,19 @@ def _start_services(supervisor: Supervisor, around: Surroundings, demo: bool, st
 
 def _start_watchdog(supervisor: Supervisor, around: Surroundings, stop: threading.Event) -> None:
     """The platform serves without its watchdog, but somebody should know."""
-    supervisor.keep(Child(watchdog.prepare(_connection(around), around)))
     try:
+        supervisor.keep(Child(watchdog.prepare(_connection(around), around)))
         wait_until(lambda: watchdog.health(around.ports.watchdog) is not None, "the watchdog answers", seconds=15.0, stop=stop)
-    except StandaloneError as error:
+    except (StandaloneError, TocsinError) as error:
         say(f"{error}; see {around.home.logs / 'watchdog.log'}")
 
 
 def _introduce(around: Surroundings, demo: bool, seconds: float) -> None:
     """Say where everything is. The link goes to the operator's terminal only."""
-    link = platform.sign_in_link(_connection(around))
+    try:
+        link = platform.sign_in_link(_connection(around))
+    except TocsinError as error:  # a service that died just now is started again; that is no reason to end all others
+        link = f"not now: {error}"
     say("")
     say(f"Tocsin is ready after {seconds:.1f} s.")
     say(f"  Console   {around.public_url}")

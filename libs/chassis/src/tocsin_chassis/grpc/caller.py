@@ -3,9 +3,11 @@
 import json
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -14,11 +16,14 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 from tocsin.access.v1.access_pb2 import Role
 
+from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import Unauthenticated
 
 AUDIENCE = "tocsin"
 TOKEN_SECONDS = 300
 RENEW_SECONDS = 60
+# Two services that follow the same database differ by as much as it takes to ask it for the time.
+LEEWAY_SECONDS = 10
 EDGE = "edge"
 REMEMBERED = 4096
 
@@ -74,17 +79,18 @@ class TokenInvalid(Unauthenticated):
 
 
 class Identity:
-    """A service's own key: mints the tokens that it calls others with."""
+    """A service's own key: mints the tokens that it calls others with, by the clock that all services follow."""
 
-    def __init__(self, service: str, key: OKPKey) -> None:
+    def __init__(self, service: str, key: OKPKey, clock: Clock | None = None) -> None:
         self.service = service
         self._key = key
+        self._now = _seconds(clock)
         self._minted: OrderedDict[Caller, tuple[str, float]] = OrderedDict()
 
     @classmethod
-    def read(cls, service: str, file: Path) -> "Identity":
+    def read(cls, service: str, file: Path, clock: Clock | None = None) -> "Identity":
         """The identity whose private key (JWK) is in `file`."""
-        return cls(service, OKPKey.import_key(json.loads(file.read_text())))
+        return cls(service, OKPKey.import_key(json.loads(file.read_text())), clock)
 
     @property
     def public_key(self) -> bytes:
@@ -105,8 +111,9 @@ class Identity:
         """A token for the service itself, or (the edge only: others are not believed) for the caller it authenticated."""
         whom = on_behalf or Caller(self.service, service=self.service)
         minted = self._minted.get(whom)
-        now = time.time()
-        if minted is None or minted[1] < now + RENEW_SECONDS:
+        now = self._now()
+        # One that is good for longer than any was minted before the clock was set right.
+        if minted is None or not now + RENEW_SECONDS <= minted[1] <= now + TOKEN_SECONDS + 1:
             minted = (self._mint(whom, now), now + TOKEN_SECONDS)
             self._minted[whom] = minted
             if len(self._minted) > REMEMBERED:
@@ -127,6 +134,11 @@ class Identity:
         return jwt.encode({"alg": "Ed25519", "kid": self.service}, claims, self._key, algorithms=["Ed25519"])
 
 
+def _seconds(clock: Clock | None) -> Callable[[], float]:
+    """What tells the time: a clock that follows the database's, or this machine's where there is none."""
+    return time.time if clock is None else lambda: clock.now().timestamp()
+
+
 def is_signed(public_key: bytes, signature: bytes, content: bytes) -> bool:
     """Whether this is the signature of `content` by the private key that belongs to a raw public key (Ed25519)."""
     try:
@@ -137,34 +149,36 @@ def is_signed(public_key: bytes, signature: bytes, content: bytes) -> bool:
 
 
 class TrustedKeys:
-    """The public keys of all services: tells who a token speaks for."""
+    """The public keys of all services: tells who a token speaks for, by the clock that all services follow."""
 
-    def __init__(self, keys: KeySet) -> None:
+    def __init__(self, keys: KeySet, clock: Clock | None = None) -> None:
+        self._now = _seconds(clock)
         self._keys = {str(key.kid): key for key in keys.keys}
         self._seen: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
 
     @classmethod
-    def read(cls, file: Path) -> "TrustedKeys":
+    def read(cls, file: Path, clock: Clock | None = None) -> "TrustedKeys":
         """The keys of a JWKS file, whose kids are the services' names."""
-        return cls(KeySet.import_key_set(json.loads(file.read_text())))
+        return cls(KeySet.import_key_set(json.loads(file.read_text())), clock)
 
     def verify(self, token: str) -> Caller:
         """Whom the token speaks for. Raises TokenInvalid. Only the edge may speak for people and keys; others for themselves."""
         seen = self._seen.get(token)
-        now = time.time()
+        now = self._now()
         if seen is None or seen[1] <= now:
-            seen = self._check(token)
+            seen = self._check(token, int(now))
             self._seen[token] = seen
             if len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
         return seen[0]
 
-    def _check(self, token: str) -> tuple[Caller, float]:
+    def _check(self, token: str, now: int) -> tuple[Caller, float]:
+        needed: dict[str, Any] = {"aud": {"essential": True, "value": AUDIENCE}} | {
+            name: {"essential": True} for name in ("exp", "iss", "sub")
+        }
         try:
             decoded = jwt.decode(token, self._find, algorithms=["Ed25519"])
-            jwt.JWTClaimsRegistry(
-                aud={"essential": True, "value": AUDIENCE}, exp={"essential": True}, iss={"essential": True}, sub={"essential": True}
-            ).validate(decoded.claims)
+            jwt.JWTClaimsRegistry(now=now, leeway=LEEWAY_SECONDS, **needed).validate(decoded.claims)
         except (JoseError, ValueError, KeyError) as error:
             raise TokenInvalid(detail=str(error) or type(error).__name__) from error
         claims = decoded.claims
