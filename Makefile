@@ -9,6 +9,7 @@ PROTOS := $(shell find protos/tocsin -name '*.proto')
 HOME_FOLDER ?= .tocsin
 PORT ?= 8080
 TESTS ?=
+RUN ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test console-tests check bench faults lock console clean
@@ -54,8 +55,8 @@ check: $(VENV)/.installed ## lint, types, layers, contracts
 bench: setup ## measure, and print figures
 	$(BIN)/python -m tocsin_testkit.bench
 
-faults: setup ## kill things while alerts come in, and audit what became of them
-	$(BIN)/python -m tocsin_testkit.faults
+faults: setup ## kill things while alerts come in, and audit what became of them (RUN=power-cut, random-kills, wrong-clock, …)
+	$(BIN)/python -m tocsin_testkit.faults $(if $(RUN),--only $(RUN))
 
 # What the distributions and the tools depend on, without what is made here.
 define DEPENDENCIES

@@ -14,12 +14,13 @@ RETRY_SECONDS = 0.2
 
 @dataclass(slots=True)
 class Sent:
-    """What a sender saw: answers by status, and how often it had to try again."""
+    """What a sender saw: answers by status, how often it had to try again, and when (monotonic nanoseconds): acceptances, failed tries."""
 
     accepted: int = 0
     retries: int = 0
     statuses: dict[int, int] = field(default_factory=dict)
     at: list[int] = field(default_factory=list)
+    failed: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Sender:
@@ -49,6 +50,7 @@ class Sender:
     async def send(self, request: bytes) -> None:
         """One request until it is accepted."""
         while True:
+            began = time.monotonic_ns()
             with contextlib.suppress(OSError, EOFError, ValueError, TimeoutError):
                 status = await asyncio.wait_for(self._exchange(request), 10.0)
                 self.sent.statuses[status] = self.sent.statuses.get(status, 0) + 1
@@ -57,6 +59,7 @@ class Sender:
                     self.sent.at.append(time.monotonic_ns())
                     return
             self.sent.retries += 1
+            self.sent.failed.append((began, time.monotonic_ns()))
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _exchange(self, request: bytes) -> int:

@@ -38,6 +38,11 @@ class _Provider(ThreadingHTTPServer):
         self.file = ledger.open("ab", buffering=0)
         super().__init__(("127.0.0.1", 0), _Handler)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Whoever sends may be killed at any moment: a connection that breaks is no error of the provider."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # as it came
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
