@@ -12,13 +12,17 @@ from grpc import aio
 from tocsin.access.v1.access_pb2 import Role
 from tocsin.response.v1 import obligation_service_pb2 as pb
 from tocsin.response.v1 import response_service_pb2 as response_pb
+from tocsin.response.v1.command_service_pb2 import AssignRoleRequest
+from tocsin.response.v1.command_service_pb2_grpc import CommandServiceStub
 from tocsin.response.v1.obligation_events_pb2 import ObligationAnswered, ObligationDue, ObligationStarted
 from tocsin.response.v1.obligation_pb2 import Circumstances, Obligation, Regime, RegimeDuty, Span
 from tocsin.response.v1.obligation_service_pb2_grpc import ObligationServiceStub
+from tocsin.response.v1.oncall_pb2 import Responder
 from tocsin.response.v1.response_service_pb2_grpc import ResponseServiceStub
 from tocsin.triage.v1.events_pb2 import IncidentOpened
 from tocsin.triage.v1.incident_pb2 import Incident, Severity
 
+from tocsin_chassis.app import App
 from tocsin_chassis.grpc.caller import Caller
 from tocsin_kernel.clock import ManualClock
 from tocsin_response.app import response
@@ -26,6 +30,7 @@ from tocsin_response.settings import ResponseSettings
 from tocsin_testkit.world import World
 
 ALICE = Caller("alice", Role.ROLE_MANAGER)
+BOB = Caller("bob", Role.ROLE_RESPONDER)
 INCIDENT = "01934000-0000-7000-8000-000000000001"
 NOON, HOUR = datetime(2026, 11, 23, 12, tzinfo=UTC), timedelta(hours=1)
 
@@ -37,6 +42,7 @@ class Desk:
     world: World
     api: Any
     configuration: Any
+    app: App
     asked: int = 0
 
     def request(self) -> str:
@@ -81,7 +87,7 @@ def read(stamp: Timestamp) -> datetime:
 async def desk(world: World) -> AsyncIterator[Desk]:
     world.clock = ManualClock(NOON)
     async with world.running(response(world.settings("response", ResponseSettings), clock=world.clock)) as app:
-        yield Desk(world, world.stub(ObligationServiceStub, app, ALICE), world.stub(ResponseServiceStub, app, ALICE))
+        yield Desk(world, world.stub(ObligationServiceStub, app, ALICE), world.stub(ResponseServiceStub, app, ALICE), app)
 
 
 async def test_several_clocks_run_remind_and_end_with_what_was_submitted(desk: Desk) -> None:
@@ -156,6 +162,33 @@ async def test_a_waiver_and_a_draft(desk: Desk) -> None:
     with pytest.raises(aio.AioRpcError) as early:
         await desk.start("awareness", NOON + HOUR)
     assert early.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_whoever_is_legal_in_the_incident_is_reminded_and_may_waive(desk: Desk) -> None:
+    about = Incident(id=INCIDENT, number=7, title="Leak", service="shop", severity=Severity.SEVERITY_SEV1, version=1)
+    await desk.world.publish(IncidentOpened(incident=about), INCIDENT, 1)
+    kept = (await desk.start("awareness", NOON, "personal-data", "eu"))["gdpr/authority"]
+    people = response_pb.Configuration(responders=[Responder(name="bob")])
+    await desk.configuration.ApplyConfiguration(response_pb.ApplyConfigurationRequest(configuration=people))
+    bob = desk.world.stub(ObligationServiceStub, desk.app, BOB)
+    request = pb.WaiveObligationRequest(request_id="w", obligation_id=kept.id, reason="no risk to anybody")
+    with pytest.raises(aio.AioRpcError, match="manager waives an obligation, or whoever is legal") as refused:
+        await bob.WaiveObligation(request)
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    command = desk.world.stub(CommandServiceStub, desk.app, ALICE)
+
+    async def assigned() -> bool:
+        try:
+            await command.AssignRole(AssignRoleRequest(request_id="a", incident_id=INCIDENT, role="legal", responder="bob"))
+        except aio.AioRpcError as not_yet_heard_of:
+            raise AssertionError(not_yet_heard_of.details()) from not_yet_heard_of
+        return True
+
+    await desk.world.eventually(assigned)
+    desk.world.clock.forward(40 * HOUR)
+    [due] = await desk.world.facts(ObligationDue)
+    assert list(due.remind)[0] == "bob"
+    assert (await bob.WaiveObligation(request)).obligation.answered_by == "bob"
 
 
 async def test_ones_own_regimes_are_configuration(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from tocsin.access.v1.access_pb2 import Role
 from tocsin.response.v1 import obligation_pb2 as obligation_pb
 from tocsin.response.v1 import obligation_service_pb2 as pb
 from tocsin.response.v1.obligation_service_pb2_grpc import ObligationServiceServicer
@@ -63,11 +64,12 @@ class ObligationApi(ObligationServiceServicer):
             return await once(tx, "SubmitObligation", text("request_id", request.request_id), pb.SubmitObligationResponse, make)
 
     async def WaiveObligation(self, request: pb.WaiveObligationRequest, context: Context) -> pb.WaiveObligationResponse:
-        reason = text("reason", request.reason)
+        reason, who = text("reason", request.reason), caller()
         async with self._database.transaction() as tx:
 
             async def make() -> pb.WaiveObligationResponse:
-                waived = await self._obligations.waive(tx, request.obligation_id, caller().name, reason)
+                manages = who.role >= Role.ROLE_MANAGER
+                waived = await self._obligations.waive(tx, request.obligation_id, who.name, reason, manages=manages)
                 [message] = self._messages([waived])
                 return pb.WaiveObligationResponse(obligation=message)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import Enum
 
 from tocsin_kernel.decision import Decision
-from tocsin_kernel.errors import Conflict, Invalid, NotFound
+from tocsin_kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from tocsin_response.obligation.deadlines import Deadline
 from tocsin_response.obligation.regime import Duty, Regime
 
@@ -18,6 +18,11 @@ class ObligationNotFound(NotFound):
 class NotRunning(Conflict):
     reason = "OBLIGATION_NOT_RUNNING"
     message = "obligation {obligation} is {state}; only a running one can be submitted or waived"
+
+
+class NotYoursToWaive(Forbidden):
+    reason = "NOT_YOURS_TO_WAIVE"
+    message = "a manager waives an obligation, or whoever is legal or commands the incident; {caller} is none of them"
 
 
 class LatenessNeedsReason(Conflict):

@@ -1,8 +1,9 @@
 """Events start clocks; clocks remind people until somebody says what came of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from tocsin.response.v1.obligation_pb2 import Regime as RegimeMessage
@@ -19,7 +20,7 @@ from tocsin_response.obligation import clocks, facts, store, wire
 from tocsin_response.obligation.clocks import days_of
 from tocsin_response.obligation.deadlines import deadline, reminders
 from tocsin_response.obligation.drafts import filled
-from tocsin_response.obligation.obligation import Obligation, ObligationNotFound, State, Submission
+from tocsin_response.obligation.obligation import NotYoursToWaive, Obligation, ObligationNotFound, State, Submission
 from tocsin_response.obligation.regime import Circumstances
 from tocsin_response.obligation.shipped import in_force
 from tocsin_response.obligation.store import Happened
@@ -30,6 +31,16 @@ EVERY_DAY = timedelta(days=1)
 LATE = 100
 # How far the clock of whoever enters something may be ahead.
 SKEW = timedelta(minutes=5)
+# Whoever has one of these roles in an incident answers for its obligations.
+ANSWERING = ("legal", "commander")
+
+
+class Roles(Protocol):
+    """Asks who has which role in an incident."""
+
+    async def holders(self, tx: Tx, incident_id: str, roles: Sequence[str]) -> set[str]:
+        """The responders who have one of these roles now, by name."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +68,12 @@ class Listed:
 class Obligations:
     """The obligations of incidents."""
 
-    def __init__(self, database: Database, clock: Clock, ids: Ids, custody: Custody) -> None:
+    def __init__(self, database: Database, clock: Clock, ids: Ids, custody: Custody, roles: Roles) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids
         self._custody = custody
+        self._roles = roles
 
     async def record(self, tx: Tx, what: Occurrence) -> list[Obligation]:
         """Enter an event; returns the clocks that started or were counted anew. Raises Invalid."""
@@ -106,9 +118,11 @@ class Obligations:
         regimes = {kept.regime.name: wire.regime_from_json(await store.regime_json(tx, kept.id))}
         return done, await self._start(tx, kept.incident_id, following, regimes, version)
 
-    async def waive(self, tx: Tx, obligation_id: str, by: str, reason: str) -> Obligation:
-        """It need not be done. Raises ObligationNotFound, NotRunning."""
+    async def waive(self, tx: Tx, obligation_id: str, by: str, reason: str, *, manages: bool) -> Obligation:
+        """It need not be done. Raises ObligationNotFound, NotRunning, NotYoursToWaive."""
         kept, version = await self._locked(tx, obligation_id)
+        if not manages and by not in await self._roles.holders(tx, kept.incident_id, ANSWERING):
+            raise NotYoursToWaive(caller=by)
         waived = kept.waive(by, reason).state
         await self._answer(tx, waived, version)
         return waived
@@ -229,7 +243,8 @@ class Obligations:
     async def _whom(self, tx: Tx, incident_id: str) -> list[str]:
         incident = await _incident(tx, incident_id)
         taken = [incident.acknowledged_by] if incident is not None and incident.acknowledged_by else []
-        return list(dict.fromkeys([*taken, *(each.recorded_by for each in await store.events_of(tx, incident_id))]))
+        answering = sorted(await self._roles.holders(tx, incident_id, ANSWERING))
+        return list(dict.fromkeys([*answering, *taken, *(each.recorded_by for each in await store.events_of(tx, incident_id))]))
 
     def _not_to_come(self, at: datetime) -> datetime:
         if at > self._clock.now() + SKEW:
