@@ -23,7 +23,9 @@ FROM python:3.11-slim
 ARG SERVICE
 ENV SERVICE=${SERVICE} PATH=/tocsin/bin:$PATH PYTHONUNBUFFERED=1
 COPY --from=build /tocsin /tocsin
-RUN useradd --system --no-create-home tocsin
+# What response keeps of evidence: mount a volume there, unless it lies in a bucket; what arrives passes through it in any case.
+ENV TOCSIN_EVIDENCE_FOLDER=/var/lib/tocsin/evidence
+RUN useradd --system --no-create-home tocsin && install --directory --owner=tocsin --mode=700 /var/lib/tocsin /var/lib/tocsin/evidence
 USER tocsin
 ENTRYPOINT ["/bin/sh", "-c", "exec tocsin-$SERVICE \"$@\"", "--"]
 CMD ["serve"]
