@@ -60,7 +60,7 @@ def _disk(home: Home) -> Finding:
 
 
 def _processes(home: Home) -> Iterator[Finding]:
-    asides = [name for name in ("runner", "watchdog", "demo") if (home.run / f"{name}.pid").exists()]
+    asides = [name for name in ("runner", "watchdog", "twins", "demo") if (home.run / f"{name}.pid").exists()]
     for name in (*PROCESSES, *asides):
         process = recorded(home.run / f"{name}.pid")
         if process is not None:

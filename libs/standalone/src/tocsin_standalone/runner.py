@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 
+from tocsin_standalone.demo import twins
 from tocsin_standalone.process import Program
 from tocsin_standalone.services import INHERITED, Surroundings
 
@@ -41,6 +42,8 @@ def environment(around: Surroundings) -> dict[str, str]:
         **({"TOCSIN_RUNNER_CONNECTIONS": str(connections)} if connections.exists() else {}),
     }
     operator = around.operator
+    # In the demo it acts at simulated twins, whatever the operator has written for real ones.
+    own |= twins.settings(around) if around.ports.twins else {}
     chosen = {name: value for name, value in operator.items() if (name in INHERITED or name.startswith(OWN)) and value}
     level = {"TOCSIN_LOG_LEVEL": operator["TOCSIN_LOG_LEVEL"]} if operator.get("TOCSIN_LOG_LEVEL") else {}
     return {"PYTHONUNBUFFERED": "1", **own, **chosen, **level}
@@ -51,3 +54,5 @@ def prepare(around: Surroundings) -> None:
     for name in ("secrets", "connectors"):
         (around.home.runner / name).mkdir(parents=True, exist_ok=True)
     around.home.runner.chmod(0o700)
+    if around.ports.twins:
+        twins.prepare(around)

@@ -55,6 +55,7 @@ class Ports:
     smtp: int = 0
     email: int = 0
     watchdog: int = 0
+    twins: int = 0
 
     @property
     def console(self) -> str:
@@ -88,6 +89,7 @@ def choose_ports(first: int, demo: bool) -> Ports:
         smtp=free_port(taken) if demo else 0,
         email=first + 3 if is_free(first + 3) else free_port(taken),
         watchdog=free_port(taken),
+        twins=free_port(taken) if demo else 0,
     )
 
 

@@ -15,6 +15,7 @@ from tocsin_client.connection import Connection
 from tocsin_client.errors import TocsinError
 from tocsin_standalone import keys, platform, roles, runner, schema, services, watchdog
 from tocsin_standalone.canary import Canary
+from tocsin_standalone.demo import twins
 from tocsin_standalone.demo.program import demo_program
 from tocsin_standalone.errors import Interrupted, StandaloneError
 from tocsin_standalone.home import Home, locked, write_private
@@ -130,6 +131,8 @@ def _start_services(supervisor: Supervisor, around: Surroundings, demo: bool, st
     kept = platform.integration_keys(_connection(around), around.home.secrets / "integrations.json")
     platform.connection_file(around.home.connection, _connection(around), kept, around.ports.console, around.email_listen)
     if runner.wanted(around):
+        if demo:
+            supervisor.keep(Child(twins.program(around)))
         runner.prepare(around)
         supervisor.keep(Child(runner.program(around)))
     if watchdog.installed() and around.operator.get("TOCSIN_WATCHDOG", "on") != "off":
@@ -162,6 +165,8 @@ def _introduce(around: Surroundings, demo: bool, seconds: float) -> None:
     say(f"  Keys      {around.home.connection}")
     if demo:
         say(f"  Mailbox   http://{LOOPBACK}:{around.ports.mailbox}   (where the demo's pages arrive)")
+        if runner.wanted(around):
+            say(f"  Twins     {twins.url(around)}   (the simulated systems at which playbooks act)")
     say("Stop with Ctrl-C.")
 
 

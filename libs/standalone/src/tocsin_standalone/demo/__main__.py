@@ -44,7 +44,7 @@ async def perform(script: Script) -> None:
             print("Incidents of the last performance are still open: resolve them, start again, and there is a new one.")
             return
         await script.play()
-        print("The three incidents were played.")
+        print("The incidents were played.")
     except* (TocsinError, httpx.HTTPError, TimeoutError, OSError) as failed:
         for error in failed.exceptions:
             print(f"the demo: {type(error).__name__}: {error}", file=sys.stderr)

@@ -1,4 +1,5 @@
-"""The three incidents of the demo, each told from outside: one that climbs the policy, one that ends by itself, one that stays open."""
+"""The incidents of the demo, each told from outside: one that climbs the policy, one that ends by itself, one that stays open, and
+ransomware."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,12 +7,13 @@ from datetime import datetime, timedelta
 
 from tocsin_kernel.clock import Clock
 from tocsin_standalone.demo.outsider import Outsider
+from tocsin_standalone.demo.security import RANSOMWARE, SecurityIncident
 from tocsin_standalone.mailbox import Mail, Mailbox
 
 CHECKOUT = "Checkout fails for one order in ten"
 SEARCH = "Search is slow"
 DECLARED = "Customers report double charges"
-TITLES = (CHECKOUT, SEARCH, DECLARED)
+TITLES = (CHECKOUT, SEARCH, DECLARED, RANSOMWARE)
 MAIL_SECONDS = 60.0
 
 
@@ -29,11 +31,13 @@ class Script:
         return any(incident.title in TITLES for incident in await self.outsider.live_incidents())
 
     async def play(self) -> None:
-        """All three, side by side."""
-        async with asyncio.TaskGroup() as stage:
-            stage.create_task(self.nobody_answers())
-            stage.create_task(self.ends_by_itself())
-            stage.create_task(self.somebody_declares())
+        """All of them, side by side."""
+        security = SecurityIncident(self.outsider, self.mailbox, self._pause)
+        acts = (self.nobody_answers(), self.ends_by_itself(), self.somebody_declares(), security.play())
+        # What goes wrong in one does not end the others.
+        ended = await asyncio.gather(*acts, return_exceptions=True)
+        if failed := [each for each in ended if isinstance(each, Exception)]:
+            raise ExceptionGroup("the play", failed)
 
     async def nobody_answers(self) -> None:
         """An alert; the first person does not answer, the second one uses the link in the mail; then the alert resolves."""

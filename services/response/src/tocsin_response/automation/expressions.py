@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from cel_expr_python import cel
+from cel_expr_python.ext.ext_strings import ExtStrings
 
 NUMBERS = (cel.Type.INT, cel.Type.UINT, cel.Type.DOUBLE)
 LOOP = re.compile(r"\b(map|filter|all|exists|exists_one)\b")
@@ -62,7 +63,8 @@ def _given(expression: str, known: Mapping[str, Any]) -> Any:
 
 @lru_cache(maxsize=1)
 def _environment() -> Any:
-    return cel.NewEnv(variables={"incident": cel.Type.DYN, "alert": cel.Type.DYN, "phase": cel.Type.STRING})
+    known = {"incident": cel.Type.DYN, "alert": cel.Type.DYN, "phase": cel.Type.STRING}
+    return cel.NewEnv(variables=known, extensions=[ExtStrings()])
 
 
 @lru_cache(maxsize=1_000)
