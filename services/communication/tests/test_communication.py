@@ -12,6 +12,8 @@ from tocsin.communication.v1 import communication_service_pb2 as pb
 from tocsin.communication.v1.events_pb2 import PageCancelled, PageDelivered, PageFailed, PageSent, ReplyReceived
 from tocsin.communication.v1.page_pb2 import Configuration, ContactMethod, Page
 from tocsin.configuration.v1.change_pb2 import Change
+from tocsin.detection.v1.noise_events_pb2 import SilenceExpiring
+from tocsin.detection.v1.noise_pb2 import Silence
 from tocsin.response.v1.command_events_pb2 import TaskDue, UpdateDue
 from tocsin.response.v1.command_pb2 import Task
 from tocsin.response.v1.events_pb2 import EscalationExhausted
@@ -301,6 +303,18 @@ async def test_who_owns_a_task_and_who_tells_people_are_reminded_and_rooms_hear_
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await hidden
     assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_whoever_made_a_silence_hears_that_it_ends_unless_that_is_over(house):
+    await house.reachable(email("alice"))
+    for minutes, comment in ((-1, "over"), (15, "known")):
+        told = SilenceExpiring(silence=Silence(matchers=['service="shop"'], created_by="alice", comment=comment, held=3))
+        told.silence.ends_at.FromDatetime(house.world.clock.now() + timedelta(minutes=minutes))
+        await house.world.publish(told, f"silence-{comment}")
+    [sent] = await house.world.facts(PageSent)
+    assert (sent.page.responder, sent.page.kind) == ("alice", Page.KIND_REMINDER)
+    [mail] = house.mails
+    assert mail["Subject"].startswith("Your silence ends at ") and 'service="shop"' in mail["Subject"]
 
 
 def asked(house, *responders, **more) -> ApprovalSought:

@@ -1,4 +1,4 @@
-"""Facts of response and triage, translated."""
+"""Facts of response, triage and detection, translated."""
 
 from collections.abc import Sequence
 from datetime import UTC, timedelta
@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from opentelemetry.trace import SpanKind
+from tocsin.detection.v1.noise_events_pb2 import SilenceExpiring
 from tocsin.response.v1.command_events_pb2 import TaskDue, UpdateDue
 from tocsin.response.v1.events_pb2 import (
     ContactSummoned,
@@ -35,11 +36,12 @@ from tocsin_chassis.postgres.privacy import note_privacy
 from tocsin_chassis.telemetry import name_incident, trace_context, tracer
 from tocsin_communication import store
 from tocsin_communication.contacts import store as contacts
-from tocsin_communication.message import Question, handoff, obligation, task_due, update_due
+from tocsin_communication.message import Question, handoff, obligation, silence_ends, task_due, update_due
 from tocsin_communication.page import Kind
 from tocsin_communication.pages import Asked, Pages, Summoned
 from tocsin_communication.rules.personal import Urgency
 from tocsin_communication.wire import to_incident, urgency_of
+from tocsin_kernel.clock import Clock
 
 INCIDENTS = (
     IncidentOpened,
@@ -68,8 +70,9 @@ SHORTEST_DUTY = timedelta(days=1)
 class Consumers:
     """What communication does when it hears something."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: Pages, clock: Clock) -> None:
         self._pages = pages
+        self._clock = clock
 
     @property
     def of_escalations(self) -> Together:
@@ -80,6 +83,11 @@ class Consumers:
     def of_incidents(self) -> Together:
         """What triage says. Most of it came along with a summons before, so that one look tells what is new of many."""
         return Together(INCIDENTS, self.on_incidents, own_trace=False)
+
+    @property
+    def of_silences(self) -> Together:
+        """What detection says: a silence ends soon."""
+        return Together((SilenceExpiring,), self.on_silences, own_trace=False)
 
     async def on_escalations(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
         """Response wants people now: page them, together where their summonses follow one another. Or nobody is asked any more."""
@@ -162,6 +170,16 @@ class Consumers:
                 await self._pages.question_over(tx, told.question.id, "it was denied")
             case ApprovalWithdrawn():
                 await self._pages.question_over(tx, told.question.id, "the run does not need it any more")
+
+    async def on_silences(self, tx: Tx, facts: Sequence[Fact[SilenceExpiring]]) -> None:
+        """Whoever made a silence hears that it ends, unless that is too late to matter. Programs that make silences have no contact."""
+        for fact in facts:
+            silence = fact.message.silence
+            ends_at = silence.ends_at.ToDatetime(UTC)
+            if silence.created_by and ends_at > self._clock.now():
+                with handling(fact):
+                    text = silence_ends(silence.matchers, ends_at, silence.held, silence.comment)
+                    await self._pages.notice(tx, Kind.REMINDER, silence.created_by, text, "made the silence")
 
     async def on_incidents(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
         """Incidents changed: keep the copies, drop what is pointless now, tell who was told; each in the trace of its fact."""

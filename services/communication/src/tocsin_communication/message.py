@@ -128,6 +128,14 @@ def update_due(incident: Incident, told_at: datetime | None) -> Text:
     return Text(said, "\n".join([f"{said}. {last}", "", *_facts(incident)]))
 
 
+def silence_ends(matchers: Sequence[str], ends_at: datetime, held: int, comment: str) -> Text:
+    """Tells whoever made a silence that it ends soon."""
+    about = one_line(", ".join(matchers), 120)
+    then = f"{held} alerts that it holds back are told then." if held else "It holds nothing back."
+    said = f"Your silence ends at {ends_at:%Y-%m-%d %H:%M} UTC"
+    return Text(f"{said}: {about}", "\n".join([f"{said}. {then}", "", f"About: {about}", f"Because: {one_line(comment, 200)}"]))
+
+
 def approval(question: Question, incident: Incident | None) -> Text:
     """Asks whether a run may go on, or tells that it waits for something to be done by hand."""
     about = [] if incident is None else ["", *_facts(incident)]
