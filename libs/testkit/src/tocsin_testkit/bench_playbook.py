@@ -243,22 +243,16 @@ async def print_kills(made: Bench, runs: int, kills: int, seed: int) -> bool:
     async with Outside(free_port()).serving() as outside:
         await stage.put(killed_playbook(outside.port), "killed")
         runners = [_runner(made, number, outside.port) for number in range(RUNNERS)]
-        ids = [(await stage.start("killed")).id for _ in range(runs)]
-        began, killed = time.monotonic(), 0
-        while killed < kills:
-            # Whoever just began has nothing to lose yet.
-            seen = len(outside.done)
-            await _until(lambda seen=seen: len(outside.done) > seen, 60.0)
-            await asyncio.sleep(chance.uniform(0.0, 0.4))
-            victim = chance.choice(runners)
-            victim.kill()
-            victim.start()
-            killed += 1
-        ended = await _all_ended(made, ids)
-        wall = time.monotonic() - began
-        good = await _zombie(made, made.stage(), outside, runners)
-        for each in runners:
-            each.kill()
+        try:
+            ids = [(await stage.start("killed")).id for _ in range(runs)]
+            began = time.monotonic()
+            killed = await _kill(outside, runners, kills, chance)
+            ended = await _all_ended(made, ids)
+            wall = time.monotonic() - began
+            good = await _zombie(made, made.stage(), outside, runners)
+        finally:
+            for each in runners:
+                each.kill()
     handed = {work.idempotency_key: work.fence for run in ended for each in run.steps for work in each.work}
     times = Counter(key for key, _ in outside.done if key in handed)
     beyond = {key: count for key, count in times.items() if count > handed[key]}
@@ -272,6 +266,18 @@ async def print_kills(made: Bench, runs: int, kills: int, seed: int) -> bool:
         f"{len(beyond)} more often than handed out, {len(doubled)} twice though never taken over"
     )
     return good and len(ended) == runs and set(states) == {"STATE_SUCCEEDED"} and not beyond and not doubled
+
+
+async def _kill(outside: Outside, runners: list[Process], kills: int, chance: random.Random) -> int:
+    """Kill one after the other, each time once something was done: whoever just began has nothing to lose yet."""
+    for _ in range(kills):
+        seen = len(outside.done)
+        await _until(lambda seen=seen: len(outside.done) > seen, 60.0)
+        await asyncio.sleep(chance.uniform(0.0, 0.4))
+        victim = chance.choice(runners)
+        victim.kill()
+        victim.start()
+    return kills
 
 
 async def _zombie(made: Bench, stage: Stage, outside: Outside, runners: list[Process]) -> bool:
