@@ -3,9 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tocsin_client import configuration, schedule_files
+import pytest
+
+from tocsin_client import cli, configuration, schedule_files
 from tocsin_standalone import platform
 from tocsin_standalone.demo.__main__ import ORGANISATION
+
+README = Path(__file__).parents[3] / "README.md"
 
 
 def test_the_organisation_can_be_read_and_refers_to_nothing_that_is_missing() -> None:
@@ -23,3 +27,12 @@ def test_somebody_of_the_platform_team_is_always_on_call_whatever_clocks_do() ->
     year = sun.shifts(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
     assert {shift.responders for shift in year} == {("chen",), ("dolores",), ("chen", "dolores")}
     assert min(shift.end - shift.start for shift in year[1:-1]) >= timedelta(minutes=30)
+
+
+def test_the_readmes_commands_about_the_security_incident_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    told = README.read_text().partition("## A security incident, six phases")[2].partition("\n## ")[0]
+    commands = [line.split()[1:3] for line in told.splitlines() if line.startswith(".venv/bin/tocsin ")]
+    assert len(commands) == 7
+    for command in commands:
+        assert cli.run([*command, "--help"]) == 0, command
+        assert command[1] in capsys.readouterr().out
