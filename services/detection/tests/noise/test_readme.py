@@ -16,5 +16,5 @@ def test_the_files_in_the_readme_can_be_applied(tmp_path: Path) -> None:
         (tmp_path / f"{number}.yaml").write_text(block)
     given = given_rules(load(tmp_path).message("detection"), NOON)
     assert set(given.inhibitions) | set(given.windows) | set(given.noise_rules) == {
-        "node-down", "backups", "flaps", "probes", "storm", "silences",
+        "node-down", "backups", "flaps", "probes", "storm", "flapping", "silences",
     }  # fmt: skip

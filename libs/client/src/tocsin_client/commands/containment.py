@@ -177,7 +177,13 @@ def block(
 
 
 def unblock(name: LIST, value: str, /, *, options: Options = DEFAULTS) -> None:
-    """Take a value off a list."""
+    """Take a value off a list.
+
+    Parameters
+    ----------
+    value
+        The address, domain or hash.
+    """
     with options.open() as tocsin:
         answer = tocsin.containment.RemoveBlockEntry(service.RemoveBlockEntryRequest(list=name, value=value))
     options.screen.result(answer, lambda said: f"{value} is off {name}." if said.was_there else f"{value} was not on {name}.")

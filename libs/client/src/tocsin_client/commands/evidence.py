@@ -30,6 +30,9 @@ PIECE = 512 * 1024
 TRIES = 5
 
 
+ITEM = Annotated[str, Parameter(help="The item's id; `tocsin evidence list INCIDENT` shows it.")]
+
+
 def add(
     incident: Reference,
     file: Path,
@@ -110,14 +113,14 @@ def list_(incident: Reference, /, *, options: Options = DEFAULTS) -> None:
     options.screen.table(found, COLUMNS, nothing="There is no evidence.")
 
 
-def show(item: str, /, *, options: Options = DEFAULTS) -> None:
+def show(item: ITEM, /, *, options: Options = DEFAULTS) -> None:
     """Show an item and everything that was done with it."""
     with options.open() as tocsin:
         answer = tocsin.evidence.GetEvidence(service.GetEvidenceRequest(evidence_id=item))
     options.screen.result(answer, shown)
 
 
-def download(item: str, /, *, to: Path | None = None, reason: str, options: Options = DEFAULTS) -> None:
+def download(item: ITEM, /, *, to: Path | None = None, reason: str, options: Options = DEFAULTS) -> None:
     """Write the bytes of an item into a file. The access is entered in the ledger.
 
     Parameters
@@ -185,7 +188,7 @@ def export(incident: Reference, file: Path, /, *, reason: str, options: Options 
     options.screen.say(f"{file}: {len(items)} items, {len(entries)} entries, public key {head.head.public_key}")
 
 
-def hold(item: str, /, *, reason: str, off: bool = False, options: Options = DEFAULTS) -> None:
+def hold(item: ITEM, /, *, reason: str, off: bool = False, options: Options = DEFAULTS) -> None:
     """Forbid the release of an item, because of a dispute or an investigation.
 
     Parameters
@@ -200,7 +203,7 @@ def hold(item: str, /, *, reason: str, off: bool = False, options: Options = DEF
     options.screen.result(answer.evidence, drawn)
 
 
-def release(item: str, /, *, reason: str, options: Options = DEFAULTS) -> None:
+def release(item: ITEM, /, *, reason: str, options: Options = DEFAULTS) -> None:
     """End the custody of an item. It takes two people: the first asks, somebody else agrees by the same command.
 
     Parameters
@@ -215,7 +218,7 @@ def release(item: str, /, *, reason: str, options: Options = DEFAULTS) -> None:
         options.screen.note("somebody else has to agree: they say the same command")
 
 
-def custody(item: str, to: str, /, *, reason: str, options: Options = DEFAULTS) -> None:
+def custody(item: ITEM, to: str, /, *, reason: str, options: Options = DEFAULTS) -> None:
     """Enter that somebody else has an item in custody now.
 
     Parameters

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from tocsin_client import times
 from tocsin_client.commands.incident import Reference
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 else:
     obligations = later("tocsin.response.v1.obligation_pb2")
     service = later("tocsin.response.v1.obligation_service_pb2")
+
+
+OBLIGATION = Annotated[str, Parameter(help="The obligation's id; `tocsin obligation list INCIDENT` shows it.")]
 
 
 def list_(incident: str = "", /, *, running: bool = False, options: Options = DEFAULTS) -> None:
@@ -135,7 +140,7 @@ def preview(*events: str, incident: str = "", trait: Sequence[str] = (), people:
     options.screen.result(answer, previewed)
 
 
-def draft(obligation: str, /, *, to: Path | None = None, options: Options = DEFAULTS) -> None:
+def draft(obligation: OBLIGATION, /, *, to: Path | None = None, options: Options = DEFAULTS) -> None:
     """Print the text to begin a submission with.
 
     Parameters
@@ -152,7 +157,7 @@ def draft(obligation: str, /, *, to: Path | None = None, options: Options = DEFA
 
 
 def submit(
-    obligation: str,
+    obligation: OBLIGATION,
     /,
     *,
     at: str = "now",
@@ -186,7 +191,7 @@ def submit(
     options.screen.table([answer.obligation, *answer.started], COLUMNS, nothing="")
 
 
-def waive(obligation: str, /, *, reason: str, options: Options = DEFAULTS) -> None:
+def waive(obligation: OBLIGATION, /, *, reason: str, options: Options = DEFAULTS) -> None:
     """Enter that an obligation need not be met.
 
     Parameters
