@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-# What a test costs that asks for one of these: a whole installation, all services in one process, a database and streams.
-SECONDS = {"up": 4.0, "platform": 2.0, "world": 0.7}
+# What a test costs that asks for one of these: an installation of its own, a shared one, all services in one process, a database.
+SECONDS = {"home": 15.0, "up": 4.0, "platform": 2.0, "world": 0.7}
 OTHERWISE = 0.05
 # Its tests share an installation, which costs each worker that starts one a tenth of a processor for as long as it runs.
 TOGETHER = "tests/e2e"
