@@ -1,4 +1,4 @@
-"""Duplicates, ends, late ends, silences, time and restarts in any order: the tables say what a plain list of what happened says."""
+"""Duplicates, late ends, silences, flapping, time and restarts in any order: the tables say what a plain list of what happened says."""
 
 import asyncio
 import json
@@ -26,6 +26,7 @@ from tocsin_detection.integration import RateLimit, key_hash
 from tocsin_detection.integrations import Integrations
 from tocsin_detection.noise.court import Court
 from tocsin_detection.noise.floods import Floods
+from tocsin_detection.noise.frequency import DEFAULT_FLAPPING
 from tocsin_detection.noise.matcher import read_all
 from tocsin_detection.noise.rulebook import Rulebook
 from tocsin_detection.noise.silence import Wanted
@@ -57,6 +58,7 @@ class Episode:
     words: str
     starts_at: datetime
     ends_at: datetime
+    opened_at: datetime
     occurrences: int = 1
     told: bool = False
     holds: frozenset[str] = frozenset()
@@ -99,7 +101,7 @@ class History:
     def fires(self, thing: str, words: str, starts_at: datetime, now: datetime) -> None:
         episode = self.open(thing)
         if episode is None:
-            episode = Episode(words, starts_at, now + END)
+            episode = Episode(words, starts_at, now + END, now)
             self.episodes[thing].append(episode)
             self._judge(thing, episode, now)
             return
@@ -143,8 +145,14 @@ class History:
 
     def _judge(self, thing: str, episode: Episode, now: datetime) -> None:
         holding = {silence: until for silence, (things, until) in self.silences.items() if thing in things and until > now}
+        calm_at = episode.opened_at + DEFAULT_FLAPPING.calm_after
+        if calm_at > now and self._openings(thing, episode.opened_at) >= DEFAULT_FLAPPING.openings:
+            holding[DEFAULT_FLAPPING.name] = calm_at
         episode.judge(frozenset(holding))
         self.look_at[thing] = min(holding.values(), default=now)
+
+    def _openings(self, thing: str, until: datetime) -> int:
+        return sum(until - DEFAULT_FLAPPING.within <= episode.opened_at for episode in self.episodes[thing])
 
 
 class Process:
