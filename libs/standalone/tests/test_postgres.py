@@ -41,16 +41,30 @@ def test_what_is_committed_is_on_the_disk_and_checked(server: EmbeddedPostgres) 
     assert [ask(server, f"SHOW {name}") for name in names] == ["on", "on", "on", "on", "scram-sha-256"]
 
 
-def test_it_listens_on_loopback_only_and_has_no_socket(server: EmbeddedPostgres) -> None:
+def test_it_listens_on_loopback_and_on_a_socket_that_only_its_account_and_root_reach(server: EmbeddedPostgres) -> None:
     assert ask(server, "SHOW listen_addresses") == "127.0.0.1"
-    assert ask(server, "SHOW unix_socket_directories") == ""
+    assert server.sockets is not None
+    assert server.sockets.stat().st_mode & 0o077 == 0
+    assert ask(server, "SHOW unix_socket_permissions") == "0700"
 
 
-def test_nobody_gets_in_without_the_password(server: EmbeddedPostgres) -> None:
-    methods = ask(server, "SELECT DISTINCT auth_method FROM pg_hba_file_rules")
-    assert methods == "scram-sha-256"
+def test_the_socket_wants_the_password_too(server: EmbeddedPostgres) -> None:
+    def by_socket(password: str) -> str:
+        return postgres.url_of("postgres", password, "postgres", server.port, server.sockets)
+
+    with psycopg.connect(by_socket(server.password)) as connection:
+        assert connection.execute("SELECT inet_client_addr()").fetchone() == (None,)
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        psycopg.connect(server.url(password="postgres"))
+        psycopg.connect(by_socket("guessed"))
+
+
+def test_a_folder_whose_path_is_too_long_or_has_commas_has_no_socket() -> None:
+    assert [postgres.can_hold_a_socket(Path(path)) for path in ("/home/pat/.tocsin/postgres", f"/{'x' * 100}", "/a,b")] == [
+        True,
+        False,
+        False,
+    ]
+    assert postgres.url_of("triage", "a/b", "tocsin", 5432, None) == "postgresql://triage:a%2Fb@127.0.0.1:5432/tocsin"
 
 
 def test_a_role_owns_its_schema_and_sees_no_other(server: EmbeddedPostgres, passwords: dict[str, str]) -> None:

@@ -27,14 +27,17 @@ from tocsin_standalone.waiting import wait_until
 SUPERUSER = "postgres"
 SYSTEM_FOLDER = Path("/var/lib/tocsin")
 RECOVERY_SECONDS = 1800.0
+# 107 bytes for the whole path, of which the socket's own name takes up to 16, and its lock's five more.
+LONGEST_SOCKET_FOLDER = 80
 # Fast shutdown writes a checkpoint, so it gets time; then the immediate one, after which recovery runs at the next start.
 STOP_STEPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0))
 Say = Callable[[str], None]
 
 
 class EmbeddedPostgres:
-    """One PostgreSQL server on a loopback port, with passwords for everybody.
+    """One PostgreSQL server on a loopback port and a socket, with passwords for everybody.
 
+    `sockets` is the folder of its socket, which the server's account and root can enter; None where its path is too long for one.
     `data` is where the data should lie; when started as root it lies elsewhere if PostgreSQL's account cannot go there (`self.data`
     says where). `runtime` is a folder of ours for its log, its process record, its place and, unless given, its superuser's password.
     """
@@ -59,7 +62,8 @@ class EmbeddedPostgres:
         self.binaries = binaries(self.account, say)
         self.password = password or _kept_password(runtime / "postgres.password")
         self.port = port or free_port()
-        self._settings = {**server_settings(self.port), **(settings or {})}
+        self.sockets = self.data if can_hold_a_socket(self.data) else None
+        self._settings = {**server_settings(self.port, self.sockets), **(settings or {})}
         self.child = Child(self._program(runtime, log or runtime / "postgres.log"), before_start=self._clear_stale_lock)
 
     def start(self, stop: threading.Event | None = None) -> None:
@@ -88,7 +92,7 @@ class EmbeddedPostgres:
 
     def url(self, user: str = SUPERUSER, password: str | None = None, database: str = "postgres") -> str:
         """The address with which libpq reaches it; without a password, with the superuser's."""
-        return f"postgresql://{quote(user)}:{quote(password or self.password, safe='')}@{LOOPBACK}:{self.port}/{quote(database)}"
+        return url_of(user, password or self.password, database, self.port, None)
 
     def create(self) -> None:
         """Run initdb unless the data is there. What a crash left half made is made anew."""
@@ -151,6 +155,8 @@ class EmbeddedPostgres:
         if _serves(int(first), self.data):
             raise StandaloneError(f"another PostgreSQL (process {first}) serves {self.data}: stop it with `kill -INT {first}`")
         lock.unlink(missing_ok=True)
+        for left in self.data.glob(".s.PGSQL.*.lock"):
+            left.unlink(missing_ok=True)
 
     def _reachable(self, known: Path, wanted: Path) -> Path:
         """Where the data lies or will lie; remembered, so that it is found again."""
@@ -214,12 +220,13 @@ INITDB = (
 )
 
 
-def server_settings(port: int) -> dict[str, str]:
-    """How the server runs: durable, on loopback only, and small."""
+def server_settings(port: int, sockets: Path | None) -> dict[str, str]:
+    """How the server runs: durable, on loopback and a socket only, and small."""
     return {
         "port": str(port),
         "listen_addresses": LOOPBACK,
-        "unix_socket_directories": "",
+        "unix_socket_directories": str(sockets or ""),
+        "unix_socket_permissions": "0700",
         "password_encryption": "scram-sha-256",
         "fsync": "on",
         "synchronous_commit": "on",
@@ -236,6 +243,19 @@ def server_settings(port: int) -> dict[str, str]:
         "log_line_prefix": "%m [%p] %u %a ",
         "logging_collector": "off",
     }
+
+
+def url_of(user: str, password: str, database: str, port: int, sockets: Path | None) -> str:
+    """The address with which libpq reaches a server of this machine: by its socket, which costs a third of loopback, if it has one."""
+    who = f"postgresql://{quote(user)}:{quote(password, safe='')}"
+    if sockets is None:
+        return f"{who}@{LOOPBACK}:{port}/{quote(database)}"
+    return f"{who}@/{quote(database)}?host={quote(str(sockets), safe='')}&port={port}"
+
+
+def can_hold_a_socket(folder: Path) -> bool:
+    """A socket's path has a greatest length, and commas part the folders in PostgreSQL's setting."""
+    return len(os.fsencode(folder)) <= LONGEST_SOCKET_FOLDER and not {",", '"'} & set(str(folder))
 
 
 def binaries(account: Account | None, say: Say = lambda text: None) -> Path:

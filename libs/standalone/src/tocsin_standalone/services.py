@@ -4,11 +4,13 @@ import importlib.util
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from tocsin_standalone.errors import StandaloneError
 from tocsin_standalone.home import Home
 from tocsin_standalone.keys import Keys
 from tocsin_standalone.ports import LOOPBACK, free_port, is_free, require_free
+from tocsin_standalone.postgres import url_of
 from tocsin_standalone.process import Program
 from tocsin_standalone.roles import DATABASE
 
@@ -95,12 +97,13 @@ def choose_ports(first: int, demo: bool) -> Ports:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """All that the environments of the services are made of."""
+    """All that the environments of the services are made of. `sockets` is the folder of PostgreSQL's socket, once that is known."""
 
     home: Home
     keys: Keys
     ports: Ports
     operator: Mapping[str, str]
+    sockets: Path | None = None
 
     @property
     def public_url(self) -> str:
@@ -141,7 +144,7 @@ def environment(service: str, around: Surroundings) -> dict[str, str]:
     """The whole environment of one service."""
     keys, ports = around.keys, around.ports
     own = {
-        "TOCSIN_POSTGRES_URL": f"postgresql://tocsin_{service}:{keys.postgres[service]}@{LOOPBACK}:{ports.postgres}/{DATABASE}",
+        "TOCSIN_POSTGRES_URL": url_of(f"tocsin_{service}", keys.postgres[service], DATABASE, ports.postgres, around.sockets),
         "TOCSIN_NATS_URL": f"nats://{service}:{keys.nats[service]}@{LOOPBACK}:{ports.nats}",
         "TOCSIN_GRPC_LISTEN": ports.grpc_of(service),
         "TOCSIN_SIGNING_KEY_FILE": str(keys.signing_key_files[service]),

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 
@@ -70,6 +70,7 @@ def _run(home: Home, port: int, demo: bool, operator: Mapping[str, str], stop: t
     supervisor = Supervisor(say)
     try:
         postgres, nats = start_foundation(supervisor, around, stop)
+        around = replace(around, sockets=postgres.sockets)
         _migrate(around, postgres, stop)
         supervisor.listen_to(Canary(nats.url(SUPERVISOR)), nats)
         _start_services(supervisor, around, demo, stop)
