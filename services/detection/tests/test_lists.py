@@ -82,3 +82,43 @@ async def test_every_filter_finds_what_it_means(tx, opened: bool | None) -> None
         alert.id for alert in newest if alert.sender_service == "s2" and alert.labels["alertname"] == "fill1"
     ]
     assert await finds(held=True) == [alert.id for alert in newest if alert.open and not alert.told]
+
+
+async def test_usual_lists_are_read_along_an_index(tx, monkeypatch) -> None:
+    """However many are open: neither a look at all of them, nor a sort."""
+    [first, *_] = alerts()
+    many = [
+        replace(
+            first,
+            id=RandomIds().new(),
+            fingerprint=f"f{number}",
+            opened_at=NOON + number * SECOND,
+            told=number % 3 > 0,
+            sender_service=f"s{number % 9}",
+        )
+        for number in range(4_000)
+    ]
+    await store.insert_alerts(tx, many)
+    await tx.execute("ANALYZE alert")
+    asked: list[tuple[str, object]] = []
+    found = store._alerts
+
+    async def noted(tx, sql, params):
+        asked.append((sql, params))
+        return await found(tx, sql, params)
+
+    monkeypatch.setattr(store, "_alerts", noted)
+    page = (NOON + 2_000 * SECOND, many[2_000].id)
+    for filters in (
+        {},
+        {"held": True},
+        {"service": "s3"},
+        {"before": page},
+        {"held": True, "before": page},
+        {"service": "s3", "before": page},
+    ):
+        asked.clear()
+        assert len(await store.list_alerts(tx, Wanted(open=True, limit=PAGE, **filters))) == PAGE
+        [(sql, params)] = asked
+        plan = "\n".join(await tx.values(str, "EXPLAIN " + sql, params))
+        assert "Index Scan" in plan and "Seq Scan" not in plan and "Sort" not in plan, f"{filters}:\n{plan}"

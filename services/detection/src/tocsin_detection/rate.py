@@ -58,9 +58,14 @@ def _filled(bucket: Bucket, limit: RateLimit, now: datetime) -> Bucket:
     return Bucket(min(float(limit.burst), bucket.tokens + since * limit.per_second), now)
 
 
+def is_urgent(severity: str) -> bool:
+    """Whether this is a sender's word for what cannot wait."""
+    return severity in URGENT
+
+
 def urgent(signal: Signal) -> bool:
     """Whether its sender says that it cannot wait."""
-    return signal.severity in URGENT
+    return is_urgent(signal.severity)
 
 
 class Rates:

@@ -191,12 +191,8 @@ async def list_alerts(tx: Tx, wanted: Wanted) -> list[Alert]:
     conditions = await _conditions(tx, wanted)
     if not all(condition.possible for condition in conditions):
         return []
-    where: LiteralString = ""
-    params: list[object] = []
-    for condition in conditions:
-        where += " AND " + condition.sql
-        params.extend(condition.params)
-    found = await _newest_open(tx, where, params, wanted) if wanted.open is not False else []
+    where, params = _all_of(conditions)
+    found = await _newest_open(tx, conditions, wanted) if wanted.open is not False else []
     if wanted.open is not True:
         after, before = _after(wanted)
         of_resolved: LiteralString = "SELECT " + READ + " FROM resolved_alert AS alert WHERE true" + where + after + NEWEST
@@ -205,18 +201,24 @@ async def list_alerts(tx: Tx, wanted: Wanted) -> list[Alert]:
     return found[: wanted.limit]
 
 
-async def _newest_open(tx: Tx, where: LiteralString, params: Sequence[object], wanted: Wanted) -> list[Alert]:
-    """What is met often is found among the newest; what is not, by looking at all of them in the order in which they lie.
+async def _newest_open(tx: Tx, conditions: Sequence["_Condition"], wanted: Wanted) -> list[Alert]:
+    """What an index has in the order of lists is read along it.
 
+    Of the rest, what is met often is found among the newest; what is not, by looking at all of them in the order in which they lie.
     Along the index of the newest that would take several times as long, and no planner can know which it will be.
     """
     after, before = _after(wanted)
+    narrow, narrow_params = _all_of([condition for condition in conditions if condition.in_order])
+    where, params = _all_of([condition for condition in conditions if not condition.in_order])
     if not where:
-        return await _alerts(tx, "SELECT " + READ + " FROM alert WHERE true" + after + NEWEST, (*before, wanted.limit))
-    among_newest: LiteralString = "SELECT " + READ + " FROM (SELECT * FROM alert WHERE true" + after + NEWEST + ") AS alert WHERE true"
-    found = await _alerts(tx, among_newest + where + NEWEST, (*before, LOOKED_AT_FIRST, *params, wanted.limit))
+        along_index: LiteralString = "SELECT " + READ + " FROM alert WHERE true" + narrow + after + NEWEST
+        return await _alerts(tx, along_index, (*narrow_params, *before, wanted.limit))
+    newest: LiteralString = "SELECT * FROM alert WHERE true" + narrow + after + NEWEST
+    among_newest: LiteralString = "SELECT " + READ + " FROM (" + newest + ") AS alert WHERE true"
+    found = await _alerts(tx, among_newest + where + NEWEST, (*narrow_params, *before, LOOKED_AT_FIRST, *params, wanted.limit))
     if len(found) == wanted.limit:
         return found
+    where, params = _all_of(conditions)
     of_all: LiteralString = "SELECT " + READ + " FROM alert WHERE true" + where + (NOT_BEFORE if before else "") + NEWEST_WITHOUT_INDEX
     return await _alerts(tx, of_all, (*params, *before, wanted.limit))
 
@@ -243,15 +245,29 @@ PSEUDO_LABELS: Mapping[str, LiteralString] = {
     "alert_id": "id::text",
 }
 LABEL: LiteralString = "coalesce(labels ->> %s, '')"
+# Beside those that are held; see `_Condition.in_order`.
+IN_ORDER: tuple[LiteralString, ...] = ("sender_service = %s",)
 
 
 @dataclass(frozen=True, slots=True)
 class _Condition:
-    """A part of a WHERE. `possible` is False if no alert can meet it."""
+    """A part of a WHERE. `possible` is False if no alert can meet it.
+
+    `in_order`: nearly all alerts meet it, or an index has those that do in the order of lists.
+    """
 
     sql: LiteralString
     params: Sequence[object]
     possible: bool = True
+    in_order: bool = False
+
+
+def _all_of(conditions: Sequence[_Condition]) -> tuple[LiteralString, list[object]]:
+    """The conditions as the rest of a WHERE, and what they need."""
+    where: LiteralString = ""
+    for condition in conditions:
+        where += " AND " + condition.sql
+    return where, [param for condition in conditions for param in condition.params]
 
 
 async def _conditions(tx: Tx, wanted: Wanted) -> list[_Condition]:
@@ -263,11 +279,12 @@ async def _conditions(tx: Tx, wanted: Wanted) -> list[_Condition]:
         ("id = ANY (%s::uuid[])", wanted.ids),
         ("strpos(lower(title), lower(%s)) > 0", wanted.text),
     )
-    conditions = [_Condition(sql, (value,)) for sql, value in given if value is not None]
+    conditions = [_Condition(sql, (value,), in_order=sql in IN_ORDER) for sql, value in given if value is not None]
     if wanted.integration is None and wanted.ids is None:
-        conditions.append(_Condition("integration <> %s", (CHECKS,)))
+        conditions.append(_Condition("integration <> %s", (CHECKS,), in_order=True))
     if wanted.held is not None:
-        conditions.append(_Condition("NOT told AND resolved_at IS NULL" if wanted.held else "(told OR resolved_at IS NOT NULL)", ()))
+        sql: LiteralString = "NOT told AND resolved_at IS NULL" if wanted.held else "(told OR resolved_at IS NOT NULL)"
+        conditions.append(_Condition(sql, (), in_order=wanted.held))
     return [*conditions, *[await _matching(tx, item, open_only=wanted.open is True) for item in wanted.matchers]]
 
 

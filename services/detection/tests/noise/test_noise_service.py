@@ -26,6 +26,7 @@ from tocsin_chassis.app import App
 from tocsin_chassis.grpc.caller import Caller
 from tocsin_detection.app import detection
 from tocsin_detection.noise.frequency import DEFAULT_FLAPPING
+from tocsin_detection.noise.turns import AT_ONCE
 from tocsin_detection.noise.wire import noise_rule_of
 from tocsin_detection.settings import DetectionSettings
 from tocsin_testkit.world import World
@@ -488,6 +489,22 @@ async def test_a_flood_survives_a_restart_and_releases_what_stayed_open(world: W
         world.clock.forward(2 * MINUTE)
         await platform.told(held)
         await platform.told(kept)
+
+
+async def test_a_flood_that_no_rule_holds_back_waits_for_its_turn_and_nobody_behind_it(platform: Platform) -> None:
+    rule = storm_rule()
+    rule.storm.alerts = 1_000_000
+    await platform.apply(noise_rules=[rule])
+    ids = await flood(platform, AT_ONCE + 2)
+    assert [await platform.held(each) for each in (ids[0], ids[-3], ids[-2], ids[-1])] == [[], [], ["STORM"], ["STORM"]]
+    [unrelated] = await platform.fire("c", service="cart")
+    assert await platform.held(unrelated) == []
+    explained = await platform.alice.ExplainAlert(pb.ExplainAlertRequest(alert_id=ids[-1]))
+    assert "in its turn" in explained.verdicts[0].reason and explained.verdicts[0].HasField("ends_at")
+    platform.world.clock.forward(timedelta(seconds=1))
+    for waited in ids[-2:]:
+        await platform.told(waited)
+    assert await platform.world.facts(AlertSuppressed, 0) == []
 
 
 async def test_every_alert_of_an_hour_is_counted(platform: Platform) -> None:

@@ -137,7 +137,11 @@ def _of_storm(alert: Alert, rules: Rules, known: Known) -> Sequence[Verdict]:
     acting = rules.storm_rule(alert.integration)
     held = next((hold for hold in alert.holds if hold.kind is HoldKind.STORM), None)
     stands = f"; alert {known.storm_alert} stands for it" if known.storm_alert else ""
-    given = [Verdict(HoldKind.STORM, held.rule, "", True, held.reason + stands, starts_at=held.since)] if held is not None else []
+    given = (
+        [Verdict(HoldKind.STORM, held.rule, "", True, held.reason + stands, starts_at=held.since, ends_at=held.until)]
+        if held is not None
+        else []
+    )
     for rule in rules.noise_rules:
         if isinstance(rule, StormRule) and held is None:
             miss = _miss(rule.matchers, {"integration": alert.integration})

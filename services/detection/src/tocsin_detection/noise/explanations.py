@@ -16,6 +16,7 @@ from tocsin_detection.noise.inhibition import hold
 from tocsin_detection.noise.matcher import labels_of
 from tocsin_detection.noise.rulebook import load
 from tocsin_detection.noise.rules import Rules
+from tocsin_detection.noise.turns import waits_for_its_turn
 from tocsin_kernel.clock import Clock
 
 
@@ -57,7 +58,7 @@ async def _known(tx: Tx, alert: Alert, rules: Rules, now: datetime) -> Known:
         )
     counts = await store.counts(tx, [(alert.integration, alert.fingerprint)])
     storm = next((each for each in await store.storms_now(tx) if each.integration == alert.integration), None)
-    held_by = next((each.rule for each in alert.holds if each.kind is HoldKind.STORM), "")
+    held_by = next((each.rule for each in alert.holds if each.kind is HoldKind.STORM and not waits_for_its_turn(each)), "")
     stands = await store.find_storm(tx, held_by) if held_by else None
     return Known(
         await _explained(tx, alert, rules, now) if alert.open else {},

@@ -11,6 +11,7 @@ from tocsin_detection.hold import Hold, HoldKind
 from tocsin_detection.noise import store
 from tocsin_detection.noise.rules import Rules
 from tocsin_detection.noise.storm import MOST_SERVICES_PASSING, Flow, Storm, StormRule, Tally, mostly, stands_for_a_storm
+from tocsin_detection.noise.turns import Turns, waits_for_its_turn
 from tocsin_kernel.ids import Ids
 
 # Services and severities beyond these are counted together: what a sender makes up must not fill the memory.
@@ -42,26 +43,31 @@ class Floods:
         self._ids = ids
         self._flows: dict[str, Flow] = {}
         self._current: dict[str, Current] = {}
+        self._turns = Turns()
 
     async def holds(self, tx: Tx, alerts: Sequence[Alert], rules: Rules, now: datetime) -> Mapping[str, Hold]:
         """The alerts, by id, that are part of a flood: of those that open now, and of those that were before and still are."""
         new = [alert for alert in alerts if alert.tiny_id == 0 and not stands_for_a_storm(alert)]
-        before = await self._before(tx, [alert for alert in alerts if alert.tiny_id != 0])
+        before = await self._before(tx, [alert for alert in alerts if alert.tiny_id != 0], now)
         if not new:
             return before
         rule = rules.storm_rule(new[0].integration)
         current = self._current.get(new[0].integration)
-        if rule is None and current is None:
-            return before
-        return {**before, **await self._opening(tx, new, rule, current, now)}
+        flooding = await self._opening(tx, new, rule, current, now) if rule is not None or current is not None else {}
+        waiting = self._turns.waiting([alert for alert in new if alert.id not in flooding], now)
+        return {**before, **flooding, **waiting}
 
-    async def _before(self, tx: Tx, alerts: Sequence[Alert]) -> dict[str, Hold]:
-        """Who was part of a flood stays so, also after its end, unless its storm is released."""
+    async def _before(self, tx: Tx, alerts: Sequence[Alert], now: datetime) -> dict[str, Hold]:
+        """Who was part of a flood stays so, also after its end, unless its storm is released, or its turn has come."""
         held = {alert.id: hold for alert in alerts for hold in alert.holds if hold.kind is HoldKind.STORM}
-        if not held:
-            return {}
-        released = await store.released_storms(tx, sorted({hold.rule for hold in held.values()}))
-        return {alert_id: hold for alert_id, hold in held.items() if hold.rule not in released}
+        waiting = {alert_id: hold for alert_id, hold in held.items() if waits_for_its_turn(hold)}
+        storms = {hold.rule for alert_id, hold in held.items() if alert_id not in waiting}
+        released = await store.released_storms(tx, sorted(storms)) if storms else set()
+        return {
+            alert_id: hold
+            for alert_id, hold in held.items()
+            if (hold.until is not None and hold.until > now if alert_id in waiting else hold.rule not in released)
+        }
 
     async def _opening(
         self, tx: Tx, new: Sequence[Alert], rule: StormRule | None, current: Current | None, now: datetime
