@@ -19,7 +19,7 @@ SERVICES = ("detection", "triage", "response", "communication", "review", "edge"
 ASKS = {"one": 1, "maybe": 1, "many": 1, "value": 1, "values": 1, "execute": 0, "execute_many": 0, "execute_set": 0, "executemany": 0}
 # Functions whose statements are put together while the program runs; tests of their services run them.
 PUT_TOGETHER = {
-    "tocsin_communication.store.list_pages",
+    "tocsin_communication.pages.store.list_pages",
     "tocsin_detection.intake.opsgenie_api.store.search_ids",
     "tocsin_detection.intake.opsgenie_api.store.count_found",
     "tocsin_detection.store._alerts",

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from tocsin_communication.channels.channel import ChannelDriver, ChannelKind, Outgoing
 from tocsin_communication.channels.inbound import BadRequest, BadSignature, InboundRequest, NoInbound
-from tocsin_communication.contact import Channel
-from tocsin_communication.incident import Incident, IncidentState
-from tocsin_communication.page import Kind, Page
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.incidents.incident import Incident, IncidentState
+from tocsin_communication.pages.page import Kind, Page
+from tocsin_communication.pages.receipt import Outcome, Receipt
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 PUBLIC_URL = "https://tocsin.example.test"

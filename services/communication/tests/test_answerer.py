@@ -6,7 +6,7 @@ import pytest
 from test_page import PAGE
 
 from tocsin_communication.answers.answerer import answerer, refusal
-from tocsin_communication.contact import Channel
+from tocsin_communication.contacts.contact import Channel
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from tocsin_communication.channels import apprise
 from tocsin_communication.channels.apprise import AppriseChannel
 from tocsin_communication.channels.channel import ChannelDriver, OneWay, Outgoing, Surroundings
 from tocsin_communication.channels.chat import RESENT
-from tocsin_communication.contact import Channel
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside.http import HttpRequest, HttpResponse, OutsideServer, Plan, running
 

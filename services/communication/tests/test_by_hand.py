@@ -12,9 +12,9 @@ from tocsin.communication.v1.page_pb2 import Configuration, ContactMethod, Page
 from tocsin.communication.v1.rules_pb2 import PersonalRules, PersonalStep, QuietHours, QuietWindow
 
 from tocsin_chassis.grpc.caller import Caller
-from tocsin_communication.contact import Channel
-from tocsin_communication.contact import ContactMethod as Method
 from tocsin_communication.contacts.by_hand import free_name
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.contacts.contact import ContactMethod as Method
 
 ALICE = Caller("alice", Role.ROLE_RESPONDER)
 MAIL, SMS = ContactMethod.KIND_EMAIL, ContactMethod.KIND_SMS

@@ -12,8 +12,8 @@ from tocsin_communication.channels import email, webhook
 from tocsin_communication.channels.channel import ChannelDriver, OneWay, Outgoing
 from tocsin_communication.channels.email import EmailChannel, MailServer
 from tocsin_communication.channels.webhook import WebhookChannel, WebhookSecret, webhook_channel
-from tocsin_communication.contact import Channel
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_kernel.clock import ManualClock
 
 SECRET = WebhookSecret("whsec_dG9jc2luLXdlYmhvb2stc2VjcmV0LTI0")

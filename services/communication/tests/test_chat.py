@@ -20,8 +20,8 @@ from tocsin_communication.channels.http import http_client
 from tocsin_communication.channels.inbound import Acknowledge, InboundEvent, Result
 from tocsin_communication.channels.slack import SlackDriver
 from tocsin_communication.channels.slack_api import SlackApi
-from tocsin_communication.contact import Channel
-from tocsin_communication.incident import IncidentState
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.incidents.incident import IncidentState
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside import discord, slack
 from tocsin_testkit.outside.discord import FakeDiscord

@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from tocsin_chassis.compose import foundation
-from tocsin_communication.checks import Checks
+from tocsin_communication.incidents.checks import Checks
 from tocsin_communication.settings import CommunicationSettings
 
 

@@ -24,8 +24,8 @@ from tocsin.triage.v1.events_pb2 import IncidentAcknowledged, IncidentReopened, 
 from tocsin.triage.v1.incident_pb2 import Incident
 
 from tocsin_chassis.grpc.caller import Caller
-from tocsin_communication import pages as making
-from tocsin_communication import sender as sending
+from tocsin_communication.pages import pages as making
+from tocsin_communication.sending import sender as sending
 
 QUESTION = "0199f0a0-0000-7000-8000-0000000000aa"
 

@@ -28,8 +28,8 @@ from tocsin_communication.channels.inbound import (
     Result,
     Said,
 )
-from tocsin_communication.contact import Channel
-from tocsin_communication.receipt import Outcome
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.receipt import Outcome
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside.discord import ALICE, HOOK, OPS, TOKEN, FakeDiscord
 from tocsin_testkit.outside.http import Callback, Plan, running

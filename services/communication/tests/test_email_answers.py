@@ -27,8 +27,8 @@ from tocsin_communication.channels.inbound import (
     Said,
     Undelivered,
 )
-from tocsin_communication.contact import Channel
-from tocsin_communication.receipt import Outcome
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.receipt import Outcome
 from tocsin_kernel.clock import ManualClock
 
 ADDRESSES = ReplyAddresses("in.example.test", b"a secret of the tests")

@@ -25,9 +25,9 @@ from tocsin_communication.channels.inbound import (
     Result,
 )
 from tocsin_communication.channels.mattermost import MattermostApi, MattermostBot, MattermostWebhooks
-from tocsin_communication.contact import Channel
-from tocsin_communication.page import Kind
-from tocsin_communication.receipt import Outcome
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.page import Kind
+from tocsin_communication.pages.receipt import Outcome
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside.http import Callback, Plan, running
 from tocsin_testkit.outside.mattermost import HOOK, OPS, TOKEN, FakeMattermost

@@ -15,10 +15,10 @@ from tocsin_communication.channels import ntfy
 from tocsin_communication.channels.channel import ChannelDriver, Off, Surroundings
 from tocsin_communication.channels.http import http_client
 from tocsin_communication.channels.ntfy import NtfyDriver, NtfySettings, authorization, open_ntfy
-from tocsin_communication.contact import Channel
-from tocsin_communication.incident import IncidentState
-from tocsin_communication.page import Kind
-from tocsin_communication.receipt import Outcome
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.incidents.incident import IncidentState
+from tocsin_communication.pages.page import Kind
+from tocsin_communication.pages.receipt import Outcome
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside.http import Plan, running
 from tocsin_testkit.outside.ntfy import FakeNtfy

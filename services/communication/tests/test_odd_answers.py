@@ -20,8 +20,8 @@ from tocsin_communication.channels.slack_api import SlackApi
 from tocsin_communication.channels.teams import Bot, BotConnector, TeamsBot, TeamsWorkflows
 from tocsin_communication.channels.teams_identity import BotKeys, BotToken
 from tocsin_communication.channels.webhook import UpdatingWebhookChannel, WebhookSecret
-from tocsin_communication.contact import Channel
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside.http import HttpRequest, HttpResponse, OutsideServer, running
 

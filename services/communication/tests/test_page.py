@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tocsin_communication.answers.links import fingerprint, token
 from tocsin_communication.channels.channel import Outgoing
 from tocsin_communication.channels.email import MailServer, StartTls, compose, rich
 from tocsin_communication.channels.http import Answer
 from tocsin_communication.channels.registry import flaw
 from tocsin_communication.channels.webhook import WebhookSecret, read_answer
-from tocsin_communication.contact import Channel
-from tocsin_communication.delivery import Continue, Stop, verdict
-from tocsin_communication.incident import Incident, IncidentState
-from tocsin_communication.links import fingerprint, token
-from tocsin_communication.message import one_line, summons
-from tocsin_communication.page import MOST_ATTEMPTS, Kind, Page, State, Told
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.incidents.incident import Incident, IncidentState
+from tocsin_communication.pages.delivery import Continue, Stop, verdict
+from tocsin_communication.pages.message import one_line, summons
+from tocsin_communication.pages.page import MOST_ATTEMPTS, Kind, Page, State, Told
+from tocsin_communication.pages.receipt import Outcome, Receipt
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 INCIDENT = Incident("i1", 1, 7, "Checkout is failing", "", "checkout", "SEV2", IncidentState.OPEN, NOW, "", "", 1)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin_communication.answers.spoken import Open, Spoken, Verb, choose, understand
-from tocsin_communication.contact import Channel, ContactMethod
+from tocsin_communication.contacts.contact import Channel, ContactMethod
 from tocsin_communication.rules.delegation import Delegation, closes_circle
 from tocsin_communication.rules.limits import DEFAULTS, Allowance, Limits, room
 from tocsin_communication.rules.personal import Matter, PersonalRules, Step, Urgency, plan

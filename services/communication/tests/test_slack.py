@@ -29,9 +29,9 @@ from tocsin_communication.channels.inbound import (
 from tocsin_communication.channels.slack import SlackDriver
 from tocsin_communication.channels.slack_api import SlackApi
 from tocsin_communication.channels.slack_words import RESENT, signature
-from tocsin_communication.contact import Channel
-from tocsin_communication.page import Kind
-from tocsin_communication.receipt import Outcome
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.page import Kind
+from tocsin_communication.pages.receipt import Outcome
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside.http import Callback, Plan, running
 from tocsin_testkit.outside.slack import SIGNING_SECRET, TOKEN, FakeSlack, signed

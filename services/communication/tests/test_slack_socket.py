@@ -16,7 +16,7 @@ from tocsin_communication.channels.inbound import Acknowledge, InboundEvent, Res
 from tocsin_communication.channels.slack import SlackDriver
 from tocsin_communication.channels.slack_api import SlackApi
 from tocsin_communication.channels.slack_socket import SlackSocket, trusted
-from tocsin_communication.contact import Channel
+from tocsin_communication.contacts.contact import Channel
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside.http import running
 from tocsin_testkit.outside.slack import APP_TOKEN, SIGNING_SECRET, TOKEN, FakeSlack, socket_mode

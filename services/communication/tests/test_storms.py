@@ -20,15 +20,15 @@ from tocsin.communication.v1.page_pb2 import ContactMethod, Page
 from tocsin.triage.v1.events_pb2 import IncidentAcknowledged
 from tocsin.triage.v1.incident_pb2 import Incident as TriageIncident
 
-from tocsin_communication import page as domain
-from tocsin_communication import sender as sending
-from tocsin_communication.contact import Channel
-from tocsin_communication.delivery import Continue, Stop, verdict
-from tocsin_communication.incident import Incident, IncidentState
-from tocsin_communication.page import MOST_ATTEMPTS, Kind, State, Ways
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.incidents.incident import Incident, IncidentState
+from tocsin_communication.pages import page as domain
+from tocsin_communication.pages.delivery import Continue, Stop, verdict
+from tocsin_communication.pages.page import MOST_ATTEMPTS, Kind, State, Ways
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_communication.rules.personal import Urgency
 from tocsin_communication.rules.sharing import share
+from tocsin_communication.sending import sender as sending
 from tocsin_testkit.outside.http import Plan
 
 PAGES = 120

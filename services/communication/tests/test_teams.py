@@ -30,9 +30,9 @@ from tocsin_communication.channels.inbound import (
 )
 from tocsin_communication.channels.teams import Bot, BotConnector, TeamsBot, TeamsWorkflows
 from tocsin_communication.channels.teams_identity import BotKeys, BotToken
-from tocsin_communication.contact import Channel
-from tocsin_communication.page import Kind
-from tocsin_communication.receipt import Outcome
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.page import Kind
+from tocsin_communication.pages.receipt import Outcome
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside.http import Callback, Plan, running
 from tocsin_testkit.outside.teams import ALICE, APP_ID, APP_SECRET, CHANNEL, TENANT, FakeTeams

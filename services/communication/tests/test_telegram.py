@@ -28,9 +28,9 @@ from tocsin_communication.channels.inbound import (
     Said,
 )
 from tocsin_communication.channels.telegram import TelegramDriver, TelegramSettings, open_telegram
-from tocsin_communication.contact import Channel
-from tocsin_communication.incident import IncidentState
-from tocsin_communication.receipt import Outcome
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.incidents.incident import IncidentState
+from tocsin_communication.pages.receipt import Outcome
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside.http import Callback, Plan, running
 from tocsin_testkit.outside.telegram import FakeTelegram

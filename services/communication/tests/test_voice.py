@@ -18,10 +18,10 @@ from tocsin_communication.channels.http import http_client
 from tocsin_communication.channels.inbound import Acknowledge, BadRequest, Delivered, Escalate, NoInbound, Result, Seen, Undelivered
 from tocsin_communication.channels.twilio import Twilio
 from tocsin_communication.channels.voice import VoiceDriver
-from tocsin_communication.contact import Channel
-from tocsin_communication.incident import IncidentState
-from tocsin_communication.page import Kind
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.incidents.incident import IncidentState
+from tocsin_communication.pages.page import Kind
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside.http import Plan, running
 from tocsin_testkit.outside.twilio import FakeTwilio

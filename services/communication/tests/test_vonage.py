@@ -21,8 +21,8 @@ from tocsin_communication.channels.inbound import BadRequest, BadSignature, Deli
 from tocsin_communication.channels.short import RESENT
 from tocsin_communication.channels.sms import SmsSettings, open_sms
 from tocsin_communication.channels.vonage import VonageAccount, VonageSms, vonage_accounts
-from tocsin_communication.contact import Channel
-from tocsin_communication.receipt import Outcome
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.receipt import Outcome
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside.http import Plan, running
 from tocsin_testkit.outside.vonage import FakeVonage

@@ -21,10 +21,10 @@ from tocsin_communication.channels.http import http_client
 from tocsin_communication.channels.inbound import BadRequest, BadSignature, Delivered, Registered, Result, Seen
 from tocsin_communication.channels.web_push import WebPushDriver, WebPushSettings, open_web_push
 from tocsin_communication.channels.web_push_secrecy import ServerKey, Subscription, encrypt, padless, unpadded
-from tocsin_communication.contact import Channel
-from tocsin_communication.incident import IncidentState
-from tocsin_communication.page import Kind
-from tocsin_communication.receipt import Outcome
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.incidents.incident import IncidentState
+from tocsin_communication.pages.page import Kind
+from tocsin_communication.pages.receipt import Outcome
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside.http import Plan, running
 from tocsin_testkit.outside.web_push import Browser, FakePushService, decrypt

@@ -11,14 +11,15 @@ from tocsin_chassis.grpc.caller import caller
 from tocsin_chassis.grpc.wrapping import Context
 from tocsin_chassis.postgres import inbox
 from tocsin_chassis.postgres.database import Database
-from tocsin_communication import store, wire
+from tocsin_communication import wire
+from tocsin_communication.answers.replies import Replies
 from tocsin_communication.answers.spoken import Verb
 from tocsin_communication.channels.hooks import Hooks
-from tocsin_communication.configuration import ConfigurationStore
-from tocsin_communication.contact_api import key
-from tocsin_communication.pages import Pages
-from tocsin_communication.paging_api import as_seen
-from tocsin_communication.replies import Replies
+from tocsin_communication.configuration.configuration import ConfigurationStore
+from tocsin_communication.contacts.api import key
+from tocsin_communication.pages import store as page_store
+from tocsin_communication.pages.api import as_seen
+from tocsin_communication.pages.pages import Pages
 from tocsin_communication.wire import page_to_proto
 
 
@@ -75,7 +76,7 @@ class CommunicationApi(CommunicationServiceServicer):
         size = paging.page_size(request.page_size)
         before = key(request.page_token)
         async with self._database.transaction() as tx:
-            found = await store.list_pages(tx, _wanted(request), before, size + 1)
+            found = await page_store.list_pages(tx, _wanted(request), before, size + 1)
         token = paging.encode(found[size - 1].id) if len(found) > size else ""
         return pb.ListPagesResponse(pages=[page_to_proto(as_seen(page)) for page in found[:size]], next_page_token=token)
 
@@ -87,8 +88,8 @@ class CommunicationApi(CommunicationServiceServicer):
         return pb.ExportConfigurationResponse(configuration=await self._configuration.export())
 
 
-def _wanted(request: pb.ListPagesRequest) -> store.Wanted:
-    return store.Wanted(
+def _wanted(request: pb.ListPagesRequest) -> page_store.Wanted:
+    return page_store.Wanted(
         incident_id=request.incident_id,
         responder=request.responder,
         contact_method=request.contact_method,

@@ -20,34 +20,39 @@ from tocsin_chassis.events.consumer import Patience
 from tocsin_chassis.grpc.channel import channel
 from tocsin_communication.answers.answers import Answers
 from tocsin_communication.answers.events import Events
+from tocsin_communication.answers.links import Links
+from tocsin_communication.answers.replies import Replies
 from tocsin_communication.api import CommunicationApi
-from tocsin_communication.bundling import Bundler
 from tocsin_communication.channels.accounts import Channels
 from tocsin_communication.channels.channel import Accounts, Surroundings
 from tocsin_communication.channels.hooks import Hooks
 from tocsin_communication.channels.registry import KINDS
-from tocsin_communication.checks import Checks
-from tocsin_communication.configuration import ConfigurationStore
+from tocsin_communication.configuration.configuration import ConfigurationStore
 from tocsin_communication.consumers import Consumers
-from tocsin_communication.contact import Channel
-from tocsin_communication.contact_api import ContactApi
+from tocsin_communication.contacts.api import ContactApi
 from tocsin_communication.contacts.by_hand import ByHand
 from tocsin_communication.contacts.confirmation import Confirmation
+from tocsin_communication.contacts.contact import Channel
 from tocsin_communication.contacts.delegations import Delegations
 from tocsin_communication.contacts.reachability import Reachability
-from tocsin_communication.departures import Departures
 from tocsin_communication.edits.editor import Editor
-from tocsin_communication.failures import Failures
-from tocsin_communication.links import Links
-from tocsin_communication.pages import Pages
-from tocsin_communication.paging_api import PagingApi
-from tocsin_communication.preview import Preview
-from tocsin_communication.receipts import Receipts
-from tocsin_communication.replies import Replies
+from tocsin_communication.incidents.checks import Checks
+from tocsin_communication.incidents.incidents import Incidents
+from tocsin_communication.pages.api import PagingApi
+from tocsin_communication.pages.follow_ups import FollowUps
+from tocsin_communication.pages.pages import Pages
+from tocsin_communication.pages.preview import Preview
+from tocsin_communication.pages.questions import Questions
+from tocsin_communication.pages.summonses import Summonses
 from tocsin_communication.rules.tallies import Tallies
-from tocsin_communication.sender import Sender
+from tocsin_communication.sending.bundling import Bundler
+from tocsin_communication.sending.departures import Departures
+from tocsin_communication.sending.failures import Failures
+from tocsin_communication.sending.receipts import Receipts
+from tocsin_communication.sending.recorder import Recorder
+from tocsin_communication.sending.sender import Sender
+from tocsin_communication.sending.switch import Switch
 from tocsin_communication.settings import CommunicationSettings
-from tocsin_communication.switch import Switch
 from tocsin_kernel.clock import Clock
 
 # A summons brings its incident along, so that nobody waits for what triage said of it before.
@@ -71,10 +76,15 @@ async def communication(settings: CommunicationSettings, clock: Clock | None = N
         links = Links(database, base.ids, settings.public_url)
         channels = Channels(opened, now)
         departures = Departures(woken.set, Tallies(now))
-        pages = Pages(now, base.ids, links, channels, departures, woken.set, woken_editor.set)
+        pages = Pages(now, base.ids, links, channels, woken.set)
+        follow_ups = FollowUps(now, pages, channels, woken_editor.set)
+        incidents = Incidents(now, follow_ups)
+        summonses = Summonses(now, pages, incidents, departures)
+        questions = Questions(now, base.ids, pages, incidents)
         failures = Failures(now, channels, woken.set)
         bundler = Bundler(now, pages, departures.tallies)
-        sender = Sender(database, now, links, channels, pages, departures, bundler, failures, woken)
+        recorder = Recorder(database, channels, follow_ups, failures)
+        sender = Sender(database, now, links, channels, departures, bundler, recorder, woken)
         receipts = Receipts(database, now, channels, failures, woken.set)
         answers = Answers(database, now, TriageServiceStub(triage))
         events = Events(database, now, answers, receipts)
@@ -82,9 +92,9 @@ async def communication(settings: CommunicationSettings, clock: Clock | None = N
         switch = Switch(database, now, departures)
         confirmation = Confirmation(database, now, base.ids, pages, channels)
         reachability = Reachability(database, now, channels, failures)
-        consumers = Consumers(pages, now)
+        consumers = Consumers(now, pages, summonses, questions, incidents)
         api = CommunicationApi(database, pages, Replies(database, answers), ConfigurationStore(database, switch.refresh), hooks)
-        preview = Preview(database, pages, channels, departures)
+        preview = Preview(database, channels, departures)
         paging_api = PagingApi(database, now, channels, preview, confirmation, answers, switch)
         delegations = Delegations(database, now, base.ids)
         contact_api = ContactApi(database, now, channels, confirmation, reachability, delegations, ByHand(database, now, channels))
@@ -97,7 +107,7 @@ async def communication(settings: CommunicationSettings, clock: Clock | None = N
             .consumes(consumers.of_incidents, Patience((IncidentOpened,), GATHER_SECONDS))
             .runs("sender", sender.run)
             .runs("listeners", hooks.listen)
-            .runs("editor", Editor(database, now, links, channels, pages, woken_editor).run)
+            .runs("editor", Editor(database, now, links, channels, follow_ups, woken_editor).run)
             .ticks("switch", SWITCH_SECONDS, switch.refresh)
             .ticks("receipts", RECEIPT_SECONDS, receipts.look_for_missing)
             .ticks("forgetting of the platform's checks", HOUR_SECONDS, Checks(database, now).forget)

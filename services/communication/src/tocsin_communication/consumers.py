@@ -34,11 +34,14 @@ from tocsin_chassis.events.fact import Fact
 from tocsin_chassis.postgres.database import Tx
 from tocsin_chassis.postgres.privacy import note_privacy
 from tocsin_chassis.telemetry import name_incident, trace_context, tracer
-from tocsin_communication import store
-from tocsin_communication.contacts import store as contacts
-from tocsin_communication.message import Question, handoff, obligation, silence_ends, task_due, update_due
-from tocsin_communication.page import Kind
-from tocsin_communication.pages import Asked, Pages, Summoned
+from tocsin_communication.contacts import reachability_store
+from tocsin_communication.incidents import store as incident_store
+from tocsin_communication.incidents.incidents import Incidents
+from tocsin_communication.pages.message import Question, handoff, obligation, silence_ends, task_due, update_due
+from tocsin_communication.pages.page import Kind
+from tocsin_communication.pages.pages import Pages
+from tocsin_communication.pages.questions import Questions
+from tocsin_communication.pages.summonses import Asked, Summoned, Summonses
 from tocsin_communication.rules.personal import Urgency
 from tocsin_communication.wire import to_incident, urgency_of
 from tocsin_kernel.clock import Clock
@@ -70,8 +73,11 @@ SHORTEST_DUTY = timedelta(days=1)
 class Consumers:
     """What communication does when it hears something."""
 
-    def __init__(self, pages: Pages, clock: Clock) -> None:
+    def __init__(self, clock: Clock, pages: Pages, summonses: Summonses, questions: Questions, incidents: Incidents) -> None:
         self._pages = pages
+        self._summonses = summonses
+        self._questions = questions
+        self._incidents = incidents
         self._clock = clock
 
     @property
@@ -95,11 +101,11 @@ class Consumers:
             together = list(group)
             if kind is SUMMONED:
                 await note_privacy(tx, [fact.message.incident for fact in together])
-                await self._pages.summon(tx, [_summoned(fact) for fact in together])
+                await self._summonses.summon(tx, [_summoned(fact) for fact in together])
             elif kind is EscalationStopped:
                 for fact in together:
                     with handling(fact):
-                        await self._pages.escalation_ended(tx, fact.message.escalation.id, fact.message.escalation.incident_id)
+                        await self._summonses.escalation_ended(tx, fact.message.escalation.id, fact.message.escalation.incident_id)
             elif isinstance(together[0].message, DutyChanged | HandoffDue):
                 for fact in together:
                     with handling(fact):
@@ -123,12 +129,12 @@ class Consumers:
         if isinstance(message, DutyChanged):
             for duty in (duty for duty in message.duties if duty.responder):
                 until = duty.until.ToDatetime(UTC) if duty.HasField("until") else message.at.ToDatetime(UTC) + LONG_DUTY
-                await contacts.note_duty(tx, duty.responder, until)
+                await reachability_store.note_duty(tx, duty.responder, until)
             return
         at = message.at.ToDatetime(UTC)
         for name in message.coming:
-            await contacts.note_duty(tx, name, at + SHORTEST_DUTY)
-        await contacts.check_again(tx, list(message.coming))
+            await reachability_store.note_duty(tx, name, at + SHORTEST_DUTY)
+        await reachability_store.check_again(tx, list(message.coming))
         for name in dict.fromkeys([*message.coming, *message.going]):
             text = handoff(message.schedule, at, message.coming, message.going, name)
             await self._pages.notice(tx, Kind.HANDOFF, name, text, f"handoff of {message.schedule}")
@@ -138,7 +144,7 @@ class Consumers:
         kept = due.obligation
         text = obligation(kept.regime, kept.title, kept.recipient, kept.due_at.ToDatetime(UTC), due.percent)
         urgency = Urgency.HIGH if due.percent >= URGENT_PERCENT else Urgency.LOW
-        incident, why = await store.incident(tx, kept.incident_id), f"{due.percent} % of the time of {kept.regime} is over"
+        incident, why = await incident_store.incident(tx, kept.incident_id), f"{due.percent} % of the time of {kept.regime} is over"
         for name in due.remind:
             await self._pages.notice(tx, Kind.OBLIGATION, name, text, why, urgency, incident)
 
@@ -163,13 +169,13 @@ class Consumers:
                 if told.HasField("incident"):
                     await note_privacy(tx, [told.incident])
                     incident = to_incident(told.incident)
-                await self._pages.seek(tx, _question(told.question), told.responders, incident)
+                await self._questions.seek(tx, _question(told.question), told.responders, incident)
             case ApprovalGranted():
-                await self._pages.question_over(tx, told.question.id, "it was approved")
+                await self._questions.over(tx, told.question.id, "it was approved")
             case ApprovalDenied():
-                await self._pages.question_over(tx, told.question.id, "it was denied")
+                await self._questions.over(tx, told.question.id, "it was denied")
             case ApprovalWithdrawn():
-                await self._pages.question_over(tx, told.question.id, "the run does not need it any more")
+                await self._questions.over(tx, told.question.id, "the run does not need it any more")
 
     async def on_silences(self, tx: Tx, facts: Sequence[Fact[SilenceExpiring]]) -> None:
         """Whoever made a silence hears that it ends, unless that is too late to matter. Programs that make silences have no contact."""
@@ -184,13 +190,13 @@ class Consumers:
     async def on_incidents(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
         """Incidents changed: keep the copies, drop what is pointless now, tell who was told; each in the trace of its fact."""
         await note_privacy(tx, [fact.message.incident for fact in facts])
-        news = await self._pages.news(tx, [to_incident(fact.message.incident) for fact in facts])
+        news = await self._incidents.news(tx, [to_incident(fact.message.incident) for fact in facts])
         traces = {(fact.message.incident.id, fact.message.incident.version): fact.traceparent for fact in facts}
         for incident in news:
             context = trace_context({"traceparent": traces[incident.id, incident.version]})
             with tracer.start_as_current_span("hear of incident", context=context, kind=SpanKind.CONSUMER):
                 name_incident(incident.id)
-                await self._pages.hear(tx, incident)
+                await self._incidents.hear(tx, incident)
 
 
 def _question(asked: WireQuestion) -> Question:

@@ -13,15 +13,15 @@ from tocsin.communication.v1 import rules_pb2 as rules_pb
 from tocsin.response.v1 import escalation_pb2 as response_pb
 from tocsin.triage.v1 import incident_pb2 as triage_pb
 
-from tocsin_communication.contact import Channel, ContactMethod
+from tocsin_communication.contacts.contact import Channel, ContactMethod
 from tocsin_communication.contacts.knowledge import Contact
-from tocsin_communication.incident import Incident, IncidentState
-from tocsin_communication.page import Page, State, Told
+from tocsin_communication.incidents.incident import Incident, IncidentState
+from tocsin_communication.pages.page import Page, State, Told
 from tocsin_communication.rules.delegation import Delegation
 from tocsin_communication.rules.limits import Allowance
 from tocsin_communication.rules.personal import PersonalRules, Planned, Step, Urgency
 from tocsin_communication.rules.quiet import QuietHours, Window, days
-from tocsin_communication.store import AttemptRow
+from tocsin_communication.sending.store import AttemptRow
 
 _KINDS: dict[Channel, "pb.ContactMethod.Kind.ValueType"] = {
     channel: pb.ContactMethod.Kind.Value(f"KIND_{channel.value}") for channel in Channel if channel is not Channel.NONE

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from tocsin_communication.contact import Channel
-from tocsin_communication.page import Page
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.page import Page
 
 # Chats whose places several people may read, and by which addresses a place is one person's own.
 PERSONAL = {

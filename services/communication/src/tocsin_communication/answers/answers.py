@@ -11,14 +11,14 @@ from tocsin.triage.v1.triage_service_pb2 import AcknowledgeIncidentRequest, Reso
 from tocsin_chassis.postgres import inbox
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.telemetry import name_incident
-from tocsin_communication import store as pages_store
 from tocsin_communication import wire
 from tocsin_communication.answers import store
 from tocsin_communication.answers.spoken import Verb
 from tocsin_communication.contacts import store as contacts_store
-from tocsin_communication.incident import Incident, IncidentState
-from tocsin_communication.page import Kind, Page
-from tocsin_communication.pages import tell
+from tocsin_communication.incidents import store as incident_store
+from tocsin_communication.incidents.incident import Incident, IncidentState
+from tocsin_communication.pages.page import Kind, Page
+from tocsin_communication.pages.telling import tell
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import Conflict
 
@@ -198,7 +198,7 @@ class Answers:
         if not ids:
             return []
         async with self._database.transaction() as tx:
-            found = await pages_store.incidents(tx, ids)
+            found = await incident_store.incidents(tx, ids)
         return [found[incident_id] for incident_id in ids if incident_id in found]
 
 

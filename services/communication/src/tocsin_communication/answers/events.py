@@ -11,10 +11,10 @@ from prometheus_client import Counter
 from tocsin_chassis.grpc.errors import to_status
 from tocsin_chassis.postgres import inbox
 from tocsin_chassis.postgres.database import Database, Tx
-from tocsin_communication import store as pages_store
 from tocsin_communication.answers import store
 from tocsin_communication.answers.answerer import answerer, refusal
 from tocsin_communication.answers.answers import Answers, reply_code
+from tocsin_communication.answers.links import fingerprint
 from tocsin_communication.answers.spoken import Open, Spoken, Verb, choose, understand
 from tocsin_communication.channels.inbound import (
     Acknowledge,
@@ -29,13 +29,13 @@ from tocsin_communication.channels.inbound import (
     Seen,
     Undelivered,
 )
-from tocsin_communication.contact import Channel
 from tocsin_communication.contacts import store as contacts_store
 from tocsin_communication.contacts.confirmation import hashed
-from tocsin_communication.incident import IncidentState
-from tocsin_communication.links import fingerprint
-from tocsin_communication.page import Page, State
-from tocsin_communication.receipts import Receipts
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.incidents import store as incident_store
+from tocsin_communication.incidents.incident import IncidentState
+from tocsin_communication.pages.page import Page, State
+from tocsin_communication.sending.receipts import Receipts
 from tocsin_kernel.clock import Clock
 
 # A callback may come before the attempt that it is about is recorded.
@@ -140,7 +140,7 @@ class Events:
         oldest = str(UUID(int=int((self._clock.now() - ANSWERABLE_FOR).timestamp() * 1000) << 80))
         async with self._database.transaction() as tx:
             pages = await store.asking(tx, responders, oldest, MOST_OPEN, answered=resolving)
-            incidents = await pages_store.incidents(tx, list({page.incident_id for page in pages if page.incident_id}))
+            incidents = await incident_store.incidents(tx, list({page.incident_id for page in pages if page.incident_id}))
         opened: dict[str, Open] = {}
         for page in pages:
             incident = incidents.get(page.incident_id)

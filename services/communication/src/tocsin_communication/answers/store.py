@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tocsin_chassis.postgres.database import Tx
-from tocsin_communication.contact import Channel
-from tocsin_communication.page import Page
-from tocsin_communication.store import SELECT_PAGE, PageRow
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.page import Page
+from tocsin_communication.pages.store import SELECT_PAGE, PageRow
 
 
 async def page(tx: Tx, page_id: str) -> Page | None:
@@ -144,3 +144,13 @@ async def note_attempt(tx: Tx, page: Page, at: datetime, outcome: str, detail: s
            VALUES (%s::uuid, %s, %s, %s, %s, %s, %s)""",
         (page.id, page.attempts, at, page.account, outcome, detail, page.provider_id),
     )
+
+
+async def reply_secret(tx: Tx, candidate: str) -> str:
+    """The secret that all reply links come from; `candidate` becomes it if there is none yet."""
+    found = await tx.value(str, "SELECT secret FROM reply_secret")
+    if found is None:
+        await tx.execute("INSERT INTO reply_secret (secret) VALUES (%s) ON CONFLICT DO NOTHING", (candidate,))
+        found = await tx.value(str, "SELECT secret FROM reply_secret")
+    assert found is not None
+    return found

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from tocsin_communication.channels.channel import Accounts, ChannelDriver, Off, OneWay
 from tocsin_communication.channels.registry import kind_of
-from tocsin_communication.contact import Channel
-from tocsin_communication.page import Page, Ways
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.page import Page, Ways
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 
 # An account that did not take so many messages in a row is left alone for a while, where there is another one.

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from tocsin_chassis.settings import setting
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, OneWay, Outgoing, Surroundings
 from tocsin_communication.channels.chat import RESENT, state_line
-from tocsin_communication.contact import Channel
-from tocsin_communication.page import Kind
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.page import Kind
+from tocsin_communication.pages.receipt import Outcome, Receipt
 
 if TYPE_CHECKING:
     from apprise import NotifyBase

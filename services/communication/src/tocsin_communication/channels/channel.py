@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from tocsin_communication.channels.inbound import InboundAnswer, InboundEvent, InboundRequest, NoInbound, Result
-from tocsin_communication.contact import Channel
-from tocsin_communication.incident import Incident
-from tocsin_communication.page import Kind, Page
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.incidents.incident import Incident
+from tocsin_communication.pages.page import Kind, Page
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 
 

@@ -26,9 +26,9 @@ from tocsin_communication.channels.inbound import (
     Result,
     Said,
 )
-from tocsin_communication.incident import Incident, IncidentState
-from tocsin_communication.page import Kind
-from tocsin_communication.receipt import Outcome, Receipt, Thread
+from tocsin_communication.incidents.incident import Incident, IncidentState
+from tocsin_communication.pages.page import Kind
+from tocsin_communication.pages.receipt import Outcome, Receipt, Thread
 
 log = logging.getLogger(__name__)
 

@@ -33,8 +33,8 @@ from tocsin_communication.channels.chat import (
 )
 from tocsin_communication.channels.http import Answer, Deadline, Http, Lost, host_of, http_client
 from tocsin_communication.channels.inbound import HttpAnswer, InboundAnswer, InboundRequest, Result
-from tocsin_communication.contact import Channel, url_flaw
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel, url_flaw
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 
 _ADDRESS = re.compile(r"(user|channel):[0-9]{5,20}")

@@ -12,7 +12,7 @@ from tocsin_communication.channels.channel import Outgoing
 from tocsin_communication.channels.chat import RESENT, Button, Offered, clip, plain_markdown, state_line, text_at
 from tocsin_communication.channels.http import Answer, wait_of
 from tocsin_communication.channels.inbound import BadSignature
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.pages.receipt import Outcome, Receipt
 
 STYLES = {Button.ACKNOWLEDGE: 3, Button.ESCALATE: 4, Button.RESOLVE: 3}
 LINK_STYLE = 5

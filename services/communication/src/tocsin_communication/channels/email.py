@@ -23,9 +23,9 @@ from tocsin_communication.channels.channel import Account, Accounts, ChannelKind
 from tocsin_communication.channels.email_answers import Fate, Purpose, ReplyAddresses, by_a_program, fate, recipients, said, sender
 from tocsin_communication.channels.email_inbox import read_mail
 from tocsin_communication.channels.inbound import BadSignature, Delivered, InboundAnswer, InboundRequest, NoInbound, Said, Undelivered
-from tocsin_communication.contact import Channel, mailbox_flaw
-from tocsin_communication.page import Kind
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel, mailbox_flaw
+from tocsin_communication.pages.page import Kind
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 
 LONGEST_DETAIL = 300

@@ -12,7 +12,7 @@ from enum import StrEnum
 from html.parser import HTMLParser
 from uuid import UUID
 
-from tocsin_communication.receipt import Outcome
+from tocsin_communication.pages.receipt import Outcome
 
 LONGEST_LINE = 400
 LONGEST_TEXT = 20_000

@@ -9,7 +9,7 @@ from prometheus_client import Counter
 
 from tocsin_communication.channels.channel import Account, Accounts, hook_name
 from tocsin_communication.channels.inbound import BadRequest, BadSignature, HttpAnswer, InboundEvent, InboundRequest, NoInbound, Result
-from tocsin_communication.contact import Channel
+from tocsin_communication.contacts.contact import Channel
 
 log = logging.getLogger(__name__)
 

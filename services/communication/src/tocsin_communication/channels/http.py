@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpcore
 
 from tocsin_chassis.outgoing import GuardedNetwork, PrivateAddress
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.pages.receipt import Outcome, Receipt
 
 MOST_BYTES = 1024 * 1024
 CONNECTIONS = 128

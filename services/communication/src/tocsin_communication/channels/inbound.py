@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tocsin_communication.receipt import Outcome
+from tocsin_communication.pages.receipt import Outcome
 
 
 class BadSignature(Exception):

@@ -33,8 +33,8 @@ from tocsin_communication.channels.chat import (
 )
 from tocsin_communication.channels.http import Answer, Deadline, Http, Lost, host_of, http_client, wait_of
 from tocsin_communication.channels.inbound import BadSignature, HttpAnswer, InboundAnswer, InboundRequest, Result
-from tocsin_communication.contact import Channel, url_flaw
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel, url_flaw
+from tocsin_communication.pages.receipt import Outcome, Receipt
 
 _PERSON = re.compile(r"@[a-z0-9][a-z0-9._-]{0,63}")
 _CHANNEL = re.compile(r"channel:[a-z0-9]{26}")

@@ -16,10 +16,10 @@ from tocsin_chassis.settings import setting
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, OneWay, Outgoing, Surroundings
 from tocsin_communication.channels.http import Answer, Http, Lost, host_of, http_client
 from tocsin_communication.channels.refusal import clipped, of_status
-from tocsin_communication.contact import Channel, url_flaw
-from tocsin_communication.incident import Incident, IncidentState
-from tocsin_communication.page import Kind
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel, url_flaw
+from tocsin_communication.incidents.incident import Incident, IncidentState
+from tocsin_communication.pages.page import Kind
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 
 # More than 4096 bytes become an attachment, and all of the JSON has at most twice as much.

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.pages.receipt import Outcome, Receipt
 
 LONGEST_DETAIL = 300
 

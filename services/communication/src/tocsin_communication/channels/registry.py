@@ -2,7 +2,7 @@
 
 from tocsin_communication.channels import apprise, discord, email, mattermost, ntfy, slack, sms, teams, telegram, voice, web_push, webhook
 from tocsin_communication.channels.channel import ChannelKind
-from tocsin_communication.contact import Channel
+from tocsin_communication.contacts.contact import Channel
 
 KINDS: tuple[ChannelKind, ...] = (
     email.KIND,

@@ -3,8 +3,8 @@
 import re
 
 from tocsin_communication.channels.channel import Outgoing
-from tocsin_communication.message import one_line
-from tocsin_communication.page import Kind
+from tocsin_communication.pages.message import one_line
+from tocsin_communication.pages.page import Kind
 
 LONGEST_SAID = 300
 RESENT = "(You may have had this before.)"

@@ -39,9 +39,9 @@ from tocsin_communication.channels.inbound import (
 )
 from tocsin_communication.channels.slack_api import ASIDE_SECONDS, SlackApi
 from tocsin_communication.channels.slack_socket import SlackSocket
-from tocsin_communication.contact import Channel
-from tocsin_communication.page import Kind
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.page import Kind
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 
 _ADDRESS = re.compile(r"[UWCGD][A-Z0-9]{2,30}")

@@ -8,7 +8,7 @@ from tocsin_communication.channels.channel import Outgoing
 from tocsin_communication.channels.chat import RESENT, Button, Offered, clip, state_line
 from tocsin_communication.channels.http import Answer, wait_of
 from tocsin_communication.channels.inbound import BadSignature
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.pages.receipt import Outcome, Receipt
 
 EVENT_TYPE = "tocsin_page"
 LONGEST_HEADLINE = 150

@@ -26,9 +26,9 @@ from tocsin_communication.channels.inbound import (
 from tocsin_communication.channels.short import HELP, START, STOP, phone_flaw, text
 from tocsin_communication.channels.twilio import MEANING, Twilio, TwilioSettings, called_back, page_of, twilio_accounts
 from tocsin_communication.channels.vonage import VonageSettings, VonageSms, vonage_accounts
-from tocsin_communication.contact import Channel
-from tocsin_communication.message import one_line
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.message import one_line
+from tocsin_communication.pages.receipt import Outcome, Receipt
 
 LONGEST_ANSWER = 300
 # As long as a page itself is tried: what a carrier has not delivered by then would only confuse.

@@ -32,8 +32,8 @@ from tocsin_communication.channels.chat import (
 from tocsin_communication.channels.http import Answer, Deadline, Http, Lost, host_of, http_client
 from tocsin_communication.channels.inbound import BadSignature, HttpAnswer, InboundAnswer, InboundEvent, InboundRequest, Result
 from tocsin_communication.channels.teams_identity import BotKeys, BotToken, NoToken, verify
-from tocsin_communication.contact import Channel, url_flaw
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel, url_flaw
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 
 _PERSON = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

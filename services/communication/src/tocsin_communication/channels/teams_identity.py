@@ -16,7 +16,7 @@ from joserfc.jwk import RSAKey
 from tocsin_communication.channels.chat import text_at
 from tocsin_communication.channels.http import Deadline, Http, Lost
 from tocsin_communication.channels.inbound import BadSignature
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 
 ISSUER = "https://api.botframework.com"

@@ -6,7 +6,7 @@ from typing import Any
 from tocsin_communication.channels.channel import Outgoing
 from tocsin_communication.channels.chat import RESENT, Offered, clip, state_line, text_at
 from tocsin_communication.channels.http import Answer
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.pages.receipt import Outcome, Receipt
 
 CARD = "application/vnd.microsoft.card.adaptive"
 LONGEST_SUMMARY = 200

@@ -34,10 +34,10 @@ from tocsin_communication.channels.inbound import (
     Said,
 )
 from tocsin_communication.channels.refusal import clipped, of_status
-from tocsin_communication.contact import Channel
-from tocsin_communication.incident import Incident, IncidentState
-from tocsin_communication.page import Kind
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.incidents.incident import Incident, IncidentState
+from tocsin_communication.pages.page import Kind
+from tocsin_communication.pages.receipt import Outcome, Receipt
 
 log = logging.getLogger(__name__)
 

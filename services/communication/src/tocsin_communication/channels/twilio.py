@@ -19,7 +19,7 @@ from tocsin_communication.channels.http import Answer, Http, Lost
 from tocsin_communication.channels.inbound import BadSignature, InboundRequest
 from tocsin_communication.channels.refusal import clipped, of_status
 from tocsin_communication.channels.short import is_word, phone_flaw, sender_flaw
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.pages.receipt import Outcome, Receipt
 
 API = "https://api.twilio.com"
 LISTED = 50

@@ -25,11 +25,11 @@ from tocsin_communication.channels.inbound import (
 )
 from tocsin_communication.channels.short import phone_flaw
 from tocsin_communication.channels.twilio import Fields, Twilio, TwilioSettings, called_back, page_of, refusal, twilio_accounts
-from tocsin_communication.contact import Channel
-from tocsin_communication.incident import Incident, IncidentState
-from tocsin_communication.message import one_line
-from tocsin_communication.page import Kind
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.incidents.incident import Incident, IncidentState
+from tocsin_communication.pages.message import one_line
+from tocsin_communication.pages.page import Kind
+from tocsin_communication.pages.receipt import Outcome, Receipt
 
 # Most mailboxes pick up after that.
 RING_SECONDS = 25

@@ -34,8 +34,8 @@ from tocsin_communication.channels.inbound import (
 from tocsin_communication.channels.refusal import clipped, of_status
 from tocsin_communication.channels.short import START, STOP, is_word, sender_flaw, text
 from tocsin_communication.channels.twilio import called_back, page_of
-from tocsin_communication.contact import Channel
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 
 API = "https://api.nexmo.com"

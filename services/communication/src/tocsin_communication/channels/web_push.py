@@ -27,10 +27,10 @@ from tocsin_communication.channels.inbound import (
 )
 from tocsin_communication.channels.refusal import clipped, of_status
 from tocsin_communication.channels.web_push_secrecy import ServerKey, Subscription, SubscriptionFlawed, encrypt, padless
-from tocsin_communication.contact import Channel, url_flaw
-from tocsin_communication.incident import Incident, IncidentState
-from tocsin_communication.page import Kind
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel, url_flaw
+from tocsin_communication.incidents.incident import Incident, IncidentState
+from tocsin_communication.pages.page import Kind
+from tocsin_communication.pages.receipt import Outcome, Receipt
 
 # As long as a page itself is tried: an older one would only confuse.
 KEPT_SECONDS = 900

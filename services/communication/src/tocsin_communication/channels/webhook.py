@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from tocsin_chassis.settings import setting
 from tocsin_communication.channels.channel import Account, Accounts, ChannelKind, Off, OneWay, Outgoing, Surroundings
 from tocsin_communication.channels.http import Answer, Http, Lost, http_client
-from tocsin_communication.contact import Channel, url_flaw
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel, url_flaw
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 
 

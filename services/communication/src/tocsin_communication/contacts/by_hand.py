@@ -6,13 +6,13 @@ from tocsin.communication.v1 import rules_pb2 as rules_pb
 
 from tocsin_chassis.grpc.caller import Caller
 from tocsin_chassis.postgres.database import Database, Tx
-from tocsin_communication import store as pages_store
 from tocsin_communication.channels.accounts import Channels
 from tocsin_communication.channels.registry import flaw
-from tocsin_communication.configuration import check_rules
-from tocsin_communication.contact import Channel, ContactMethod
-from tocsin_communication.contacts import store
+from tocsin_communication.configuration import store as configuration_store
+from tocsin_communication.configuration.configuration import check_rules
+from tocsin_communication.contacts import methods_store, store
 from tocsin_communication.contacts.confirmation import ContactMethodNotFound
+from tocsin_communication.contacts.contact import Channel, ContactMethod
 from tocsin_communication.contacts.knowledge import Contact
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import AlreadyExists, Conflict, Forbidden, Invalid
@@ -58,8 +58,8 @@ class ByHand:
             raise Invalid(field="kind", detail="what goes through Apprise is added by a manager")
         if problem := flaw(wanted.channel, wanted.address):
             raise Invalid(field="address", detail=problem)
-        await pages_store.lock_methods(tx)
-        theirs = await pages_store.methods_of(tx, wanted.responder)
+        await configuration_store.lock_methods(tx)
+        theirs = await methods_store.methods_of(tx, wanted.responder)
         if len(theirs) >= MOST_METHODS:
             raise TooManyContactMethods(responder=wanted.responder, count=len(theirs))
         named = wanted.name or free_name(wanted, {method.name for method in theirs})
@@ -86,7 +86,7 @@ class ByHand:
         """Set rules by hand. Raises NotYours, Invalid."""
         _allow(rules.name, by, manages)
         async with self._database.transaction() as tx:
-            owners = {method.name: method.responder for method in await pages_store.methods_of(tx, rules.name)}
+            owners = {method.name: method.responder for method in await methods_store.methods_of(tx, rules.name)}
             check_rules(rules, "rules", owners)
             await store.set_rules(tx, rules.name, rules.SerializeToString(deterministic=True), by.name, self._clock.now())
 

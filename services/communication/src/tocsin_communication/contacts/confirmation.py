@@ -4,14 +4,14 @@ import hashlib
 from datetime import datetime, timedelta
 
 from tocsin_chassis.postgres.database import Database, Tx
-from tocsin_communication import message
-from tocsin_communication import store as pages_store
 from tocsin_communication.channels.accounts import Channels
-from tocsin_communication.contact import Channel, ContactMethod
-from tocsin_communication.contacts import store
+from tocsin_communication.contacts import methods_store, store
+from tocsin_communication.contacts.contact import Channel, ContactMethod
 from tocsin_communication.contacts.knowledge import Contact
-from tocsin_communication.page import Kind, Page
-from tocsin_communication.pages import Pages, Unreachable
+from tocsin_communication.pages import message
+from tocsin_communication.pages.page import Kind, Page
+from tocsin_communication.pages.pages import Pages
+from tocsin_communication.pages.reach import Unreachable
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import Conflict, Invalid, NotFound, Overloaded
 from tocsin_kernel.ids import Ids
@@ -51,7 +51,7 @@ class Confirmation:
         if name:
             methods = [await self._method(tx, name)]
         elif responder:
-            methods = await pages_store.methods_of(tx, responder)
+            methods = await methods_store.methods_of(tx, responder)
         else:
             raise Invalid(field="responder", detail="name a responder or a contact method")
         if not methods:
@@ -87,7 +87,7 @@ class Confirmation:
         return await self._pages.alone(tx, kind, method, text, reason)
 
     async def _method(self, tx: Tx, name: str) -> ContactMethod:
-        method = await pages_store.method(tx, name)
+        method = await methods_store.method(tx, name)
         if method is None:
             raise ContactMethodNotFound(name=name)
         return method

@@ -3,9 +3,8 @@
 from datetime import datetime
 
 from tocsin_chassis.postgres.database import Database, Tx
-from tocsin_communication import store as pages_store
-from tocsin_communication.contacts import store
-from tocsin_communication.pages import Unreachable
+from tocsin_communication.contacts import delegation_store, methods_store
+from tocsin_communication.pages.reach import Unreachable
 from tocsin_communication.rules.delegation import LONGEST, Delegation, closes_circle
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import Conflict, Invalid, NotFound
@@ -38,18 +37,18 @@ class Delegations:
                 field="ends_at", detail=f"must be after its beginning and now, and at most {LONGEST.days} days after the beginning"
             )
         new = Delegation(self._ids.new(), who, to, starts_at, ends_at, reason, by)
-        await store.lock_delegations(tx)
-        if closes_circle(new, await store.delegations_between(tx, starts_at, ends_at)):
+        await delegation_store.lock_delegations(tx)
+        if closes_circle(new, await delegation_store.delegations_between(tx, starts_at, ends_at)):
             raise DelegationCircle(responder=who)
-        if not await pages_store.methods_of(tx, to):
+        if not await methods_store.methods_of(tx, to):
             raise Unreachable(responder=to)
-        await store.add_delegation(tx, new)
+        await delegation_store.add_delegation(tx, new)
         return new
 
     async def end(self, delegation_id: str) -> Delegation:
         """End one now. Raises DelegationNotFound."""
         async with self._database.transaction() as tx:
-            ended = await store.end_delegation(tx, delegation_id, self._clock.now())
+            ended = await delegation_store.end_delegation(tx, delegation_id, self._clock.now())
         if ended is None:
             raise DelegationNotFound(id=delegation_id)
         return ended

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from tocsin_communication.contact import ContactMethod
+from tocsin_communication.contacts.contact import ContactMethod
 
 WANTED_CHANNELS = 2
 

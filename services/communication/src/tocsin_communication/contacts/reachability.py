@@ -10,10 +10,10 @@ from tocsin.communication.v1.events_pb2 import ReachabilityChecked, Reachability
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_communication import wire
 from tocsin_communication.channels.accounts import Channels
-from tocsin_communication.contact import Channel
-from tocsin_communication.contacts import store
+from tocsin_communication.contacts import reachability_store, store
+from tocsin_communication.contacts.contact import Channel
 from tocsin_communication.contacts.knowledge import Contact, problem
-from tocsin_communication.failures import Failures
+from tocsin_communication.sending.failures import Failures
 from tocsin_kernel.clock import Clock
 
 EVERY = timedelta(days=7)
@@ -47,9 +47,9 @@ class Reachability:
         async with self._database.transaction() as tx:
             for name in await store.healed(tx):
                 await self._failures.tell_contact(tx, name)
-            names = await store.to_check(tx, now - EVERY, AT_ONCE)
+            names = await reachability_store.to_check(tx, now - EVERY, AT_ONCE)
             for each in await self._look(tx, names):
-                await store.note_check(tx, each.responder, now, each.problem)
+                await reachability_store.note_check(tx, each.responder, now, each.problem)
                 looked = ReachabilityChecked(responder=each.responder, problem=each.problem, at=wire.maybe_instant(now))
                 tx.emit(looked, aggregate=each.responder, version=int(now.timestamp()))
                 if each.problem:
@@ -59,12 +59,12 @@ class Reachability:
     async def look(self, after: str, limit: int) -> list[Reachable]:
         """Responders after this one, by name."""
         async with self._database.transaction() as tx:
-            return await self._look(tx, await store.responders(tx, after, limit))
+            return await self._look(tx, await reachability_store.responders(tx, after, limit))
 
     async def _look(self, tx: Tx, names: Sequence[str]) -> list[Reachable]:
         if not names:
             return []
-        duty, checks = await store.on_duty(tx, self._clock.now()), await store.checks(tx, names)
+        duty, checks = await reachability_store.on_duty(tx, self._clock.now()), await reachability_store.checks(tx, names)
         found = []
         for name in names:
             rows = await store.contacts(tx, name, ("", ""), MOST_CONTACTS)

@@ -1,15 +1,12 @@
-"""What is known of contact methods, who has delegated to whom, and what the weekly check found, as rows."""
+"""What is known of contact methods, and what is set by hand, as rows."""
 
 import hmac
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from tocsin_chassis.postgres.database import Tx
-from tocsin_communication.contact import Channel, ContactMethod
+from tocsin_communication.contacts.contact import Channel, ContactMethod
 from tocsin_communication.contacts.knowledge import Contact
-from tocsin_communication.rules.delegation import Delegation
 
 CODE_LASTS = timedelta(hours=1)
 MOST_TRIES = 5
@@ -46,25 +43,6 @@ class ContactRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DelegationRow:
-    """A delegation."""
-
-    id: str
-    from_responder: str
-    to_responder: str
-    starts_at: datetime
-    ends_at: datetime
-    reason: str
-    made_by: str
-    ended_at: datetime | None
-
-    def to_domain(self) -> Delegation:
-        return Delegation(
-            self.id, self.from_responder, self.to_responder, self.starts_at, self.ends_at, self.reason, self.made_by, self.ended_at
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class CodeRow:
     """The confirmation that is under way."""
 
@@ -87,9 +65,6 @@ class RulesRow:
     set_by: str | None
     set_at: datetime | None
     in_files: bytes | None
-
-
-# Contacts
 
 
 async def contacts(tx: Tx, responder: str, after: tuple[str, str], limit: int) -> list[ContactRow]:
@@ -228,9 +203,6 @@ async def count_tests(tx: Tx, name: str, responder: str, since: datetime) -> int
     )
 
 
-# By hand
-
-
 async def add(tx: Tx, method: ContactMethod, added_by: str) -> bool:
     """Add a contact method by hand; False if there is one of this name."""
     return (
@@ -275,121 +247,3 @@ async def set_rules(tx: Tx, responder: str, packed: bytes, set_by: str, at: date
 async def reset_rules(tx: Tx, responder: str) -> None:
     """Forget what was set by hand."""
     await tx.execute("DELETE FROM rules_by_hand WHERE responder = %s", (responder,))
-
-
-# Responders
-
-
-async def responders(tx: Tx, after: str, limit: int) -> list[str]:
-    """Everybody who has a contact method, by name."""
-    return await tx.values(
-        str, "SELECT DISTINCT responder FROM contact_method WHERE responder > %s ORDER BY responder LIMIT %s", (after, limit)
-    )
-
-
-async def on_duty(tx: Tx, at: datetime) -> set[str]:
-    """Who is on call, as far as response said."""
-    return set(await tx.values(str, "SELECT responder FROM duty WHERE until > %s", (at,)))
-
-
-async def note_duty(tx: Tx, responder: str, until: datetime) -> None:
-    """Response says that somebody is on call until then."""
-    await tx.execute(
-        """INSERT INTO duty (responder, until) VALUES (%s, %s)
-           ON CONFLICT (responder) DO UPDATE SET until = greatest(duty.until, excluded.until)""",
-        (responder, until),
-    )
-
-
-async def check_again(tx: Tx, responders: Sequence[str]) -> None:
-    """Their duty begins soon: they are looked at now, not when the week is over."""
-    await tx.execute("DELETE FROM reachability WHERE responder = ANY(%s)", (list(responders),))
-
-
-@dataclass(frozen=True, slots=True)
-class CheckRow:
-    """What the last check of a responder found."""
-
-    responder: str
-    checked_at: datetime
-    problem: str
-
-
-async def checks(tx: Tx, names: Sequence[str]) -> dict[str, CheckRow]:
-    """The last checks of these responders."""
-    rows = await tx.many(CheckRow, "SELECT responder, checked_at, problem FROM reachability WHERE responder = ANY(%s)", (list(names),))
-    return {row.responder: row for row in rows}
-
-
-async def to_check(tx: Tx, checked_before: datetime, limit: int) -> list[str]:
-    """Who has a contact method or is on call, and was not looked at since then."""
-    return await tx.values(
-        str,
-        """SELECT somebody.responder FROM (SELECT responder FROM contact_method UNION SELECT responder FROM duty) AS somebody
-           LEFT JOIN reachability ON reachability.responder = somebody.responder
-           WHERE reachability.checked_at IS NULL OR reachability.checked_at <= %s ORDER BY somebody.responder LIMIT %s""",
-        (checked_before, limit),
-    )
-
-
-async def note_check(tx: Tx, responder: str, at: datetime, problem: str) -> None:
-    """Keep what a check found."""
-    await tx.execute(
-        """INSERT INTO reachability (responder, checked_at, problem) VALUES (%s, %s, %s)
-           ON CONFLICT (responder) DO UPDATE SET checked_at = excluded.checked_at, problem = excluded.problem""",
-        (responder, at, problem),
-    )
-
-
-# Delegations
-
-
-async def lock_delegations(tx: Tx) -> None:
-    """One change at a time, so that two together cannot close a circle."""
-    await tx.execute("LOCK TABLE delegation IN SHARE ROW EXCLUSIVE MODE")
-
-
-async def delegations_between(tx: Tx, starts_at: datetime, ends_at: datetime) -> list[Delegation]:
-    """Those that hold at some instant in this time."""
-    rows = await tx.many(
-        DelegationRow,
-        """SELECT id::text, from_responder, to_responder, starts_at, ends_at, reason, made_by, ended_at FROM delegation
-           WHERE starts_at < %s AND least(ends_at, ended_at) > %s""",
-        (ends_at, starts_at),
-    )
-    return [row.to_domain() for row in rows]
-
-
-async def add_delegation(tx: Tx, new: Delegation) -> None:
-    """Keep it."""
-    await tx.execute(
-        """INSERT INTO delegation (id, from_responder, to_responder, starts_at, ends_at, reason, made_by)
-           VALUES (%s::uuid, %s, %s, %s, %s, %s, %s)""",
-        (new.id, new.from_responder, new.to_responder, new.starts_at, new.ends_at, new.reason, new.made_by),
-    )
-
-
-async def end_delegation(tx: Tx, delegation_id: str, at: datetime) -> Delegation | None:
-    """End it now, if it has not ended; None if there is none."""
-    row = await tx.maybe(
-        DelegationRow,
-        """UPDATE delegation SET ended_at = CASE WHEN ended_at IS NULL AND ends_at > %(at)s THEN %(at)s ELSE ended_at END
-           WHERE id = %(id)s::uuid
-           RETURNING id::text, from_responder, to_responder, starts_at, ends_at, reason, made_by, ended_at""",
-        {"id": delegation_id, "at": at},
-    )
-    return row.to_domain() if row else None
-
-
-async def delegations(tx: Tx, responder: str, current_at: datetime | None, before: UUID | None, limit: int) -> list[Delegation]:
-    """Newest first; an empty responder admits all, `current_at` only those that are not over then."""
-    rows = await tx.many(
-        DelegationRow,
-        """SELECT id::text, from_responder, to_responder, starts_at, ends_at, reason, made_by, ended_at FROM delegation
-           WHERE (%(before)s::uuid IS NULL OR id < %(before)s)
-               AND (%(responder)s = '' OR from_responder = %(responder)s OR to_responder = %(responder)s)
-               AND (%(at)s::timestamptz IS NULL OR least(ends_at, ended_at) > %(at)s)
-           ORDER BY id DESC LIMIT %(limit)s""",
-        {"before": before, "responder": responder, "at": current_at, "limit": limit},
-    )
-    return [row.to_domain() for row in rows]

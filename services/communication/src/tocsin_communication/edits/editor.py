@@ -7,18 +7,19 @@ from datetime import timedelta
 from prometheus_client import Counter
 
 from tocsin_chassis.postgres.database import Database
-from tocsin_communication import store
 from tocsin_communication.answers import store as answers
+from tocsin_communication.answers.links import Links
 from tocsin_communication.channels.accounts import Channels
 from tocsin_communication.channels.channel import Outgoing
-from tocsin_communication.contact import Channel
+from tocsin_communication.contacts.contact import Channel
 from tocsin_communication.edits import store as edits
 from tocsin_communication.edits.store import EditRow
-from tocsin_communication.incident import Incident, IncidentState
-from tocsin_communication.links import Links
-from tocsin_communication.page import Page
-from tocsin_communication.pages import Pages
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.incidents import store as incident_store
+from tocsin_communication.incidents.incident import Incident, IncidentState
+from tocsin_communication.pages import store as page_store
+from tocsin_communication.pages.follow_ups import FollowUps
+from tocsin_communication.pages.page import Page
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import DomainError
 
@@ -40,12 +41,14 @@ edits_total = Counter(
 class Editor:
     """Edits what is to be edited. Setting `woken` makes it look at once."""
 
-    def __init__(self, database: Database, clock: Clock, links: Links, channels: Channels, pages: Pages, woken: asyncio.Event) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, links: Links, channels: Channels, follow_ups: FollowUps, woken: asyncio.Event
+    ) -> None:
         self._database = database
         self._clock = clock
         self._links = links
         self._channels = channels
-        self._pages = pages
+        self._follow_ups = follow_ups
         self._woken = woken
 
     async def run(self) -> None:
@@ -69,8 +72,8 @@ class Editor:
         """Edit what is due, so many at once; True if more may be."""
         async with self._database.transaction() as tx:
             claimed = await edits.claim(tx, self._clock.now(), LEASE, AT_ONCE)
-            pages = {page.id: page for page in await store.pages_by_id(tx, [row.page_id for row in claimed])} if claimed else {}
-            incidents = await store.incidents(tx, list({page.incident_id for page in pages.values()})) if pages else {}
+            pages = {page.id: page for page in await page_store.pages_by_id(tx, [row.page_id for row in claimed])} if claimed else {}
+            incidents = await incident_store.incidents(tx, list({page.incident_id for page in pages.values()})) if pages else {}
         await asyncio.gather(*(self._edit(row, pages[row.page_id], incidents.get(pages[row.page_id].incident_id)) for row in claimed))
         return len(claimed) == AT_ONCE
 
@@ -84,7 +87,7 @@ class Editor:
             if receipt is None or receipt.outcome.permanent:
                 await edits.done(tx, row.page_id, row.turn)
                 if incident is not None and page.channel not in NO_MESSAGES and not _by_themselves(page, incident):
-                    await self._pages.follow_up_by_message(tx, page, incident)
+                    await self._follow_ups.tell_by_message(tx, page, incident)
             elif receipt.outcome.taken or row.attempts > len(BACKOFF):
                 await edits.done(tx, row.page_id, row.turn)
             else:

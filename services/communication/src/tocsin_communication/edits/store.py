@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tocsin_chassis.postgres.database import Tx
-from tocsin_communication.contact import Channel
-from tocsin_communication.incident import Incident
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.incidents.incident import Incident
 
 
 @dataclass(frozen=True, slots=True)

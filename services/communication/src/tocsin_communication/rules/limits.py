@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tocsin_communication.contact import Channel
+from tocsin_communication.contacts.contact import Channel
 
 ALL = "all"
 

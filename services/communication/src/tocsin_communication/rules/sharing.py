@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tocsin_communication.page import Kind, Page
+from tocsin_communication.pages.page import Kind, Page
 from tocsin_communication.rules.personal import Urgency
 
 

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 
-from tocsin_communication.page import Kind, Page
+from tocsin_communication.pages.page import Kind, Page
 from tocsin_communication.rules.limits import UNCOUNTED, Allowance, Limits
 from tocsin_kernel.clock import Clock
 

@@ -6,14 +6,20 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from tocsin_chassis.postgres.database import Tx
-from tocsin_communication import message, store
-from tocsin_communication.delivery import Continue, Stop, verdict
-from tocsin_communication.incident import Incident
-from tocsin_communication.page import Kind, Page, State
-from tocsin_communication.pages import Pages
+from tocsin_communication.contacts.contact import ContactMethod
+from tocsin_communication.incidents import store as incident_store
+from tocsin_communication.incidents.incident import Incident
+from tocsin_communication.pages import message
+from tocsin_communication.pages import store as page_store
+from tocsin_communication.pages.delivery import Continue, Stop, verdict
+from tocsin_communication.pages.page import LEASE, Kind, Page, State
+from tocsin_communication.pages.pages import Pages
+from tocsin_communication.pages.telling import tell
 from tocsin_communication.rules.limits import UNCOUNTED, Limits, Room, room
+from tocsin_communication.rules.personal import Planned, Urgency
 from tocsin_communication.rules.sharing import share
 from tocsin_communication.rules.tallies import UNLIMITED, Tallies
+from tocsin_communication.sending import store
 from tocsin_kernel.clock import Clock
 
 # A summons that waited for longer is looked at by what its incident is now, alone.
@@ -50,14 +56,14 @@ class Bundler:
         if not bundles:
             return list(pages)
         members = await store.members(tx, bundles)
-        incidents = await store.incidents(tx, list({member.incident_id for member in members}))
+        incidents = await incident_store.incidents(tx, list({member.incident_id for member in members}))
         return [_still_open(page, members, incidents) if page.kind is Kind.BUNDLE else page for page in pages]
 
     async def _sent(self, tx: Tx, pages: Sequence[Page], limits: Limits) -> dict[str, Sent]:
         """By responder and channel, when something went to them."""
         since = self._clock.now() - limits.longest
         rows = await store.sent_to(
-            tx, sorted({page.responder for page in pages}), store.least_id(since - OLDEST), since, [page.id for page in pages]
+            tx, sorted({page.responder for page in pages}), page_store.least_id(since - OLDEST), since, [page.id for page in pages]
         )
         sent: dict[str, Sent] = {}
         for row in rows:
@@ -69,7 +75,7 @@ class Bundler:
         now, first = self._clock.now(), pages[0]
         free = _room(first, sent, limits, now)
         if len(pages) > free.free:
-            oldest = store.least_id(now - OLDEST)
+            oldest = page_store.least_id(now - OLDEST)
             due = await store.lock_due_of(tx, first.responder, first.contact_method, oldest, now, MOST_TOGETHER)
             known = {page.id for page in pages}
             pages = [*pages, *(page for page in due if page.id not in known)]
@@ -81,14 +87,29 @@ class Bundler:
             )
         leaving = list(shared.alone)
         if shared.together:
-            incidents = await store.incidents(tx, list({page.incident_id for page in shared.together}))
+            incidents = await incident_store.incidents(tx, list({page.incident_id for page in shared.together}))
             told = [page for page in shared.together if verdict(page, incidents.get(page.incident_id)) == Continue()]
             if told:
                 leaving.append(
-                    await self._pages.bundle(tx, told, [incidents[page.incident_id] for page in told if page.incident_id in incidents])
+                    await self._together(tx, told, [incidents[page.incident_id] for page in told if page.incident_id in incidents])
                 )
         sent.setdefault(first.channel.value, []).extend([now] * len(leaving))
         return leaving
+
+    async def _together(self, tx: Tx, members: Sequence[Page], incidents: Sequence[Incident]) -> Page:
+        """One page that tells several which wait for the same contact method. They end here; the bundle is kept as waiting."""
+        first = members[0]
+        method = ContactMethod(first.contact_method, first.responder, first.channel, first.address)
+        text = message.bundle([incident.as_told_to(first.responder) for incident in incidents])
+        reason = f"{len(members)} pages told together: {first.responder} gets no more one by one"
+        made = self._pages.page(Kind.BUNDLE, Planned(method, self._clock.now(), ""), text, reason, None)
+        urgent = any(member.urgency is Urgency.HIGH for member in members)
+        page = await self._pages.linked(tx, replace(made, queue=first.queue, urgency=Urgency.HIGH if urgent else Urgency.LOW))
+        await page_store.insert_pages(tx, [page], LEASE)
+        for member in members:
+            await tell(tx, member.cancel(f"told together with {len(members) - 1} others"), self._clock.now())
+        await store.told_together(tx, page.id, [member.id for member in members])
+        return page
 
 
 def _method(page: Page) -> tuple[str, str]:

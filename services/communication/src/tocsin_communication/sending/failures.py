@@ -5,12 +5,14 @@ from collections.abc import Callable
 from tocsin.communication.v1.events_pb2 import ContactFailing
 
 from tocsin_chassis.postgres.database import Tx
-from tocsin_communication import store, wire
+from tocsin_communication import wire
 from tocsin_communication.channels.accounts import Channels
-from tocsin_communication.contact import Channel
 from tocsin_communication.contacts import store as contacts
-from tocsin_communication.page import ASKING, Kind, Page
-from tocsin_communication.pages import emit
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages import store as page_store
+from tocsin_communication.pages.page import ASKING, Kind, Page
+from tocsin_communication.pages.telling import emit
+from tocsin_communication.sending import store
 from tocsin_kernel.clock import Clock
 
 
@@ -36,7 +38,7 @@ class Failures:
         if page.kind is Kind.BUNDLE:
             failed = await store.members(tx, [page.id])
             decisions = [member.fail(f"told together, and that failed: {page.state_reason}") for member in failed]
-            await store.save_all(tx, [decision.state for decision in decisions])
+            await page_store.save_all(tx, [decision.state for decision in decisions])
             for decision in decisions:
                 emit(tx, decision, self._clock.now())
         pulled = 0

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from tocsin_chassis.postgres.database import Database
-from tocsin_communication import store
+from tocsin_communication.incidents import store
 from tocsin_kernel.clock import Clock
 
 KEPT = timedelta(hours=1)

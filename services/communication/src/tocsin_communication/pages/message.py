@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tocsin_communication.incident import Incident
-from tocsin_communication.page import Kind
+from tocsin_communication.incidents.incident import Incident
+from tocsin_communication.pages.page import Kind
 
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 LONGEST_SUBJECT = 150

@@ -10,18 +10,19 @@ from tocsin_chassis.grpc.caller import caller
 from tocsin_chassis.grpc.wrapping import Context
 from tocsin_chassis.postgres import inbox
 from tocsin_chassis.postgres.database import Database
-from tocsin_communication import store, wire
+from tocsin_communication import wire
 from tocsin_communication.answers import store as answers_store
 from tocsin_communication.answers.answers import Answers
 from tocsin_communication.answers.spoken import Verb
 from tocsin_communication.channels.accounts import Channels
 from tocsin_communication.channels.registry import KINDS
 from tocsin_communication.contacts.confirmation import Confirmation
-from tocsin_communication.page import Page
-from tocsin_communication.preview import Preview
+from tocsin_communication.pages.page import Page
+from tocsin_communication.pages.preview import Preview
 from tocsin_communication.rules.personal import Matter
-from tocsin_communication.store import StopRow
-from tocsin_communication.switch import Switch
+from tocsin_communication.sending import store as sending_store
+from tocsin_communication.sending.switch import Switch
+from tocsin_communication.sending.switch_store import StopRow
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import NotFound
 
@@ -57,7 +58,7 @@ class PagingApi(PagingServiceServicer):
     async def GetPage(self, request: pb.GetPageRequest, context: Context) -> pb.GetPageResponse:
         page = as_seen(await self._page(request.page_id))
         async with self._database.transaction() as tx:
-            attempts = await store.attempts_of(tx, page.id)
+            attempts = await sending_store.attempts_of(tx, page.id)
         return pb.GetPageResponse(page=wire.page_to_proto(page), attempts=wire.attempts_to_proto(page, attempts), body=page.body)
 
     async def PreviewPages(self, request: pb.PreviewPagesRequest, context: Context) -> pb.PreviewPagesResponse:

@@ -5,9 +5,9 @@ import hashlib
 import hmac
 
 from tocsin_chassis.postgres.database import Database, Tx
-from tocsin_communication import store
-from tocsin_communication.incident import Incident
-from tocsin_communication.page import Kind, Page
+from tocsin_communication.answers import store
+from tocsin_communication.incidents.incident import Incident
+from tocsin_communication.pages.page import Kind, Page
 from tocsin_kernel.ids import Ids
 
 

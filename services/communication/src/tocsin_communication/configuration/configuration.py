@@ -10,9 +10,10 @@ from tocsin.configuration.v1.change_pb2 import Change
 
 from tocsin_chassis.configuration import changes
 from tocsin_chassis.postgres.database import Database, Tx
-from tocsin_communication import store, wire
+from tocsin_communication import wire
 from tocsin_communication.channels.registry import flaw
-from tocsin_communication.contact import Channel
+from tocsin_communication.configuration import store
+from tocsin_communication.contacts.contact import Channel
 from tocsin_communication.rules.limits import ALL
 from tocsin_communication.rules.quiet import QuietHours
 from tocsin_kernel.errors import Invalid

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Iterable
 
 from tocsin_chassis.postgres.database import Database, Tx
-from tocsin_communication import store
 from tocsin_communication.channels.chat import is_url
 from tocsin_communication.channels.registry import kind_of
-from tocsin_communication.page import Page
-from tocsin_communication.receipt import Receipt
+from tocsin_communication.pages.page import Page
+from tocsin_communication.pages.receipt import Receipt
+from tocsin_communication.sending import store
 from tocsin_kernel.errors import DomainError
 
 LOOK_SECONDS = 1.0

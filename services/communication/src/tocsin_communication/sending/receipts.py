@@ -5,16 +5,18 @@ from dataclasses import replace
 from datetime import datetime
 
 from tocsin_chassis.postgres.database import Database, Tx
-from tocsin_communication import store
 from tocsin_communication.answers import store as answers
 from tocsin_communication.channels.accounts import Channels, provider
-from tocsin_communication.contact import Channel
 from tocsin_communication.contacts import store as contacts
-from tocsin_communication.delivery import Stop, verdict
-from tocsin_communication.failures import Failures
-from tocsin_communication.page import Page, State
-from tocsin_communication.pages import tell
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.incidents import store as incident_store
+from tocsin_communication.pages import store as page_store
+from tocsin_communication.pages.delivery import Stop, verdict
+from tocsin_communication.pages.page import Page, State
+from tocsin_communication.pages.receipt import Outcome, Receipt
+from tocsin_communication.pages.telling import tell
+from tocsin_communication.sending import store
+from tocsin_communication.sending.failures import Failures
 from tocsin_kernel.clock import Clock
 
 AT_ONCE = 100
@@ -43,12 +45,12 @@ class Receipts:
         now = self._clock.now()
         await answers.note_attempt(tx, page, now, outcome.value, why)
         self._channels.note(page.channel, page.account, Receipt(outcome, why))
-        incident = await store.incident(tx, page.incident_id) if page.incident_id else None
+        incident = await incident_store.incident(tx, page.incident_id) if page.incident_id else None
         if isinstance(verdict(page, incident), Stop):
             return
         decision = page.undelivered(why, outcome, now, self._channels.ways(page.channel, page.account))
         moved = _readdressed(decision.state)
-        await store.save_all(tx, [moved])
+        await page_store.save_all(tx, [moved])
         if moved.state is State.FAILED:
             await tell(tx, decision, now)
             await self._failures.failed(tx, moved)
@@ -65,7 +67,7 @@ class Receipts:
         now = self._clock.now()
         async with self._database.transaction() as tx:
             for page in await store.lock_unreceipted(tx, now, AT_ONCE):
-                incident = await store.incident(tx, page.incident_id) if page.incident_id else None
+                incident = await incident_store.incident(tx, page.incident_id) if page.incident_id else None
                 needless = isinstance(verdict(page, incident), Stop)
                 ways = self._channels.ways(page.channel, page.account)
                 decision = page.unreceipted(now, ways)
@@ -74,7 +76,7 @@ class Receipts:
                 else:
                     self._channels.note(page.channel, page.account, Receipt(Outcome.UNKNOWN, "no receipt in time"))
                     await answers.note_attempt(tx, page, now, "NO_RECEIPT", decision.reason)
-                    await store.save_all(tx, [_readdressed(decision.state)])
+                    await page_store.save_all(tx, [_readdressed(decision.state)])
                     tx.after_commit(self._wake)
 
 

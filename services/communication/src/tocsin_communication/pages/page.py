@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from tocsin_communication.contact import Channel
-from tocsin_communication.receipt import Outcome, Receipt
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_communication.rules.personal import Urgency, spoken
 from tocsin_kernel.decision import Decision
 

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from tocsin_chassis.postgres.database import Database
 from tocsin_communication.channels.accounts import Channels
-from tocsin_communication.contact import Channel
 from tocsin_communication.contacts import store as contacts
-from tocsin_communication.departures import Departures
-from tocsin_communication.pages import UNREACHABLE, Pages, planned_pages
+from tocsin_communication.contacts.contact import Channel
+from tocsin_communication.pages.reach import UNREACHABLE, planned_pages, reach_of
 from tocsin_communication.rules.personal import Matter, Planned
+from tocsin_communication.sending.departures import Departures
 
 MOST_CONTACTS = 100
 
@@ -25,16 +25,15 @@ class Previewed:
 class Preview:
     """Looks ahead by the rules as they are now."""
 
-    def __init__(self, database: Database, pages: Pages, channels: Channels, departures: Departures) -> None:
+    def __init__(self, database: Database, channels: Channels, departures: Departures) -> None:
         self._database = database
-        self._pages = pages
         self._channels = channels
         self._departures = departures
 
     async def of(self, responder: str, matter: Matter, at: datetime) -> Previewed:
         """The pages of a summons to this responder at this instant."""
         async with self._database.transaction() as tx:
-            reach = (await self._pages.reach(tx, [responder], at))[responder]
+            reach = (await reach_of(tx, [responder], at))[responder]
             rows = await contacts.contacts(tx, reach.responder, ("", ""), MOST_CONTACTS)
         known = {row.name: row.to_domain(self._channels.off(Channel(row.channel))) for row in rows}
         planned = planned_pages(reach, matter, at)

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tocsin_communication.incident import Incident, IncidentState
-from tocsin_communication.page import MOST_ATTEMPTS, Kind, Page
+from tocsin_communication.incidents.incident import Incident, IncidentState
+from tocsin_communication.pages.page import MOST_ATTEMPTS, Kind, Page
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from tocsin_chassis.postgres import inbox
 from tocsin_chassis.postgres.database import Database
 from tocsin_communication import wire
 from tocsin_communication.channels.accounts import Channels
-from tocsin_communication.contact import Channel, ContactMethod
-from tocsin_communication.contacts import reachability, store
+from tocsin_communication.contacts import delegation_store, reachability, store
 from tocsin_communication.contacts.by_hand import ByHand
 from tocsin_communication.contacts.confirmation import Confirmation
+from tocsin_communication.contacts.contact import Channel, ContactMethod
 from tocsin_communication.contacts.delegations import Delegations
 from tocsin_communication.contacts.reachability import Reachability
 from tocsin_kernel.clock import Clock
@@ -104,7 +104,7 @@ class ContactApi(ContactServiceServicer):
         size = paging.page_size(request.page_size)
         current_at = self._clock.now() if request.only_current else None
         async with self._database.transaction() as tx:
-            found = await store.delegations(tx, request.responder, current_at, key(request.page_token), size + 1)
+            found = await delegation_store.delegations(tx, request.responder, current_at, key(request.page_token), size + 1)
         token = paging.encode(found[size - 1].id) if len(found) > size else ""
         return pb.ListDelegationsResponse(delegations=[wire.delegation_to_proto(each) for each in found[:size]], next_page_token=token)
 

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 from tocsin_chassis.postgres.database import Database
 from tocsin_chassis.telemetry import name_incident
-from tocsin_communication import store
+from tocsin_communication.answers import store
 from tocsin_communication.answers.answers import Answered, Answers
+from tocsin_communication.answers.links import fingerprint
 from tocsin_communication.answers.spoken import Verb
 from tocsin_communication.answers.store import how_closed
-from tocsin_communication.incident import Incident, IncidentState
-from tocsin_communication.links import fingerprint
-from tocsin_communication.page import Kind, Page
+from tocsin_communication.incidents import store as incident_store
+from tocsin_communication.incidents.incident import Incident, IncidentState
+from tocsin_communication.pages.page import Kind, Page
 from tocsin_kernel.errors import Conflict, NotFound
 
 ACKNOWLEDGE = "Acknowledge"
@@ -74,7 +75,7 @@ class Replies:
         """What a link is for; changes nothing. Raises LinkNotFound."""
         async with self._database.transaction() as tx:
             page = await store.page_by_link(tx, fingerprint(token))
-            incident = await store.incident(tx, page.incident_id) if page is not None and page.incident_id else None
+            incident = await incident_store.incident(tx, page.incident_id) if page is not None and page.incident_id else None
             closed = await how_closed(tx, page.summons_id) if page is not None and page.kind is Kind.APPROVAL else ""
         if page is None or (page.incident_id and incident is None):
             raise LinkNotFound()

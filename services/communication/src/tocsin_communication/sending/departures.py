@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tocsin_chassis.postgres.database import Tx
-from tocsin_communication.incident import Incident
-from tocsin_communication.page import Page
+from tocsin_communication.incidents.incident import Incident
+from tocsin_communication.pages.page import Page
 from tocsin_communication.rules.tallies import Tallies
-from tocsin_communication.store import UnderWay
+from tocsin_communication.sending.store import UnderWay
 
 AT_ONCE = 64
 EACH_PROVIDER = 16

@@ -1,0 +1,1 @@
+"""The copies of incidents that pages are about."""

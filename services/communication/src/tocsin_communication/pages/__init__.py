@@ -1,0 +1,1 @@
+"""Pages: what they are, how they are made, what they say."""

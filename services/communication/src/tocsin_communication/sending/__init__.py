@@ -1,0 +1,1 @@
+"""How pages leave: places, limits, accounts, receipts, failures, the switch."""
