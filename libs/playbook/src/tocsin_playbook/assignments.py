@@ -3,10 +3,15 @@
 from collections.abc import Mapping
 
 from tocsin_playbook.catalogue import ACTION_TYPE
+from tocsin_playbook.once import Once
 from tocsin_playbook.playbook import Plain, Playbook, Step
 from tocsin_playbook.run import Assignment, Run, RunState, Slot, SlotState, StepInstance, Verb, Wait
 from tocsin_playbook.scope import scope
 from tocsin_playbook.variables import Variable, names_in
+
+NOTHING: Plain = {}
+
+_named = Once(names_in)
 
 
 def assignments(run: Run) -> list[Assignment]:
@@ -28,7 +33,7 @@ def _assignment(run: Run, instance: StepInstance, index: int, slot: Slot) -> Ass
     step, original = run.step(instance), run.steps.get(instance.undoes)
     done = original.slots[slot.undoes] if original else slot
     command = step.commands[done.command]
-    agent, target = run.playbook.agents.get(step.agent, {}), run.playbook.targets.get(done.target, {})
+    agent, target = run.playbook.agents.get(step.agent, NOTHING), run.playbook.targets.get(done.target, NOTHING)
     return Assignment(
         path=instance.path,
         index=index,
@@ -56,7 +61,7 @@ def _authentication(playbook: Playbook, agent: Plain, target: Plain) -> dict[str
 
 def _handed(step: Step, seen: Mapping[str, Variable], named: tuple[Plain, ...]) -> dict[str, Variable]:
     """What the commands may know: what they name and what `in_args` lists. A shell command without in_args may name any of them."""
-    wanted = set(step.in_args) | set(step.variables) | names_in(named)
+    wanted = {*step.in_args, *step.variables}.union(*(_named(each) for each in named))
     shell = named[0]["type"] not in (ACTION_TYPE, "http-api", "openc2-http")
     if shell and not step.in_args:
         return dict(seen)

@@ -53,10 +53,10 @@ class Walk(Ledger):
     def decision(self, reason: str = "") -> Decision[Run]:
         """What came of it."""
         self._work()
-        after = replace(self.run, steps=self._steps)
-        if after == self._before and not self.facts:
+        if not self.facts and self.current() == self._before:
             return Decision(self._before, (), reason)
-        return Decision(replace(after, version=self._before.version + 1), tuple(self.facts), reason or after.reason)
+        after = replace(self.run, steps=self._steps, version=self._before.version + 1)
+        return Decision(after, tuple(self.facts), reason or after.reason)
 
     def enter(self, prefix: str, step_id: str) -> None:
         """Reach a step of a branch, soon."""

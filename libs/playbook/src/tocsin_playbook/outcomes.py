@@ -49,7 +49,7 @@ def took(walk: Walk, path: str, index: int, outcome: Outcome) -> None:
 def _well(walk: Walk, path: str, index: int, outcome: Outcome) -> None:
     slot = walk.instance(path).slots[index]
     state, explanation = WELL[outcome.state], outcome.explanation
-    if not walk.instance(path).undoes:
+    if outcome.variables and not walk.instance(path).undoes:
         try:
             walk.assign(path, outcome.variables)
         except NotAllowed as error:

@@ -94,10 +94,11 @@ class Tx:
         return (await self._run(tuple_row, sql, params)).rowcount
 
     async def execute_many(self, sql: LiteralString, rows: Iterable[Params]) -> None:
-        """Run one statement for every row, in one round trip."""
+        """Run one statement for every row, in one round trip; in none if there is no row."""
         rows = list(rows)
-        if len(rows) == 1:  # without the pipeline, which costs more than it saves
-            await self.execute(sql, rows[0])
+        if len(rows) < 2:  # without the pipeline, which costs more than it saves
+            for row in rows:
+                await self.execute(sql, row)
             return
         async with self.connection.cursor(row_factory=tuple_row) as cursor:
             await cursor.executemany(sql, rows)

@@ -12,6 +12,7 @@ from tocsin.response.v1.runner_service_pb2 import Assignment as WireAssignment
 from tocsin_chassis.postgres.database import Tx
 from tocsin_kernel.ids import Ids
 from tocsin_playbook.assignments import assignments_of
+from tocsin_playbook.once import Once
 from tocsin_playbook.run import Assignment, RunState, SlotState, StepInstance, Verb, changed_steps, idempotency_key
 from tocsin_response.playbook import assignment_store
 from tocsin_response.playbook.assignment_store import Made, Place
@@ -104,9 +105,9 @@ def work_of(kept: Kept, assignment: Assignment) -> WireAssignment:
         attempt=assignment.attempt,
         idempotency_key=idempotency_key(kept.row.id, assignment),
         verb=WireAssignment.VERB_UNDO if assignment.verb is Verb.UNDO else WireAssignment.VERB_EXECUTE,
-        command=struct(assignment.command),
-        agent=struct(assignment.agent),
-        target=struct(assignment.target),
+        command=_part(assignment.command),
+        agent=_part(assignment.agent),
+        target=_part(assignment.target),
         authentication=struct(assignment.authentication),
         variables=wire_variables(assignment.variables),
         out_args=assignment.out_args,
@@ -119,6 +120,10 @@ def struct(plain: Mapping[str, Any]) -> Struct:
     if plain:
         json_format.ParseDict(dict(plain), made)
     return made
+
+
+# Commands, agents and targets are parts of playbooks.
+_part = Once(struct)
 
 
 def target_name(assignment: Assignment) -> str:
