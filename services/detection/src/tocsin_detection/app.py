@@ -54,6 +54,7 @@ from tocsin_detection.rate import Rates
 from tocsin_detection.repeats import Repeats
 from tocsin_detection.settings import DetectionSettings
 from tocsin_detection.signals import Signals
+from tocsin_detection.strays import Strays
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import DomainError
 
@@ -112,6 +113,7 @@ async def detection(settings: DetectionSettings, clock: Clock | None = None) -> 
             .ticks("silent end of alerts", 0.5, alerts.end_silent)
             .ticks("late heartbeats", 0.5, heartbeats.expire_due)
             .partitions(Daily("resolved_alert", "resolved_at", settings.retention_days), Daily("alert_log", "at", settings.retention_days))
+            .ticks("rows in no day's partition", 3600.0, Strays(base.database, base.clock, settings.retention_days).look)
             .runs("changes of other processes", repeats.run)
             .ticks("counts of repeats", REPEATS_WRITTEN_SECONDS, lambda: repeats.write(base.clock.now()))
             .ticks("held alerts", 0.5, alerts.reconsider)

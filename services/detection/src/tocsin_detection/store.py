@@ -60,6 +60,14 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class StrayRows:
+    """How many rows lie in no day's partition."""
+
+    resolved_alerts: int
+    log_entries: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Row(Alert):
     """An alert as the database gives it: its holds are JSON."""
 
@@ -426,6 +434,20 @@ async def append_log(tx: Tx, entries: Sequence[LogEntry]) -> None:
                SELECT alert_id, at, decision, reason, by FROM json_populate_recordset(NULL::alert_log, %s)""",
             (_document([_log_record(entry) for entry in entries]),),
         )
+
+
+async def forget_strays(tx: Tx, before: datetime) -> None:
+    """Forget what is older and lies in no day's partition."""
+    await tx.execute("DELETE FROM resolved_alert_default WHERE resolved_at < %s", (before,))
+    await tx.execute("DELETE FROM alert_log_default WHERE at < %s", (before,))
+
+
+async def count_strays(tx: Tx) -> StrayRows:
+    return await tx.one(
+        StrayRows,
+        """SELECT (SELECT count(*) FROM resolved_alert_default) AS resolved_alerts,
+               (SELECT count(*) FROM alert_log_default) AS log_entries""",
+    )
 
 
 async def log_of(tx: Tx, alert: Alert, limit: int) -> list[LogEntry]:
