@@ -11,12 +11,13 @@ from tocsin_client.importing import folder, moving, restrictions
 from tocsin_client.importing.api import Api, ImportFailed
 from tocsin_client.importing.names import Names, slug
 from tocsin_client.importing.report import is_clean
-from tocsin_testkit.outside import oncall_systems
+from tocsin_testkit.outside import jsm_operations, oncall_systems
 
 # Both clock changes of the year lie within 90 days of this: 1 November in New York, 25 October in Berlin.
 NOW = datetime(2026, 10, 20, 11, tzinfo=UTC)
 SYSTEMS = {
     "opsgenie": (oncall_systems.opsgenie, oncall_systems.GENIE_KEY.removeprefix("GenieKey ")),
+    "jsm": (jsm_operations.jsm, jsm_operations.KEY),
     "pagerduty": (oncall_systems.pagerduty, oncall_systems.PAGERDUTY_KEY.removeprefix("Token token=")),
     "grafana-oncall": (oncall_systems.grafana_oncall, oncall_systems.GRAFANA_KEY),
 }
@@ -31,7 +32,7 @@ def system(request):
 
 
 def archive_of(system):
-    api = Api(system.url, moving.SYSTEMS[system.name].headers(system.key))
+    api = Api(system.url, moving.SYSTEMS[system.name].headers(system.key), beside=system.url)
     try:
         return moving.fetch(system.name, api, NOW - timedelta(days=90), NOW + timedelta(days=90))
     finally:
@@ -112,6 +113,70 @@ def test_opsgenie_keeps_what_its_escalations_mean():
     assert ("integrations/Tell Slack", "Slack sends out") in lost
     [schedule] = [each for each in move.imported.documents if each.kind == "Schedule"]
     assert [each["kind"] for each in schedule.spec["overrides"]] == ["COVER_ALL", "REPLACE"]
+
+
+def test_after_the_move_to_jira_service_management_it_is_the_same_organisation():
+    before, after = (imported(name, keys={"Prometheus EU": "8f1e7c52-genie-key"}) for name in ("opsgenie", "jsm"))
+    kinds = ("EscalationPolicy", "Heartbeat")
+    assert [each for each in after.imported.documents if each.kind in kinds] == [
+        each for each in before.imported.documents if each.kind in kinds
+    ]
+    assert [layer["rotation"]["participants"] for layer in spec(after, "Schedule", "primary-ny")["layers"]] == [
+        [{"responder": "ada"}, {"responder": "bob"}, {"responder": "cyd-example"}],
+        [{"responder": "cyd-example"}, {"responder": "ada"}],
+    ]
+    assert spec(after, "Team", "payments-ledger")["members"] == ["ada", "bob", "cyd-example"]
+    assert spec(after, "ContactMethod", "ada-sms")["address"] == "+15555550101"
+    assert after.imported.keys == before.imported.keys
+    lost = {(each.where, each.what) for each in after.imported.lost}
+    assert ("teams/Payments & Ledger/members", "operations do not tell who is in a team") in lost
+    assert ("users/Cyd Example", "hides the e-mail address") in lost
+
+
+def test_a_rule_that_asks_several_asks_them_at_once_and_nobody_takes_over_nothing():
+    archive = {
+        "users": [{"accountId": "a", "displayName": "Ada", "emailAddress": "ada@x.org"}, {"accountId": "b", "displayName": "Bob"}],
+        "teams": [
+            {
+                "teamId": "t",
+                "teamName": "T",
+                "members": ["a", {"accountId": "b", "role": "admin"}],
+                "escalations": [
+                    {"id": "e", "name": "E", "rules": [{"delay": 5, "recipients": [{"type": "user", "id": each} for each in "ab"]}]}
+                ],
+            }
+        ],
+        "schedules": [
+            {
+                "id": "s",
+                "name": "S",
+                "timezone": "UTC",
+                "rotations": [
+                    {
+                        "id": "r",
+                        "name": "R",
+                        "type": "daily",
+                        "startDate": "2026-01-01T09:00:00Z",
+                        "participants": [{"type": "noone"}, {"type": "escalation", "id": "e"}, {"type": "team", "id": "t"}],
+                    }
+                ],
+                "overrides": [{"alias": "o", "startDate": "2026-12-01T00:00:00Z", "endDate": "2026-12-02T00:00:00Z", "rotations": ["r"]}],
+            }
+        ],
+    }
+    move = moving.understand("jsm", archive, Names(), NOW, {}, 90)
+    assert spec(move, "EscalationPolicy", "e")["steps"][0]["targets"] == [{"responder": "ada"}, {"responder": "bob"}]
+    assert spec(move, "Team", "t")["managers"] == ["bob"]
+    schedule = spec(move, "Schedule", "s")
+    assert schedule["layers"][0]["rotation"]["participants"] == [{"nobody": True}, {"escalation_policy": "e"}, {"team": "t"}]
+    assert [("responder" in each, each["layer"]) for each in schedule["overrides"]] == [(False, "r")]
+
+
+def test_the_key_is_sent_to_no_other_address():
+    api = Api("https://a.test", {}, beside="https://b.test")
+    for url in ("https://c.test/x", "https://a.test.evil.test/x", "https://b.testing/x"):
+        with pytest.raises(ImportFailed, match="the key is not sent there"):
+            api.get(url)
 
 
 def test_pagerduty_keeps_its_keys_layers_and_timeouts():

@@ -32,6 +32,7 @@ COMMANDS = (
     Command("export", "files:export", "Write the stored configuration as files"),
     Command("dump", "dump:dump", "Write everything that the platform holds as files of JSON"),
     Command("import opsgenie", "importing:opsgenie", "Move here from Opsgenie, or see what would come over"),
+    Command("import jsm", "importing:jsm", "Move here from Jira Service Management's operations, or see what would come over"),
     Command("import pagerduty", "importing:pagerduty", "Move here from PagerDuty, or see what would come over"),
     Command("import grafana-oncall", "importing:grafana_oncall", "Move here from Grafana OnCall, or see what would come over"),
     Command("alert send", "alert:send", "Report that something is wrong"),

@@ -67,6 +67,50 @@ def opsgenie(
     move("opsgenie", source, url, api_key_file, keys, save, out, days, apply, reach)
 
 
+def jsm(
+    *,
+    source: From = None,
+    site: str = "",
+    url: str = "https://api.atlassian.com",
+    api_key_file: Path | None = None,
+    keys: Path | None = None,
+    save: Path | None = None,
+    out: Path = DEFAULT_OUT,
+    days: int = 90,
+    apply: bool = False,
+    reach: Reach = REACH,
+) -> None:
+    """Import people, teams, schedules, overrides, forwarding, escalations, routing, integrations and heartbeats of Jira Service Management.
+
+    Shows the plan and changes nothing unless --apply is given. Safe to repeat: the same things keep their names.
+    The API key is read from --api-key-file, else from $JSM_API_KEY: an e-mail address, a colon and that account's API token.
+
+    Parameters
+    ----------
+    source
+        What was saved of the API instead of a live one: a JSON file, or a folder with users.json, teams.json, schedules.json, ….
+    site
+        The Atlassian site, as in https://example.atlassian.net.
+    url
+        The address of Atlassian's operations API.
+    api_key_file
+        File with the API key.
+    keys
+        YAML or JSON file with the integrations' keys by name, which the API does not tell.
+    save
+        Keep what was read in this file.
+    out
+        The folder for the configuration, the names given, and the report.
+    days
+        How many days of "who was on call" are compared each way.
+    apply
+        Change the platform after showing the plan.
+    """
+    if source is None and not site:
+        raise UsageError("--site: give the address of the Atlassian site, or --from what was saved of it")
+    move("jsm", source, site, api_key_file, keys, save, out, days, apply, reach, beside=url)
+
+
 def pagerduty(
     *,
     source: From = None,
@@ -158,13 +202,14 @@ def move(
     days: int,
     apply: bool,
     reach: Reach,
+    beside: str = "",
 ) -> None:
     """Read, understand, compare and write; then say what would change, and change it if that is wanted."""
     if not 1 <= days <= 180:
         raise UsageError("--days: give 1 to 180")
     screen = Screen()
     now = reach.now
-    archive = folder.read(source) if source is not None else _fetched(system, url, api_key_file, now, days, screen)
+    archive = folder.read(source) if source is not None else _fetched(system, url, api_key_file, now, days, screen, beside)
     if save is not None:
         folder.save(archive, save)
     names = moving.read_names(out)
@@ -187,9 +232,9 @@ def _connection(reach: Reach, needed: bool) -> Connection | None:
         return None
 
 
-def _fetched(system: str, url: str, api_key_file: Path | None, now: Any, days: int, screen: Screen) -> dict[str, Any]:
+def _fetched(system: str, url: str, api_key_file: Path | None, now: Any, days: int, screen: Screen, beside: str) -> dict[str, Any]:
     screen.say(f"Reading {url} …")
-    client = api.Api(url, moving.SYSTEMS[system].headers(_api_key(system, api_key_file)))
+    client = api.Api(url, moving.SYSTEMS[system].headers(_api_key(system, api_key_file)), beside)
     try:
         return moving.fetch(system, client, now - timedelta(days=days), now + timedelta(days=days))
     finally:

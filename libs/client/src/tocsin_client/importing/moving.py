@@ -15,14 +15,14 @@ from tocsin_client import configuration
 from tocsin_client.configuration.reading import API_VERSION
 from tocsin_client.configuration.resources import Configurations
 from tocsin_client.configuration.writing import Dumper
-from tocsin_client.importing import grafana_oncall, opsgenie, pagerduty, report
+from tocsin_client.importing import grafana_oncall, jsm, opsgenie, pagerduty, report
 from tocsin_client.importing.api import Api, ImportFailed
 from tocsin_client.importing.fidelity import Fidelity, compare, fitted
 from tocsin_client.importing.model import Archive, Document, Imported, Unusable
 from tocsin_client.importing.names import Names
 from tocsin_oncall import plain
 
-SYSTEMS: Mapping[str, ModuleType] = {"opsgenie": opsgenie, "pagerduty": pagerduty, "grafana-oncall": grafana_oncall}
+SYSTEMS: Mapping[str, ModuleType] = {"opsgenie": opsgenie, "jsm": jsm, "pagerduty": pagerduty, "grafana-oncall": grafana_oncall}
 CONFIGURATION = "configuration"
 NAMES = "names.json"
 # People and how to reach them are matched, not doubled.

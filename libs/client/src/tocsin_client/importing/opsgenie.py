@@ -1,4 +1,4 @@
-"""Opsgenie, and the operations part of Jira Service Management: what their API says, and what it means here.
+"""Opsgenie: what its API says, and what it means here; `jsm` puts the successor's answers into the same shapes.
 
 Rotations of a schedule are all on call at once (union). Delays of an escalation count from its beginning, here from step to step.
 """
@@ -93,9 +93,10 @@ def _data(answer: Any) -> Any:
 # Understanding
 
 
-def convert(archive: Archive, names: Names, now: datetime, keys: Mapping[str, str]) -> Imported:
-    """The configuration. `keys` are the integrations' keys by the integration's name, as far as somebody has them."""
-    conversion = _Conversion(archive, names, now, keys)
+def convert(archive: Archive, names: Names, now: datetime, keys: Mapping[str, str], system: str = "Opsgenie") -> Imported:
+    """The configuration. `keys` are the integrations' keys by the integration's name, as far as somebody has them; `system` is what
+    people call the other side."""
+    conversion = _Conversion(archive, names, now, keys, system)
     conversion.users()
     conversion.teams()
     conversion.schedules()
@@ -108,8 +109,9 @@ def convert(archive: Archive, names: Names, now: datetime, keys: Mapping[str, st
 
 
 class _Conversion:
-    def __init__(self, archive: Archive, names: Names, now: datetime, keys: Mapping[str, str]) -> None:
+    def __init__(self, archive: Archive, names: Names, now: datetime, keys: Mapping[str, str], system: str) -> None:
         self.archive = archive
+        self.system = system
         self.names = names
         self.now = now
         self.keys = keys
@@ -117,7 +119,7 @@ class _Conversion:
         self.wrapped: set[str] = set()
         for user in items(archive, "users"):
             mailbox = str(user.get("username", ""))
-            self.names.person(_id(user), mailbox, mailbox.partition("@")[0])
+            self.names.person(_id(user), mailbox, mailbox.partition("@")[0] or str(user.get("fullName", "")))
         for kind, resource in (("Team", "teams"), ("Schedule", "schedules"), ("EscalationPolicy", "escalations")):
             for each in items(archive, resource):
                 self.names.of(kind, _id(each), str(each.get("name", "")))
@@ -126,7 +128,7 @@ class _Conversion:
             for resource in ("schedules", "escalations", "teams")
             for each in items(archive, resource)
         }
-        self.by_username = {str(user.get("username", "")).lower(): _id(user) for user in items(archive, "users")}
+        self.by_username = {str(user["username"]).lower(): _id(user) for user in items(archive, "users") if user.get("username")}
 
     # People
 
@@ -136,7 +138,9 @@ class _Conversion:
             self.made.add("Responder", name, {"display_name": user.get("fullName", ""), "time_zone": user.get("timeZone", "")})
             self._contacts(user, name)
             if user.get("blocked"):
-                self.made.lose(f"users/{user.get('username')}", "is blocked in Opsgenie", "imported; remove them from schedules and teams")
+                self.made.lose(
+                    f"users/{user.get('username')}", f"is blocked in {self.system}", "imported; remove them from schedules and teams"
+                )
 
     def _contacts(self, user: Plain, responder: str) -> None:
         contacts = user.get("contacts") or user.get("userContacts") or []
@@ -155,7 +159,9 @@ class _Conversion:
             address = to if method == "email" else _phone(to)
             self.made.add("ContactMethod", name, {"responder": responder, "kind": METHODS[method], "address": address})
             if (contact.get("status") or {}).get("enabled") is False:
-                self.made.lose(f"users/{username}/contacts/{to}", "is switched off in Opsgenie", "imported; remove it if nobody may use it")
+                self.made.lose(
+                    f"users/{username}/contacts/{to}", f"is switched off in {self.system}", "imported; remove it if nobody may use it"
+                )
         self._rules(user, responder, methods)
 
     def _rules(self, user: Plain, responder: str, methods: Mapping[tuple[str, str], str]) -> None:
@@ -240,7 +246,9 @@ class _Conversion:
             self.made.add("Schedule", name, {**whole, "layers": lasting, "overrides": coming})
             if schedule.get("enabled") is False:
                 self.made.lose(
-                    where, "is switched off in Opsgenie: nobody is asked by it", "imported; take it out of policies if it shall stay off"
+                    where,
+                    f"is switched off in {self.system}: nobody is asked by it",
+                    "imported; take it out of policies if it shall stay off",
                 )
             timeline = schedule.get("timeline")
             if timeline:
@@ -296,7 +304,7 @@ class _Conversion:
                 "kind": "COVER_ALL",
                 "from": written(instant(override.get("startDate"), f"{place}/startDate")),
                 "until": written(instant(override.get("endDate"), f"{place}/endDate")),
-                "reason": "override of Opsgenie",
+                "reason": f"override of {self.system}",
                 **({"responder": name} if name else {}),
             }
             scopes = [self.names.known("Layer", str(each.get("id"))) for each in override.get("rotations") or []]
@@ -324,7 +332,7 @@ class _Conversion:
                 "responder": names[1],
                 "from": written(instant(rule.get("startDate"), f"{place}/startDate")),
                 "until": written(instant(rule.get("endDate"), f"{place}/endDate")),
-                "reason": "forwarding rule of Opsgenie",
+                "reason": f"forwarding rule of {self.system}",
             }
 
     def _spans(self, timeline: Plain, where: str) -> Iterator[Span]:
@@ -561,18 +569,20 @@ class _Conversion:
             )
             service = self.names.of("Service", f"team-{_id(team)}", "") if team else ""
             self.made.add(
-                "Integration", name, {"kind": here, "service": service, "description": f"{kind} integration {title!r} of Opsgenie"[:1000]}
+                "Integration",
+                name,
+                {"kind": here, "service": service, "description": f"{kind} integration {title!r} of {self.system}"[:1000]},
             )
             if key:
                 self.made.keys[name] = key
             note = (
                 "send to the same paths with the same key"
                 if key
-                else "Opsgenie tells keys only when they are made: give --keys, or rotate it here"
+                else f"{self.system} tells keys only when they are made: give --keys, or rotate it here"
             )
             self.made.senders.append(Sender(title, kind, bool(key), note))
             if integration.get("enabled") is False:
-                self.made.lose(where, "is switched off in Opsgenie", "imported; nothing is taken from it until somebody has its key")
+                self.made.lose(where, f"is switched off in {self.system}", "imported; nothing is taken from it until somebody has its key")
 
     def heartbeats(self) -> None:
         found = items(self.archive, "heartbeats")

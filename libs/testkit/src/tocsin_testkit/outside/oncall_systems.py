@@ -109,7 +109,13 @@ def user(number: int, name: str) -> dict[str, Any]:
 
 
 def opsgenie(now: datetime) -> OncallSystem:
-    """An organisation with two teams, a schedule of two rotations over a change of clocks, an override and a forwarding rule."""
+    """An organisation with a team, a schedule of two rotations over a change of clocks, an override and a forwarding rule."""
+    system = OncallSystem(GENIE_KEY, organisation(now, lambda: system.url))
+    return system
+
+
+def organisation(now: datetime, url: Callable[[], str]) -> Callable[[str, Mapping[str, list[str]]], Answer]:
+    """What Opsgenie answers of that organisation at each path; `url` is where it is."""
     ada, bob, cyd = user(1, "Ada"), user(2, "Bob"), user(3, "Cyd")
     users = {each["id"]: each for each in (ada, bob, cyd)}
     covered = (now + timedelta(days=3)).replace(hour=15, minute=0, second=0, microsecond=0)
@@ -331,7 +337,7 @@ def opsgenie(now: datetime) -> OncallSystem:
             start = int(query.get("offset", ["0"])[0])
             page: dict[str, Any] = {"data": [dict(each) for each in list(users.values())[start : start + 2]], "totalCount": 3}
             if start + 2 < len(users):
-                page["paging"] = {"next": f"{system.url}/v2/users?limit=100&offset={start + 2}"}
+                page["paging"] = {"next": f"{url()}/v2/users?limit=100&offset={start + 2}"}
             return 200, page
         if path == "/v2/schedules/s1/timeline":
             return timeline(query)
@@ -345,8 +351,7 @@ def opsgenie(now: datetime) -> OncallSystem:
             return 200, {"data": lists[path], "took": 0.01, "requestId": "q"}
         return 404, {"message": "not found", "requestId": "q"}
 
-    system = OncallSystem(GENIE_KEY, answer)
-    return system
+    return answer
 
 
 # PagerDuty
