@@ -83,13 +83,13 @@ def finding(home: Path, name: str) -> Finding:
     return next(each for each in examine(home) if each.name == name)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_everything_and_leaves_nothing(home: Path, mentioning: Mentioning, number: signal.Signals) -> None:
-    with supervised(home) as process:
-        process.send_signal(number)
-        assert process.wait(timeout=30) == 0
-        assert mentioning(home) == []
-        assert list(Home.at(home).run.glob("*.pid")) == []
+def test_a_signal_stops_everything_and_leaves_nothing(home: Path, mentioning: Mentioning) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        with supervised(home) as process:
+            process.send_signal(number)
+            assert process.wait(timeout=30) == 0, number
+            assert mentioning(home) == [], number
+            assert list(Home.at(home).run.glob("*.pid")) == [], number
 
 
 def test_when_the_supervisor_is_killed_its_processes_end_and_the_next_start_goes_well(home: Path, mentioning: Mentioning) -> None:
@@ -113,13 +113,19 @@ def test_an_orphan_that_outlived_its_supervisor_is_stopped_by_the_next(home: Pat
         assert finding(home, "nats").healthy
 
 
-@pytest.mark.parametrize("name", ["postgres", "nats"])
-def test_what_is_killed_comes_back_with_what_it_knew(home: Path, name: str) -> None:
+def test_what_is_killed_comes_back_with_what_it_knew(home: Path) -> None:
     with supervised(home):
-        killed = living(home, name)
-        killed.kill()
-        wait_until(lambda: (found := recorded(Home.at(home).run / f"{name}.pid")) is not None and found != killed, "it is back", seconds=30)
-        wait_until(lambda: finding(home, name).healthy, "it answers", seconds=30)
+        for name in ("postgres", "nats"):
+            comes_back(home, name)
+
+
+def comes_back(home: Path, name: str) -> None:
+    killed = living(home, name)
+    killed.kill()
+    wait_until(
+        lambda: (found := recorded(Home.at(home).run / f"{name}.pid")) is not None and found != killed, f"{name} is back", seconds=30
+    )
+    wait_until(lambda: finding(home, name).healthy, f"{name} answers", seconds=30)
 
 
 def test_a_second_supervisor_of_the_same_home_is_refused_with_the_first_one_named(home: Path) -> None:

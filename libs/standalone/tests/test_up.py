@@ -78,49 +78,49 @@ def takes_what_its_addresses_say(integrations: dict[str, dict[str, str]]) -> Non
         assert client.sendmail("monitor@x", [mail["url"].removeprefix("mailto:")], b"Subject: OK: none\r\n\r\n") == {}
 
 
-def test_it_can_be_used_when_it_says_so_and_keeps_its_keys(home: Path) -> None:
-    with running(home):
+def test_it_can_be_used_when_it_says_so_and_what_is_killed_comes_back(home: Path) -> None:
+    """One installation through its life: first start, a service and the database killed, the supervisor killed, and a second start."""
+    with running(home) as process:
         first = connection(home)
         assert (home / "connection.json").stat().st_mode & 0o777 == 0o600
         assert set(first["integrations"]) == set(integration_kinds())  # type: ignore[call-overload]
-        assert [finding for finding in examine(home) if not finding.healthy] == []
+        assert unhealthy(home) == []
         assert httpx.get(f"{first['console']}/readyz").status_code == 200
         takes_what_its_addresses_say(first["integrations"])  # type: ignore[arg-type]
         with Tocsin(Connection.from_file(home / "connection.json")) as tocsin:
             assert list(tocsin.incidents()) == []
+        for name in ("detection", "edge", "postgres"):
+            comes_back(home, name)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     with running(home):
+        assert unhealthy(home) == []
         second = connection(home)
         assert second["api_key"] == first["api_key"]
         assert [each["key"] for each in second["integrations"].values()] == [each["key"] for each in first["integrations"].values()]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", ["detection", "edge", "postgres"])
-def test_a_killed_process_comes_back(home: Path, name: str) -> None:
-    with running(home):
-        killed = recorded(Home.at(home).run / f"{name}.pid")
-        assert killed is not None
-        killed.kill()
-        wait_until(lambda: recorded(Home.at(home).run / f"{name}.pid") not in (None, killed), f"{name} is started again", seconds=30)
-        wait_until(lambda: all(finding.healthy for finding in examine(home)), "everything answers", seconds=60)
+def comes_back(home: Path, name: str) -> None:
+    killed = recorded(Home.at(home).run / f"{name}.pid")
+    assert killed is not None
+    killed.kill()
+    wait_until(lambda: recorded(Home.at(home).run / f"{name}.pid") not in (None, killed), f"{name} is started again", seconds=30)
+    wait_until(lambda: unhealthy(home) == [], f"everything answers after {name} was killed", seconds=60)
 
 
-def test_after_a_crash_of_the_supervisor_the_next_start_goes_well(home: Path) -> None:
-    with running(home) as process:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    with running(home):
-        assert [finding for finding in examine(home) if not finding.healthy] == []
+def unhealthy(home: Path) -> list[str]:
+    return [str(finding) for finding in examine(home) if not finding.healthy]
 
 
-@pytest.mark.parametrize("moment", ["Starting PostgreSQL", "Migrating", "Starting the services"])
-def test_it_can_be_stopped_while_it_starts(home: Path, mentioning: Mentioning, moment: str) -> None:
-    process = subprocess.Popen(command(home), stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    next(line for line in process.stdout if line.startswith(moment))
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert mentioning(home) == []
+def test_it_can_be_stopped_while_it_starts_and_then_goes_on_from_there(home: Path, mentioning: Mentioning) -> None:
+    for moment in ("Starting PostgreSQL", "Migrating", "Starting the services"):
+        process = subprocess.Popen(command(home), stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        next(line for line in process.stdout if line.startswith(moment))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 0, moment
+        assert mentioning(home) == [], moment
 
 
 def test_a_port_in_use_is_named_and_nothing_is_started(home: Path) -> None:

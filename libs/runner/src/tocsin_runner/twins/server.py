@@ -90,9 +90,13 @@ async def served(twins: Twins, host: str = "127.0.0.1", port: int = 0) -> AsyncI
     try:
         yield twins
     finally:
-        server.should_exit = server.force_exit = True
-        await serving
-        await server.shutdown(sockets=[listening])
+        # Nor by `shutdown`, which waits a tenth of a second for answers that nobody reads any more.
+        serving.cancel()
+        for listener in server.servers:
+            listener.close()
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
+        await asyncio.wait([serving])
 
 
 class _Faulty:
