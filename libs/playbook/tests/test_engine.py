@@ -88,6 +88,36 @@ def test_after_an_unknown_outcome_the_same_attempt_is_handed_out_to_look_and_the
     assert told.state is RunState.SUCCEEDED
 
 
+@pytest.mark.parametrize(("policy", "attempts"), [("ask", []), ("skip", []), ("retry", [2])])
+def test_an_attempt_whose_runners_die_is_handed_out_twice_and_then_the_playbook_decides(policy: str, attempts: list[int]):
+    run = begun(playbook({"a": action(options={"on_unknown": policy})}, HOST))
+    key = idempotency_key(run.id, assignments(run)[0])
+    once = engine.runner_lost(run, "a", 0, START, "runner r1 is gone").state
+    (given,) = assignments(once)
+    assert given.look_first and idempotency_key(run.id, given) == key
+    twice = engine.runner_lost(once, "a", 0, START, "runner r2 is gone").state
+    assert [each.attempt for each in assignments(twice)] == attempts
+    assert (twice.steps["a"].waiting_for is Wait.UNKNOWN) == (policy == "ask")
+    assert twice.steps["a"].slots[0].explanation == "runner r2 is gone"
+
+
+def test_what_may_be_done_again_is_handed_out_as_often_as_its_runners_die():
+    run = begun(playbook({"a": action(options={"idempotent": True})}, HOST))
+    key = idempotency_key(run.id, assignments(run)[0])
+    for _ in range(3):
+        run = engine.runner_lost(run, "a", 0, START, "runner r1 is gone").state
+        (given,) = assignments(run)
+        assert given.look_first and idempotency_key(run.id, given) == key
+
+
+def test_a_runner_that_dies_while_it_looks_at_what_was_accepted_leaves_another_look():
+    run = begun(playbook({"a": action()}, HOST))
+    run = engine.assignment_ended(run, "a", 0, Outcome(OutcomeState.ACCEPTED), START).state
+    run = engine.runner_lost(run, "a", 0, START, "runner r1 is gone").state
+    assert [each.attempt for each in assignments(run)] == [1]
+    assert engine.runner_lost(run, "a", 0, START, "runner r2 is gone").state.steps["a"].waiting_for is Wait.UNKNOWN
+
+
 @pytest.mark.parametrize(("policy", "ends"), [("skip", RunState.SUCCEEDED), ("retry", RunState.RUNNING)])
 def test_a_playbook_may_say_what_to_do_about_an_unknown_outcome(policy: str, ends: RunState):
     run = begun(playbook({"a": action(options={"on_unknown": policy})}, HOST))

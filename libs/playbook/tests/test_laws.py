@@ -23,6 +23,7 @@ from tocsin_playbook.run import (
     StepState,
     Wait,
     changed_steps,
+    idempotency_key,
     opened,
     opener_of,
     prefix_of,
@@ -74,6 +75,7 @@ class Drawn:
         made: Plain = {"action": "isolate-host", "using": "edr", "with": {"host": "$word"}, "gives": ["n", "word"]}
         if self._draw(st.booleans()):
             made |= {"undo_on_failure": True, "retry": {"attempts": 2, "backoff": "1s"}}
+        made |= {"idempotent": True} if self._draw(st.integers(0, 5)) == 0 else {}
         return made | {"on_unknown": self._draw(st.sampled_from(["ask", "skip", "retry"]))}
 
     def _ask(self, depth: int) -> Plain:
@@ -122,6 +124,7 @@ class Played:
         self.now = START
         self.told: list[object] = []
         self.started: Counter[tuple[str, int]] = Counter()
+        self.unclear: Counter[str] = Counter()
         self.run = self.took(None, engine.begin(playbook, {}, self.now, "run"))
 
     def took(self, before: Run | None, decision: Decision[Run]) -> Run:
@@ -159,9 +162,21 @@ class Played:
 
     def _outcome(self, run: Run, each: Any, anything: bool) -> Decision[Run]:
         self.now = max(self.now, each.not_before or self.now)
-        state = self._draw(st.sampled_from(OutcomeState)) if anything else OutcomeState.SUCCEEDED
+        state = self._draw(st.sampled_from([*OutcomeState, None])) if anything else OutcomeState.SUCCEEDED
+        self._hand_out(run, each, state)
+        if state is None:
+            return engine.runner_lost(run, each.path, each.index, self.now, "gone")
         values = {"__n__": self._draw(st.sampled_from(["0", "1", "x"])) if anything else "0", "__word__": "b"}
         return engine.assignment_ended(run, each.path, each.index, Outcome(state, "said", values), self.now)
+
+    def _hand_out(self, run: Run, each: Any, state: OutcomeState | None) -> None:
+        """No attempt is handed out a third time without anybody knowing what came of it, unless it may be."""
+        key = idempotency_key(run.id, each)
+        if state is OutcomeState.ACCEPTED:
+            self.unclear[key] = 0
+        elif state in (None, OutcomeState.UNKNOWN):
+            self.unclear[key] += 1
+        assert self.unclear[key] <= 2 or run.step(run.steps[each.path]).options.idempotent
 
     def _answer(self, run: Run, each: Any, anything: bool) -> Decision[Run]:
         if each.waiting_for is Wait.APPROVAL:

@@ -1,6 +1,7 @@
 """Claims, reports, dead runners, zombies, votes, timers, pauses and restarts in any order: the rows are what the rules say."""
 
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,12 +16,13 @@ from tocsin_kernel.ids import RandomIds
 from tocsin_playbook import engine
 from tocsin_playbook.assignments import assignments_of
 from tocsin_playbook.rows import to_plain
-from tocsin_playbook.run import Run, RunState
+from tocsin_playbook.run import Run, RunState, Say
 from tocsin_response.playbook import assignment_store, keeping, question_store, reading
 from tocsin_response.playbook.book import Book
 from tocsin_response.playbook.compose import Playbooks, playbooks
 from tocsin_response.playbook.moves import Event
-from tocsin_response.playbook.question import State
+from tocsin_response.playbook.question import Kind, State
+from tocsin_response.playbook.questions import Told
 from tocsin_response.playbook.runs import StartWish
 from tocsin_testkit.playbook_stage import END, action, cacao, step
 from tocsin_testkit.world import World
@@ -57,6 +59,7 @@ class Interleaving:
         self.clock = ManualClock(MONDAY_NOON)
         self.log: list[tuple[Event, datetime]] = []
         self.held: list[Assignment] = []
+        self.unclear: Counter[str] = Counter()
         self.played = self.fresh()
 
     def fresh(self) -> Playbooks:
@@ -86,18 +89,25 @@ class Interleaving:
         await self.end()
         await self.compare()
 
-    async def claim(self) -> None:
-        self.held += await self.played.leases.claim("r", ["http-api"], 3, timedelta())
+    async def claim(self, most: int = 3) -> list[Assignment]:
+        """No attempt is handed out a third time without anybody knowing what came of it."""
+        given = await self.played.leases.claim("r", ["http-api"], most, timedelta())
+        self.unclear.update(each.idempotency_key for each in given)
+        assert max(self.unclear.values(), default=0) <= 2
+        self.held += given
+        return given
 
     async def report(self) -> None:
         if self.held:
             given = self.held.pop(self.chance.randrange(len(self.held)))
-            await self.played.reports.take([Outcome(lease=given.lease, state=self.chance.choice(STATES), explanation="so")])
+            told = Outcome(lease=given.lease, state=self.chance.choice(STATES), explanation="so")
+            if not await self.played.reports.take([told]) and told.state == Outcome.STATE_ACCEPTED:
+                self.unclear[given.idempotency_key] = 0
 
     async def die(self) -> None:
         """A runner is gone with all that it had; somebody else gets it, and what it says later is a zombie's."""
         self.clock.forward(timedelta(seconds=15))
-        await self.played.leases.release_expired()
+        await self.played.expiry.end_due()
 
     async def zombie(self) -> None:
         """Something is told again, or by a lease that nobody has."""
@@ -110,7 +120,11 @@ class Interleaving:
     async def vote(self) -> None:
         async with self.database.transaction() as tx:
             for question in await question_store.open_of_run(tx, self.run_id):
-                await self.played.questions.vote(tx, question.id, "bob", approve=self.chance.random() < 0.8, reason="")
+                if question.kind is Kind.APPROVAL:
+                    await self.played.questions.vote(tx, question.id, "bob", approve=self.chance.random() < 0.8, reason="")
+                else:
+                    said = self.chance.choice([Say.DONE, Say.FAILED, Say.RETRY])
+                    await self.played.questions.answer(tx, Told(question.id, "bob", said))
 
     async def wait(self) -> None:
         self.clock.forward(timedelta(seconds=self.chance.choice([1, 6, 21, 130])))
@@ -150,7 +164,7 @@ class Interleaving:
             await self.wait()
             await self.timers()
             await self.vote()
-            for given in await self.played.leases.claim("r", ["http-api"], 10, timedelta()):
+            for given in await self.claim(10):
                 await self.played.reports.take([Outcome(lease=given.lease, state=Outcome.STATE_SUCCEEDED)])
             self.replay()
         await self.steer(lambda tx: self.played.runs.cancel(tx, self.run_id, "alice", ""))

@@ -14,7 +14,7 @@ from tocsin_playbook.shape import Problem, Shape, fitted
 MOST_BYTES = 1 << 20
 MOST_PROBLEMS = 200
 # Which options of our extension make sense for which steps.
-FOR_ACTIONS = ("retry", "on_unknown", "undo_on_failure")
+FOR_ACTIONS = ("retry", "on_unknown", "undo_on_failure", "idempotent")
 FOR_PARALLEL = ("join", "on_branch_failure")
 
 

@@ -17,7 +17,7 @@ from tocsin_playbook.facts import (
     StepSkipped,
 )
 from tocsin_playbook.flow import Walk
-from tocsin_playbook.outcomes import put_slot, took
+from tocsin_playbook.outcomes import lost, put_slot, took
 from tocsin_playbook.playbook import Kind, Playbook
 from tocsin_playbook.refusals import NoSuchStep, NotAsked, RunEnded, RunNotEnded, StepEnded
 from tocsin_playbook.run import (
@@ -68,6 +68,16 @@ def assignment_ended(run: Run, path: str, index: int, outcome: Outcome, now: dat
         took(walk, path, index, outcome)
         walk.settle(path)
     return walk.decision(outcome.explanation)
+
+
+def runner_lost(run: Run, path: str, index: int, now: datetime, why: str = "") -> Decision[Run]:
+    """The runner that was at an assignment is gone. For a step that was given up, nothing changes."""
+    instance = _instance(run, path)
+    walk = Walk(run, now)
+    if instance.slots[index].state is SlotState.OPEN and not instance.state.ended:
+        lost(walk, path, index, why)
+        walk.settle(path)
+    return walk.decision(why)
 
 
 def timer_fired(run: Run, path: str, now: datetime) -> Decision[Run]:

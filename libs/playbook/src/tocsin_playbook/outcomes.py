@@ -35,15 +35,28 @@ def took(walk: Walk, path: str, index: int, outcome: Outcome) -> None:
             _well(walk, path, index, outcome)
         case OutcomeState.ACCEPTED:
             later = outcome.look_again_at or walk.now + LOOK_AGAIN
-            put_slot(walk, path, index, replace(slot, look_first=True, not_before=later, explanation=outcome.explanation))
+            again = replace(slot, look_first=True, doubted=False, not_before=later, explanation=outcome.explanation)
+            put_slot(walk, path, index, again)
         case OutcomeState.UNKNOWN if not slot.look_first:
-            put_slot(walk, path, index, replace(slot, look_first=True, explanation=outcome.explanation))
+            put_slot(walk, path, index, replace(slot, look_first=True, doubted=True, explanation=outcome.explanation))
         case OutcomeState.UNKNOWN:
             _never_known(walk, path, index, outcome)
         case OutcomeState.REJECTED:
             put_slot(walk, path, index, replace(slot, state=SlotState.FAILED, explanation=outcome.explanation or "refused"))
         case OutcomeState.FAILED | OutcomeState.TIMED_OUT:
             _try_again(walk, path, index, outcome, walk.step(path).options.retry.attempts)
+
+
+def lost(walk: Walk, path: str, index: int, why: str) -> None:
+    """Whoever was at an assignment is gone, and may have done it: the same attempt, with the same key, is handed out once more.
+
+    Not a third time, unless the playbook says that doing it again comes to the same.
+    """
+    slot = walk.instance(path).slots[index]
+    if slot.doubted and not walk.step(path).options.idempotent:
+        _never_known(walk, path, index, Outcome(OutcomeState.UNKNOWN, why))
+    else:
+        put_slot(walk, path, index, replace(slot, look_first=True, doubted=True, explanation=why))
 
 
 def _well(walk: Walk, path: str, index: int, outcome: Outcome) -> None:

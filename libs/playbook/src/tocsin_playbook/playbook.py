@@ -65,6 +65,7 @@ class Options:
     join_any: bool = False
     branches_may_fail: bool = False
     undo_on_failure: bool = False
+    idempotent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,7 @@ def options_of(plain: Plain) -> Options:
         join_any=plain.get("join") == "any",
         branches_may_fail=plain.get("on_branch_failure") == "continue",
         undo_on_failure=plain.get("undo_on_failure", False),
+        idempotent=plain.get("idempotent", False),
     )
 
 

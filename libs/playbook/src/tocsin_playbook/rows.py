@@ -117,6 +117,7 @@ def _slot_to_plain(slot: Slot) -> dict[str, Any]:
         "not_before": _text(slot.not_before),
         "explanation": slot.explanation,
         "undoes": slot.undoes,
+        **({"doubted": True} if slot.doubted else {}),
     }
 
 
@@ -131,6 +132,7 @@ def _slot_from_plain(plain: Plain) -> Slot:
         not_before=_instant(plain["not_before"]),
         explanation=plain["explanation"],
         undoes=plain["undoes"],
+        doubted=plain.get("doubted", False),
     )
 
 

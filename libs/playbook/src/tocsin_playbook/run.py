@@ -142,7 +142,8 @@ class Answer:
 class Slot:
     """One assignment of a step: a command (by its number) at a target (by its id). `tries` counts those of this visit of the step.
 
-    `undoes` is, in a step that undoes another one's effects, the index of the slot there.
+    `undoes` is, in a step that undoes another one's effects, the index of the slot there. `doubted`: it was handed out once more because
+    nobody knew what had come of it.
     """
 
     command: int = 0
@@ -154,6 +155,7 @@ class Slot:
     not_before: datetime | None = None
     explanation: str = ""
     undoes: int = 0
+    doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

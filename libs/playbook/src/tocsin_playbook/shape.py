@@ -303,6 +303,7 @@ OPTIONS = Shape(
         "join": word("all", "any"),
         "on_branch_failure": word("fail", "continue"),
         "undo_on_failure": flag,
+        "idempotent": flag,
     }
 )
 RETRY = Shape({"attempts": whole(1, 20), "backoff_seconds": whole(0, 3_600)}, ("attempts",))

@@ -41,7 +41,7 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
     "while": ("do",),
     "switch": ("cases",),
 }
-FOR_ACTIONS = ("agent", "targets", "retry", "on_unknown", "undo_on_failure")
+FOR_ACTIONS = ("agent", "targets", "retry", "on_unknown", "undo_on_failure", "idempotent")
 COMMON = (
     "id",
     "title",
@@ -59,7 +59,7 @@ COMMON = (
 )
 COPIED = ("description", "owner", "external_references")
 TOP = ("playbook", "variables", "agents", "targets", "authentication", "steps", "on_exception", "types")
-OPTIONS_COPIED = ("on_unknown", "undo_on_failure", "join", "on_branch_failure")
+OPTIONS_COPIED = ("on_unknown", "undo_on_failure", "idempotent", "join", "on_branch_failure")
 DEFINED = {"agents": "agent_definitions", "targets": "target_definitions", "authentication": "authentication_info_definitions"}
 
 

@@ -208,7 +208,7 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
             .ticks("uploads that broke off", HOUR_SECONDS, spool.forget)
             .runs("wakes of runners", played.wake.listen)
             .ticks("timers of runs", RUN_SECONDS, played.timers.fire_due)
-            .ticks("leases of runners that are gone", LEASE_SECONDS, played.leases.release_expired)
+            .ticks("leases of runners that are gone", LEASE_SECONDS, played.expiry.end_due)
             .ticks("audit of runs", AUDIT_SECONDS, played.auditor.look)
             .ticks("gap reports", REPORT_SECONDS, GapReports(base.database, base.clock, alerts).send_due)
         )

@@ -74,7 +74,7 @@ class Place:
     attempt: int
     state: str
     fence: int
-    lease_until: datetime | None
+    lease_owner: str
     work: bytes
     prior_state: bytes | None
     outcome: str
@@ -171,16 +171,28 @@ async def claim(tx: Tx, owner: str, capabilities: Sequence[str], now: datetime, 
     return sorted(found, key=lambda each: (each.priority, each.not_before, each.id))
 
 
-async def release_expired(tx: Tx, now: datetime, most: int) -> int:
-    """What a runner that is gone was at becomes ready again, to be looked at first: it may have been done."""
-    return await tx.execute(
-        """UPDATE assignment AS a SET state = CASE WHEN run.state = 'PAUSED' THEN 'HELD' ELSE 'READY' END, lease_until = NULL,
-               look_first = true
-           FROM (SELECT id FROM assignment WHERE state = 'LEASED' AND lease_until <= %s
-                 ORDER BY lease_until LIMIT %s FOR UPDATE SKIP LOCKED) AS expired, run
-           WHERE a.id = expired.id AND run.id = a.run_id""",
+async def expired(tx: Tx, now: datetime, most: int) -> list[Place]:
+    """What runners were at that have not renewed their leases, the longest gone first."""
+    return await tx.many(
+        Place,
+        """SELECT id::text, run_id::text, path, slot, attempt, state, fence, lease_owner, work, prior_state, outcome
+           FROM assignment WHERE state = 'LEASED' AND lease_until <= %s ORDER BY lease_until LIMIT %s""",
         (now, most),
     )
+
+
+async def take_back(tx: Tx, leases: Sequence[tuple[str, int]], now: datetime) -> set[str]:
+    """End those of these leases (id, fence) that are over still: nobody knows what came of it. The runs are locked. Returns the ids."""
+    taken = await tx.values(
+        str,
+        """UPDATE assignment AS a SET state = 'DONE', outcome = 'UNKNOWN', explanation = 'runner ' || a.lease_owner || ' is gone',
+               lease_until = NULL, ended_at = %s
+           FROM unnest(%s::uuid[], %s::bigint[]) AS given (id, fence)
+           WHERE a.id = given.id AND a.fence = given.fence AND a.state = 'LEASED' AND a.lease_until <= %s
+           RETURNING a.id::text""",
+        (now, [lease for lease, _ in leases], [fence for _, fence in leases], now),
+    )
+    return set(taken)
 
 
 async def postpone(tx: Tx, leases: Sequence[tuple[str, int, datetime]]) -> None:
@@ -220,7 +232,7 @@ async def places(tx: Tx, ids: Sequence[str]) -> list[Place]:
     """Where these belong."""
     return await tx.many(
         Place,
-        """SELECT id::text, run_id::text, path, slot, attempt, state, fence, lease_until, work, prior_state, outcome
+        """SELECT id::text, run_id::text, path, slot, attempt, state, fence, lease_owner, work, prior_state, outcome
            FROM assignment WHERE id = ANY(%s::uuid[])""",
         (list(ids),),
     )

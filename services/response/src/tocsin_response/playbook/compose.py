@@ -12,6 +12,7 @@ from tocsin_response.playbook.asking import Asking
 from tocsin_response.playbook.auditor import Alerts, RunAuditor
 from tocsin_response.playbook.book import Book
 from tocsin_response.playbook.door import RunnerApi
+from tocsin_response.playbook.expiry import Expiry
 from tocsin_response.playbook.guard import Guard, NoGuard
 from tocsin_response.playbook.incidents import HeardIncidents
 from tocsin_response.playbook.keeping import Keeping
@@ -39,6 +40,7 @@ class Playbooks:
     reports: Reports
     moves: Moves
     leases: Leases
+    expiry: Expiry
     timers: Timers
     auditor: RunAuditor
     undoing: Undoing
@@ -74,6 +76,7 @@ def playbooks(
         reports=reports,
         moves=moves,
         leases=leases,
+        expiry=Expiry(database, clock, moves, wake),
         timers=Timers(database, clock, moves),
         auditor=auditor,
         undoing=Undoing(clock, ids, wake),

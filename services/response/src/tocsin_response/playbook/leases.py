@@ -20,7 +20,6 @@ from tocsin_response.playbook.wake import Wake
 # A dead runner's step is another's within 15 s: the lease, and the tick that ends it.
 LEASE = timedelta(seconds=14)
 LOOK_AGAIN_SECONDS = 1.0
-MOST_EXPIRED = 500
 
 
 class LeaseLost(Stale):
@@ -82,12 +81,6 @@ class Leases:
         if kept is None:
             raise LeaseLost(assignment=assignment_id)
         return bytes(kept)
-
-    async def release_expired(self) -> None:
-        """Let others take what runners that are gone were at."""
-        async with self._database.transaction() as tx:
-            if await assignment_store.release_expired(tx, self._clock.now(), MOST_EXPIRED):
-                self._wake.after(tx)
 
     async def _claim_now(self, runner: str, capabilities: Sequence[str], most: int) -> list[Assignment]:
         now = self._clock.now()

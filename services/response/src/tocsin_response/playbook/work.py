@@ -13,7 +13,7 @@ from tocsin_chassis.postgres.database import Tx
 from tocsin_kernel.ids import Ids
 from tocsin_playbook.assignments import assignments_of
 from tocsin_playbook.once import Once
-from tocsin_playbook.run import Assignment, RunState, SlotState, StepInstance, Verb, changed_steps, idempotency_key
+from tocsin_playbook.run import Assignment, Run, RunState, SlotState, StepInstance, Verb, changed_steps, idempotency_key
 from tocsin_response.playbook import assignment_store
 from tocsin_response.playbook.assignment_store import Made, Place
 from tocsin_response.playbook.keeping import Kept
@@ -45,7 +45,7 @@ async def gather(tx: Tx, work: Work, before: Kept | None, after: Kept, reported:
     """
     was = before.run if before is not None else None
     held = after.run.state is RunState.PAUSED
-    for instance in changed_steps(was, after.run):
+    for instance in _to_look_at(was, after.run, reported):
         old = _open(was.steps.get(instance.path)) if was is not None else set()
         wanted = {(each.path, each.index, each.attempt): each for each in assignments_of(after.run, instance)}
         for key, assignment in wanted.items():
@@ -56,6 +56,13 @@ async def gather(tx: Tx, work: Work, before: Kept | None, after: Kept, reported:
                 work.made.append(await _made(tx, after, assignment, held, ids, now))
         given_up = [key for key in old if key not in wanted and key not in reported]
         work.given_up += [(after.row.id, *key, instance.result or "its step went on without it") for key in given_up]
+
+
+def _to_look_at(was: Run | None, run: Run, reported: Mapping[Key, Place]) -> list[StepInstance]:
+    """The steps that changed, and those of which something was told: what is the same as before has to be handed out again, too."""
+    changed = changed_steps(was, run)
+    told = {path for path, _, _ in reported} - {each.path for each in changed}
+    return changed + [run.steps[path] for path in told if path in run.steps]
 
 
 def _open(instance: StepInstance | None) -> set[Key]:
