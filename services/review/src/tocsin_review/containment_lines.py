@@ -14,7 +14,8 @@ def _measure_applied(fact: containment.MeasureApplied) -> Line:
     measure = fact.measure
     until = f" until {measure.until.ToDatetime():%Y-%m-%d %H:%M}Z" if measure.HasField("until") else ""
     how = f" by {measure.connector}" if measure.connector else " by hand"
-    summary = f"Measure: {measure.action} {measure.target}{how}{until}"
+    exercise = " in an exercise" if measure.simulated else ""
+    summary = f"Measure: {measure.action} {measure.target}{how}{exercise}{until}"
     return Line(summary, measure.applied_by, measure.reason, instant(measure.applied_at), measure.incident_id)
 
 

@@ -193,9 +193,9 @@ def kind_of(word: str) -> "containment.TargetKind.ValueType":
 
 
 def state(measure: "containment.Measure") -> str:
-    """Its state; one that somebody decided to keep says so."""
+    """Its state; one that somebody decided to keep says so, and one that only an exercise took."""
     word = short(containment.Measure.State, measure.state)
-    return f"{word} kept" if measure.kept else word
+    return " ".join(filter(None, [word, "kept" if measure.kept else "", "simulated" if measure.simulated else ""]))
 
 
 def drawn(measure: "containment.Measure") -> "RenderableType":
@@ -204,6 +204,7 @@ def drawn(measure: "containment.Measure") -> "RenderableType":
             "Measure": measure.id,
             "State": coloured(state(measure)),
             "Action": f"{measure.action} {measure.target}",
+            "Exercise": "yes: a simulated twin, nothing real is held" if measure.simulated else "",
             "By": f"{measure.applied_by} ({measure.connector or 'by hand'}) {times.local(measure, 'applied_at')}",
             "Why": measure.reason,
             "Until": times.local(measure, "until") or "it is lifted",

@@ -184,6 +184,7 @@ def runs(
             "ID": lambda each: each.id,
             "PLAYBOOK": lambda each: f"{each.playbook} v{each.playbook_version}",
             "STATE": lambda each: coloured(short(pb.Run.State, each.state)),
+            "EXERCISE": lambda each: "simulated" if each.simulated else "",
             "QUESTIONS": lambda each: str(each.open_questions or ""),
             "BY": lambda each: each.started_by,
             "STARTED": lambda each: times.local(each, "started_at"),

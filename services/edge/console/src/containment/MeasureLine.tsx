@@ -26,6 +26,7 @@ export function MeasureLine({ measure, withIncident = false }: { measure: Measur
             {measure.action} {measure.target}
           </strong>{" "}
           <span className="under">{targetKind(measure.targetKind)}</span>
+          {measure.simulated && <span className="badge info">simulated</span>}
         </span>
         <span className={`badge ${tone}`}>{measure.kept ? `${word}, stays` : word}</span>
       </p>

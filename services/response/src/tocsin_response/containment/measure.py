@@ -46,7 +46,10 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """`decision` says why it is lifted, or why it stays; `trouble` what went wrong with lifting it."""
+    """`decision` says why it is lifted, or why it stays; `trouble` what went wrong with lifting it.
+
+    `simulated`: taken in an exercise, at a simulated twin; nothing real is held.
+    """
 
     id: str
     incident_id: str
@@ -65,6 +68,7 @@ class Measure:
     step_path: str = ""
     prior_state: Mapping[str, Any] | None = field(default=None, hash=False)
     assignment_id: str = ""
+    simulated: bool = False
     undo_run_id: str = ""
     lifted_by: str = ""
     lifted_at: datetime | None = None

@@ -43,6 +43,18 @@ class Taken:
     step_path: str = ""
     prior_state: Mapping[str, Any] | None = None
     assignment_id: str = ""
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What a playbook did that undoes an action at a target."""
+
+    action: str
+    target: str
+    by: str
+    reason: str
+    simulated: bool
 
 
 class Undo(Protocol):
@@ -82,6 +94,7 @@ class Measures:
             step_path=taken.step_path,
             prior_state=taken.prior_state,
             assignment_id=taken.assignment_id,
+            simulated=taken.simulated,
         )
         if await store.insert_measure(tx, measure):
             _tell(tx, Decision(measure, (Applied(measure),)))
@@ -92,10 +105,12 @@ class Measures:
         for measure in await store.of_run(tx, run_id, action, target):
             await self._save(tx, measure, measure.lifted(measure.applied_by, reason, self._clock.now()))
 
-    async def released(self, tx: Tx, incident_id: str, action: str, target: str, by: str, reason: str) -> None:
-        """A playbook did what undoes this action at this target, for the same incident."""
-        for measure in await store.of_target(tx, incident_id, action, target) if incident_id else []:
-            await self._save(tx, measure, measure.lifted(by, reason, self._clock.now()))
+    async def released(self, tx: Tx, incident_id: str, released: Released) -> None:
+        """A playbook did what undoes this action at this target, for the same incident. An exercise releases nothing real."""
+        if not incident_id:
+            return
+        for measure in await store.of_target(tx, incident_id, released.action, released.target, simulated=released.simulated):
+            await self._save(tx, measure, measure.lifted(released.by, released.reason, self._clock.now()))
 
     async def undo_ended(self, tx: Tx, assignment_id: str, lifted: bool, explanation: str) -> None:
         """A runner has tried to undo what an assignment had done."""

@@ -29,6 +29,7 @@ class _MeasureRow:
     step_path: str
     prior_state: dict[str, Any] | None
     assignment_id: str
+    simulated: bool
     undo_run_id: str
     lifted_by: str
     lifted_at: datetime | None
@@ -56,6 +57,7 @@ class _MeasureRow:
             step_path=self.step_path,
             prior_state=self.prior_state,
             assignment_id=self.assignment_id,
+            simulated=self.simulated,
             undo_run_id=self.undo_run_id,
             lifted_by=self.lifted_by,
             lifted_at=self.lifted_at,
@@ -71,8 +73,10 @@ async def insert_measure(tx: Tx, measure: Measure) -> bool:
     return bool(
         await tx.execute(
             """INSERT INTO measure (id, incident_id, action, connector, target_kind, target, reason, applied_by, applied_at, until, state,
-                   verified_at, reversible, run_id, step_path, prior_state, assignment_id, lifted_by, decision, kept, trouble, version)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+                   verified_at, reversible, run_id, step_path, prior_state, assignment_id, simulated, lifted_by, decision, kept, trouble,
+                   version)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+               ON CONFLICT DO NOTHING""",
             (
                 measure.id,
                 measure.incident_id or None,
@@ -91,6 +95,7 @@ async def insert_measure(tx: Tx, measure: Measure) -> bool:
                 measure.step_path,
                 _json(measure.prior_state),
                 measure.assignment_id or None,
+                measure.simulated,
                 measure.lifted_by,
                 measure.decision,
                 measure.kept,
@@ -127,7 +132,7 @@ async def load_measure(tx: Tx, measure_id: str) -> Measure | None:
         _MeasureRow,
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
-               coalesce(assignment_id::text, '') AS assignment_id,
+               coalesce(assignment_id::text, '') AS assignment_id, simulated,
                coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
            FROM measure WHERE id = %s FOR UPDATE""",
         (measure_id,),
@@ -141,7 +146,7 @@ async def of_run(tx: Tx, run_id: str, action: str, target: str) -> list[Measure]
         _MeasureRow,
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
-               coalesce(assignment_id::text, '') AS assignment_id,
+               coalesce(assignment_id::text, '') AS assignment_id, simulated,
                coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
            FROM measure WHERE run_id = %s AND action = %s AND target = %s AND state <> 'LIFTED' ORDER BY id FOR UPDATE""",
         (run_id, action, target),
@@ -149,16 +154,17 @@ async def of_run(tx: Tx, run_id: str, action: str, target: str) -> list[Measure]
     return [row.to_domain() for row in rows]
 
 
-async def of_target(tx: Tx, incident_id: str, action: str, target: str) -> list[Measure]:
+async def of_target(tx: Tx, incident_id: str, action: str, target: str, *, simulated: bool) -> list[Measure]:
     """What was done at a target for an incident and is not lifted; locked for the rest of the transaction."""
     rows = await tx.many(
         _MeasureRow,
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
-               coalesce(assignment_id::text, '') AS assignment_id,
+               coalesce(assignment_id::text, '') AS assignment_id, simulated,
                coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
-           FROM measure WHERE incident_id = %s AND action = %s AND target = %s AND state <> 'LIFTED' ORDER BY id FOR UPDATE""",
-        (incident_id, action, target),
+           FROM measure WHERE incident_id = %s AND action = %s AND target = %s AND simulated = %s AND state <> 'LIFTED'
+           ORDER BY id FOR UPDATE""",
+        (incident_id, action, target, simulated),
     )
     return [row.to_domain() for row in rows]
 
@@ -169,7 +175,7 @@ async def of_assignment(tx: Tx, assignment_id: str) -> list[Measure]:
         _MeasureRow,
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
-               coalesce(assignment_id::text, '') AS assignment_id,
+               coalesce(assignment_id::text, '') AS assignment_id, simulated,
                coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
            FROM measure WHERE assignment_id = %s ORDER BY id FOR UPDATE""",
         (assignment_id,),
@@ -183,7 +189,7 @@ async def claim_expired(tx: Tx, now: datetime, limit: int) -> list[Measure]:
         _MeasureRow,
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
-               coalesce(assignment_id::text, '') AS assignment_id,
+               coalesce(assignment_id::text, '') AS assignment_id, simulated,
                coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
            FROM measure WHERE state = 'IN_FORCE' AND until <= %s ORDER BY until LIMIT %s FOR UPDATE SKIP LOCKED""",
         (now, limit),
@@ -197,7 +203,7 @@ async def list_measures(tx: Tx, incident_id: str | None, in_force_only: bool, be
         _MeasureRow,
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
-               coalesce(assignment_id::text, '') AS assignment_id,
+               coalesce(assignment_id::text, '') AS assignment_id, simulated,
                coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
            FROM measure
            WHERE (%(incident)s::uuid IS NULL OR incident_id = %(incident)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)

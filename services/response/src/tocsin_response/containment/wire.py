@@ -45,6 +45,7 @@ def measure_to_proto(measure: Measure) -> pb.Measure:
         kept=measure.kept,
         trouble=measure.trouble,
         version=measure.version,
+        simulated=measure.simulated,
     )
     if measure.prior_state is not None:
         made.prior_state.CopyFrom(_struct(measure.prior_state))

@@ -13,7 +13,7 @@ from tocsin_kernel.errors import DomainError
 from tocsin_playbook.catalogue import ACTIONS
 from tocsin_response.automation.automations import RunWish
 from tocsin_response.containment.measure import Measure
-from tocsin_response.containment.measures import Measures, Taken
+from tocsin_response.containment.measures import Measures, Released, Taken
 from tocsin_response.evidence.custody import Custody, Finding
 from tocsin_response.evidence.item import Collected
 from tocsin_response.guard.guards import Guards
@@ -52,7 +52,7 @@ class Rails:
 
 
 class Ledger:
-    """Enters what a step changed, and what a run took back."""
+    """Enters what a step changed, and what a run took back. What an exercise changed at a simulated twin is entered as such."""
 
     def __init__(self, clock: Clock, measures: Measures) -> None:
         self._clock = clock
@@ -61,8 +61,6 @@ class Ledger:
     async def done(self, tx: Tx, done: Sequence[Done]) -> None:
         """See Effects."""
         for each in done:
-            if each.assignment.simulated:
-                continue
             if lifted := lifted_assignment(each.assignment.step_path):
                 await self._lifting_ended(tx, lifted, each.outcome)
             elif each.outcome.state == Outcome.STATE_SUCCEEDED:
@@ -80,7 +78,8 @@ class Ledger:
             await self._measures.applied(tx, _taken(done, deed))
         for other in ACTIONS.values():
             if other.timed and other.undo == deed.name:
-                await self._measures.released(tx, done.run.incident_id, other.name, deed.target, done.run.started_by, why)
+                released = Released(other.name, deed.target, done.run.started_by, why, done.run.simulated)
+                await self._measures.released(tx, done.run.incident_id, released)
 
     async def _lifting_ended(self, tx: Tx, assignment_id: str, outcome: Outcome) -> None:
         if outcome.state == Outcome.STATE_ACCEPTED:
@@ -107,6 +106,7 @@ def _taken(done: Done, deed: Deed) -> Taken:
         step_path=done.assignment.step_path,
         prior_state=plain(done.prior_state),
         assignment_id=done.outcome.lease.assignment_id,
+        simulated=done.run.simulated,
     )
 
 
