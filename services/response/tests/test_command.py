@@ -10,11 +10,17 @@ from tocsin.access.v1.access_pb2 import Role
 from tocsin.communication.v1.events_pb2 import ReachabilityChecked
 from tocsin.configuration.v1.change_pb2 import Change
 from tocsin.response.v1 import command_service_pb2 as pb
+from tocsin.response.v1 import containment_service_pb2 as containment_pb
 from tocsin.response.v1 import response_service_pb2 as response_pb
 from tocsin.response.v1.command_events_pb2 import DecisionLogged, PhaseEntered, RoleAssigned, TaskAdded, TaskDue, UpdateDue
 from tocsin.response.v1.command_pb2 import Cadence, ChecklistItem, Criterion, IncidentPlan, Phase, PhasePlan, PlannedTask, Task
 from tocsin.response.v1.command_service_pb2_grpc import CommandServiceStub
+from tocsin.response.v1.containment_events_pb2 import ActionProposed
+from tocsin.response.v1.containment_pb2 import Automation, Proposal
+from tocsin.response.v1.containment_service_pb2_grpc import ContainmentServiceStub
 from tocsin.response.v1.oncall_pb2 import Responder, Rotation, Schedule, Team
+from tocsin.response.v1.playbook_events_pb2 import RunStarted
+from tocsin.response.v1.playbook_pb2 import Playbook
 from tocsin.response.v1.response_service_pb2_grpc import ResponseServiceStub
 from tocsin.triage.v1.events_pb2 import IncidentAcknowledged, IncidentOpened, IncidentResolved, PrivacyChanged, SeverityChanged, TypeChanged
 from tocsin.triage.v1.incident_pb2 import Incident, IncidentType, Severity
@@ -24,6 +30,7 @@ from tocsin_kernel.clock import ManualClock
 from tocsin_kernel.ids import uuid7
 from tocsin_response.app import response
 from tocsin_response.settings import ResponseSettings
+from tocsin_testkit.playbook_stage import chain
 
 MONDAY_NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -258,6 +265,37 @@ PLAN = IncidentPlan(
     ],
     cadence=[Cadence(severity=Severity.SEVERITY_SEV1, every=Duration(seconds=60))],
 )  # fmt: skip
+
+
+async def test_the_playbooks_of_a_phase_are_started_or_proposed_once_when_it_is_entered_and_say_which_plan_has_them(world, app):
+    """So is what an automation wants of a phase, each time that it is entered."""
+    playbooks = [Playbook(name=name, content=chain(1)) for name in ("look", "roll-back", "isolate", "tell")]
+    plan = IncidentPlan()
+    plan.CopyFrom(PLAN)
+    phase = plan.phases.add(phase=Phase.PHASE_CONTAINMENT, playbooks=["look"])
+    phase.runs.add(playbook="roll-back", start=True)
+    phase.runs.add(playbook="isolate", start=True, variables={"__host__": "incident.title"})
+    contained = Automation(name="told", triggers=[Automation.TRIGGER_PHASE_ENTERED], condition="phase == 'containment'", playbook="tell")
+    await apply(world, app, incident_plans=[plan], playbooks=playbooks, automations=[contained])
+    room = Room(world, app)
+    room.incident.type = OPERATIONAL
+    await room.tell(IncidentOpened)
+    await room.do("ann", "AssignRole", role="commander")
+    await room.do("ann", "EnterPhase", phase=Phase.PHASE_CONTAINMENT, override=True, reason="it is clear")
+    told = {fact.proposal.playbook: fact.proposal for fact in await world.facts(ActionProposed, 4)}
+    assert (told["look"].state, told["look"].reason) == (Proposal.STATE_OPEN, "plan ours (version 1): containment was entered")
+    begun = told["roll-back"]
+    assert (begun.state, begun.plan, begun.plan_version, begun.phase) == (Proposal.STATE_STARTED, "ours", 1, Phase.PHASE_CONTAINMENT)
+    assert told["isolate"].state == Proposal.STATE_FAILED and "__host__" in told["isolate"].reason
+    assert told["tell"].automation == "told"
+    accept = containment_pb.AnswerProposalRequest(proposal_id=told["look"].id, accept=True)
+    assert (await room.as_("bob", stub=ContainmentServiceStub).AnswerProposal(accept)).proposal.run_id
+    started = {fact.run.playbook: (fact.run.started_by, fact.run.reason) for fact in await world.facts(RunStarted, 2)}
+    assert started == {"roll-back": ("plan ours", begun.reason), "look": ("bob", told["look"].reason)}
+    await room.do("ann", "EnterPhase", phase=Phase.PHASE_IDENTIFICATION, reason="it was not")
+    await room.do("ann", "EnterPhase", phase=Phase.PHASE_CONTAINMENT, override=True, reason="it was")
+    again = [fact.proposal.playbook for fact in await world.facts(ActionProposed, 5)]
+    assert sorted(again) == ["isolate", "look", "roll-back", "tell", "tell"]
 
 
 async def test_a_plan_of_a_file_goes_before_the_shipped_one_and_incidents_keep_the_version_they_began_with(world, app):

@@ -6,12 +6,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tocsin.response.v1.command_pb2 import PHASE_CONTAINMENT, IncidentPlan, PlannedTask
+from tocsin.response.v1.command_pb2 import Criterion as Criterion_
+from tocsin.response.v1.command_pb2 import PhasePlan as PhaseMessage
+from tocsin.response.v1.command_pb2 import RolePlan as RoleMessage
 
 from tocsin_kernel.errors import DomainError, Invalid
 from tocsin_response.command import role
 from tocsin_response.command.phases import NotTheCommander, PhaseGateClosed, Situation, Step, enter, gates, in_the_way
 from tocsin_response.command.plan import COMMANDER, Criterion, Looked, Phase, PhasePlan, Plan
-from tocsin_response.command.plans import problems_of_plan, understood
+from tocsin_response.command.plan_checks import playbooks_of_plan, problems_of_plan
+from tocsin_response.command.plans import understood
 from tocsin_response.command.readiness import Reach, Ready, contacts, exercises, plans, schedules
 from tocsin_response.command.role import Holding
 from tocsin_response.command.task import State, Task, reminder
@@ -162,6 +167,25 @@ def test_what_is_shipped_can_be_walked(name):
         holders=dict.fromkeys(plan.roles, "ann"), severity_set_by="ann", measures=(), undecided=(), evidence=1, obligations=(),
     )  # fmt: skip
     assert in_the_way(plan, Phase.IDENTIFICATION, Phase.LESSONS_LEARNED, everything) == []
+
+
+def test_whatever_a_plan_of_a_file_names_has_to_be_there_and_the_field_that_is_wrong_is_named():
+    phase = PhaseMessage(phase=PHASE_CONTAINMENT, tasks=[PlannedTask(title="t", role="leagl")], playbooks=["isolate"])
+    phase.exit.add(key="r", kind=Criterion_.KIND_ROLE_FILLED, subject="nobody")
+    phase.exit.add(key="c", kind=Criterion_.KIND_CHECKED, subject="unseen")
+    phase.exit.add(key="p", kind=Criterion_.KIND_RUN_FINISHED, subject="isolate")
+    phase.runs.add(playbook="notify", start=True, variables={"__host__": "incident.title ++"})
+    plan = IncidentPlan(name="ours", phases=[phase, phase], roles=[RoleMessage(key="legal"), RoleMessage(key="legal")])
+    found = dict(problems_of_plan("p", plan))
+    assert found["p.phases[0].tasks[0].role"] == "leagl is no role of the plan: add it to its roles, or name one of commander, legal"
+    assert {"p.phases[0].exit[0].subject", "p.phases[0].exit[1].subject", "p.phases[1].phase", "p.roles[1].key"} < found.keys()
+    assert "CEL" in found["p.phases[0].runs[0].variables[__host__]"]
+    named = dict(playbooks_of_plan("p", IncidentPlan(phases=[phase])))
+    assert named == {
+        "p.phases[0].playbooks[0]": "isolate",
+        "p.phases[0].runs[0].playbook": "notify",
+        "p.phases[0].exit[2].subject": "isolate",
+    }
 
 
 def test_readiness_adds_up_and_says_how_to_mend_what_is_missing():

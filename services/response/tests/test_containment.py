@@ -34,6 +34,7 @@ from tocsin.response.v1.containment_pb2 import (
 )
 from tocsin.response.v1.containment_service_pb2_grpc import ContainmentServiceStub
 from tocsin.response.v1.oncall_pb2 import Responder
+from tocsin.response.v1.playbook_pb2 import Playbook
 from tocsin.response.v1.response_service_pb2_grpc import ResponseServiceStub
 from tocsin.triage.v1.events_pb2 import AlertAttached, IncidentOpened, IncidentResolved, SeverityChanged
 from tocsin.triage.v1.incident_pb2 import AttachedAlert, Incident, Severity
@@ -50,6 +51,7 @@ from tocsin_response.guard.guards import Guards
 from tocsin_response.guard.rails import Act
 from tocsin_response.recovery.watching import RecoveryWatching
 from tocsin_response.settings import ResponseSettings
+from tocsin_testkit.playbook_stage import chain
 from tocsin_testkit.world import World
 
 ALICE = Caller("alice", Role.ROLE_MANAGER)
@@ -73,7 +75,8 @@ class Stubs:
         self.response = world.stub(ResponseServiceStub, app, ALICE)
 
     async def apply(self, **parts: Any) -> Any:
-        configuration = response_pb.Configuration(responders=[Responder(name="ann", display_name="Ann")], **parts)
+        kept = [Playbook(name=name, content=chain(1)) for name in ("ransomware", "p")]
+        configuration = response_pb.Configuration(responders=[Responder(name="ann", display_name="Ann")], playbooks=kept, **parts)
         return await self.response.ApplyConfiguration(response_pb.ApplyConfigurationRequest(configuration=configuration))
 
     async def record(self, target: str = "db-1", **more: Any) -> Measure:
@@ -245,6 +248,11 @@ async def test_an_automation_that_cannot_be_evaluated_is_refused_at_once_or_told
     code, said = await refused(stubs.apply(automations=[broken]))
     assert code == grpc.StatusCode.INVALID_ARGUMENT
     assert "automations[0].condition" in said
+    nowhere = Automation(name="nowhere", triggers=[Automation.TRIGGER_INCIDENT_OPENED], playbook="ransomwear")
+    _, said = await refused(stubs.apply(automations=[nowhere]))
+    assert "automations[0].playbook: there is no Playbook ransomwear" in said
+    _, said = await refused(stubs.apply(guard_rails=[GuardRails(name="few", limits=[RateLimit(actions=["isolate"], most=1)])]))
+    assert "guard_rails[0].limits[0].actions[0]: there is no action isolate" in said
     absent = Automation(name="absent", triggers=[Automation.TRIGGER_INCIDENT_OPENED], condition="incident.colour == 'red'", playbook="p")
     await stubs.apply(automations=[absent])
     await opened(world)

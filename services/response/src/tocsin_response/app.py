@@ -48,6 +48,7 @@ from tocsin_kernel.clock import Clock
 from tocsin_response.actions.platform import detection, triage
 from tocsin_response.api import ResponseApi
 from tocsin_response.automation.automations import Automations
+from tocsin_response.automation.planned import PlannedRuns
 from tocsin_response.belonging import BELONGING
 from tocsin_response.blocklist.blocklists import BlockLists
 from tocsin_response.command.api import Command, CommandApi
@@ -157,7 +158,7 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
         obligations = Obligations(base.database, base.clock, base.ids, custody, RoleHolders())
         obligation_api = ObligationApi(base.database, base.clock, obligations)
         plans = Plans(base.clock, base.ids)
-        rooms = Rooms(base.database, base.clock, base.ids, plans)
+        rooms = Rooms(base.database, base.clock, base.ids, plans, PlannedRuns(automations, base.clock, base.ids))
         situations = Situations(measures, custody, obligations, played.runs)
         tasks = Tasks(base.database, base.clock, base.ids, rooms, plans)
         looking = Looking(base.database, base.clock, plans, played.runs)

@@ -50,7 +50,8 @@ def _action_proposed(fact: containment.ActionProposed) -> Line:
         Proposal.STATE_STARTED: f"started playbook {proposal.playbook}",
         Proposal.STATE_FAILED: f"could not start playbook {proposal.playbook}",
     }.get(proposal.state, f"proposes playbook {proposal.playbook}")
-    summary = f"Automation {proposal.automation} {what}"
+    author = f"Automation {proposal.automation}" if proposal.automation else f"Plan {proposal.plan}"
+    summary = f"{author} {what}"
     return Line(summary, reason=proposal.reason, at=instant(proposal.proposed_at), incident_id=proposal.incident_id)
 
 

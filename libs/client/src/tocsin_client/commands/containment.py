@@ -14,9 +14,11 @@ from tocsin_client.screen import coloured, facts, short
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from tocsin.response.v1 import command_pb2 as command
     from tocsin.response.v1 import containment_pb2 as containment
     from tocsin.response.v1 import containment_service_pb2 as service
 else:
+    command = later("tocsin.response.v1.command_pb2")
     containment = later("tocsin.response.v1.containment_pb2")
     service = later("tocsin.response.v1.containment_service_pb2")
 
@@ -27,7 +29,7 @@ LIST = Annotated[str, Parameter(help="The list, by name.")]
 def list_proposals(
     *, incident: str = "", all_: Annotated[bool, Parameter(name="--all")] = False, limit: int = 100, options: Options = DEFAULTS
 ) -> None:
-    """List the playbooks that automations propose, the newest first.
+    """List the playbooks that automations and plans propose, the newest first.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ def list_proposals(
             "ID": lambda proposal: proposal.id,
             "STATE": lambda proposal: coloured(short(containment.Proposal.State, proposal.state)),
             "PLAYBOOK": lambda proposal: proposal.playbook,
-            "AUTOMATION": lambda proposal: f"{proposal.automation} v{proposal.automation_version}",
+            "FROM": _author,
             "SINCE": lambda proposal: times.local(proposal, "proposed_at"),
             "WHY": lambda proposal: proposal.reason,
         },
@@ -240,13 +242,20 @@ def link(name: LIST, /, *, replace: bool = False, options: Options = DEFAULTS) -
     options.screen.result(answer, lambda made: f"Below the console's address: {made.path}")
 
 
+def _author(proposal: "containment.Proposal") -> str:
+    """Which automation or plan wants it, and in which version."""
+    if proposal.automation:
+        return f"automation {proposal.automation} v{proposal.automation_version}"
+    return f"plan {proposal.plan} v{proposal.plan_version}, {short(command.Phase, proposal.phase).lower().replace('_', ' ')}"
+
+
 def drawn(proposal: "containment.Proposal") -> "RenderableType":
     return facts(
         {
             "Proposal": proposal.id,
             "State": coloured(short(containment.Proposal.State, proposal.state)),
             "Playbook": proposal.playbook,
-            "Automation": f"{proposal.automation}, version {proposal.automation_version}",
+            "From": _author(proposal),
             "Why": proposal.reason,
             "Decided by": proposal.decided_by,
             "Run": proposal.run_id,

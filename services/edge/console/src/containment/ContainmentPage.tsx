@@ -70,10 +70,10 @@ function Proposals() {
   const answer = useQuery(ContainmentService.method.listProposals, { pageSize: 200 });
   const proposals = answer.data?.proposals ?? [];
   return (
-    <Panel title="What automations proposed or started" aside={<span className="count">{proposals.length}</span>}>
+    <Panel title="What automations and plans proposed or started" aside={<span className="count">{proposals.length}</span>}>
       {answer.isPending && <Loading what="proposals" />}
       {answer.isError && !answer.data && <Failure what="Proposals" error={answer.error} retry={() => void answer.refetch()} />}
-      {answer.data && proposals.length === 0 && <Empty icon={CircleCheck} title="No automation has acted yet" />}
+      {answer.data && proposals.length === 0 && <Empty icon={CircleCheck} title="Nothing was proposed yet" />}
       <ul className="pages">
         {proposals.map((proposal) => (
           <ProposalLine key={proposal.id} proposal={proposal} />

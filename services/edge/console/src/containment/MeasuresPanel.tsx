@@ -1,4 +1,4 @@
-/** What was done to contain an incident, what automations propose for it, and whether its return is looked out for. */
+/** What was done to contain an incident, what automations and its plan propose for it, and whether its return is looked out for. */
 
 import { useQuery } from "@connectrpc/connect-query";
 import { ShieldCheck } from "lucide-react";

@@ -1,4 +1,4 @@
-/** What an automation proposes, and why; a person accepts or declines. */
+/** What an automation or a plan proposes, and why; a person accepts or declines. */
 
 import { useMutation } from "@connectrpc/connect-query";
 import { Link } from "wouter";
@@ -23,7 +23,9 @@ export function ProposalLine({ proposal }: { proposal: Proposal }) {
         <span>
           <strong>{proposal.playbook}</strong>{" "}
           <span className="under">
-            {proposal.automation}, version {String(proposal.automationVersion)}
+            {proposal.automation
+              ? `automation ${proposal.automation}, version ${proposal.automationVersion}`
+              : `plan ${proposal.plan}, version ${proposal.planVersion}`}
           </span>
         </span>
         <span className={`badge ${tone}`}>{word}</span>

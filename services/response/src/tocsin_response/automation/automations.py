@@ -112,12 +112,12 @@ class Automations:
                 return
             variables = {name: expressions.text(expression, known) for name, expression in rule.variables.items()}
         except Unusable as error:
-            await self._keep(tx, self._proposal(rule, seen, {}, State.FAILED, str(error)))
+            await self.keep(tx, self._proposal(rule, seen, {}, State.FAILED, str(error)))
             return
         why = f"automation {rule.name} (version {rule.version}): {rule.condition or 'always'}"
-        await self._keep(tx, self._proposal(rule, seen, variables, State.STARTED if rule.starts else State.OPEN, why))
+        await self.keep(tx, self._proposal(rule, seen, variables, State.STARTED if rule.starts else State.OPEN, why))
 
-    async def _keep(self, tx: Tx, proposal: Proposal) -> None:
+    async def keep(self, tx: Tx, proposal: Proposal) -> None:
         """Keep and tell it; what starts by itself is started in the same transaction, once for each fact."""
         if not await store.insert_proposal(tx, proposal):
             return
@@ -130,9 +130,9 @@ class Automations:
     async def _started(self, tx: Tx, proposal: Proposal) -> Proposal:
         try:
             async with tx.savepoint():
-                return wire.with_run(proposal, await self._start(tx, proposal, f"automation {proposal.automation}"))
+                return wire.with_run(proposal, await self._start(tx, proposal, proposal.author))
         except DomainError as error:
-            log.warning("automation %s cannot start playbook %s: %s", proposal.automation, proposal.playbook, error)
+            log.warning("%s cannot start playbook %s: %s", proposal.author, proposal.playbook, error)
             return wire.failed(proposal, str(error))
 
     async def _start(self, tx: Tx, proposal: Proposal, by: str) -> str:

@@ -55,7 +55,10 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A playbook that an automation would start, or has started; `fact_id` is the fact that it was about."""
+    """A playbook that an automation would start, or has started; `fact_id` is the fact that it was about.
+
+    Without an automation it is the plan of the incident that has it for a phase.
+    """
 
     id: str
     automation: str
@@ -70,6 +73,14 @@ class Proposal:
     decided_by: str = ""
     decided_at: datetime | None = None
     run_id: str = ""
+    plan: str = ""
+    plan_version: int = 0
+    phase: int = 0
+
+    @property
+    def author(self) -> str:
+        """Who proposes it, for people."""
+        return f"automation {self.automation}" if self.automation else f"plan {self.plan}"
 
     def accept(self, by: str, run_id: str, now: datetime) -> Decision["Proposal"]:
         """Its playbook was started as this run. Raises ProposalDecided."""

@@ -34,6 +34,9 @@ class _ProposalRow:
     decided_by: str
     decided_at: datetime | None
     run_id: str
+    plan: str
+    plan_version: int
+    phase: int
 
     def to_domain(self) -> Proposal:
         return Proposal(
@@ -50,6 +53,9 @@ class _ProposalRow:
             self.decided_by,
             self.decided_at,
             self.run_id,
+            self.plan,
+            self.plan_version,
+            self.phase,
         )
 
 
@@ -58,11 +64,12 @@ async def load_automations(tx: Tx) -> list[Definition]:
 
 
 async def insert_proposal(tx: Tx, proposal: Proposal) -> bool:
-    """Keep it; False if the automation has acted on this fact already."""
+    """Keep it; False if the automation, or the plan, has acted on this fact already."""
     return bool(
         await tx.execute(
             """INSERT INTO proposal (id, automation, automation_version, incident_id, fact_id, playbook, variables, state, reason,
-                   proposed_at, decided_by, decided_at, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                   proposed_at, decided_by, decided_at, run_id, plan, plan_version, phase)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                ON CONFLICT DO NOTHING""",
             (
                 proposal.id,
@@ -78,6 +85,9 @@ async def insert_proposal(tx: Tx, proposal: Proposal) -> bool:
                 proposal.decided_by,
                 proposal.decided_at,
                 proposal.run_id or None,
+                proposal.plan,
+                proposal.plan_version,
+                proposal.phase,
             ),
         )
     )
@@ -95,7 +105,9 @@ async def load_proposal(tx: Tx, proposal_id: str) -> Proposal | None:
     row = await tx.maybe(
         _ProposalRow,
         """SELECT id::text, automation, automation_version, incident_id::text, fact_id::text, playbook, variables, state, reason,
-               proposed_at, decided_by, decided_at, coalesce(run_id::text, '') AS run_id FROM proposal WHERE id = %s FOR UPDATE""",
+               proposed_at, decided_by, decided_at, coalesce(run_id::text, '') AS run_id,
+               plan, plan_version, phase
+           FROM proposal WHERE id = %s FOR UPDATE""",
         (proposal_id,),
     )
     return row.to_domain() if row is not None else None
@@ -106,7 +118,9 @@ async def list_proposals(tx: Tx, incident_id: str | None, open_only: bool, befor
     rows = await tx.many(
         _ProposalRow,
         """SELECT id::text, automation, automation_version, incident_id::text, fact_id::text, playbook, variables, state, reason,
-               proposed_at, decided_by, decided_at, coalesce(run_id::text, '') AS run_id FROM proposal
+               proposed_at, decided_by, decided_at, coalesce(run_id::text, '') AS run_id,
+               plan, plan_version, phase
+           FROM proposal
            WHERE (%(incident)s::uuid IS NULL OR incident_id = %(incident)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)
                AND (NOT %(open)s OR state = 'OPEN')
            ORDER BY id DESC LIMIT %(limit)s""",

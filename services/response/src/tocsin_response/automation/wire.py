@@ -61,6 +61,9 @@ def proposal_to_proto(proposal: Proposal) -> pb.Proposal:
         decided_by=proposal.decided_by,
         decided_at=timestamp(proposal.decided_at),
         run_id=proposal.run_id,
+        plan=proposal.plan,
+        plan_version=proposal.plan_version,
+        phase=proposal.phase,  # type: ignore[arg-type]  # the numbers are the same
     )
 
 

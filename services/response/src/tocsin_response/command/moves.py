@@ -50,7 +50,7 @@ class Moves:
             await store.enter_phase(tx, incident_id, entry)
             told = events.PhaseEntered(incident_id=incident_id, entry=wire.entry_to_proto(entry), before=wire.phase_to_proto(fact.before))
             room = await self._rooms.keep(tx, room, told, phase=int(fact.phase))
-            await self._rooms.add_planned_tasks(tx, room, fact.phase, fact.at)
+            await self._rooms.begin_phase(tx, room, fact.phase, fact.at)
 
     async def assign(self, tx: Tx, incident_id: str, wish: RoleWish) -> None:
         """Raises IncidentNotFound, ResponderNotFound."""

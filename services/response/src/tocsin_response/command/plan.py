@@ -64,6 +64,15 @@ class PlannedTask:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """A playbook that is started or proposed when its phase is entered the first time; `variables` are expressions over the incident."""
+
+    playbook: str
+    starts: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class PhasePlan:
     """What a plan says of one phase. Items of the checklist and questions are texts by key."""
 
@@ -73,7 +82,7 @@ class PhasePlan:
     checklist: Mapping[str, str] = field(default_factory=dict)
     questions: Mapping[str, str] = field(default_factory=dict)
     tasks: tuple[PlannedTask, ...] = ()
-    playbooks: tuple[str, ...] = ()
+    playbooks: tuple[PlannedRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Which plan an incident gets, what plans there are, and when each was reviewed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,6 +23,7 @@ from tocsin_response.command.plan import (
     Phase,
     PhasePlan,
     Plan,
+    PlannedRun,
     PlannedTask,
     RolePlan,
 )
@@ -129,7 +130,7 @@ def _phase(message: pb.PhasePlan) -> PhasePlan:
         checklist={item.key: item.text for item in message.checklist},
         questions={question.key: question.text for question in message.questions},
         tasks=tuple(_task(each) for each in message.tasks),
-        playbooks=tuple(message.playbooks),
+        playbooks=tuple(_runs(message)),
     )
 
 
@@ -137,40 +138,14 @@ def _criterion(message: pb.Criterion) -> Criterion:
     return Criterion(message.key, Looked(message.kind), message.subject, message.text, message.mandatory)
 
 
+def _runs(message: pb.PhasePlan) -> Iterator[PlannedRun]:
+    """Each playbook once: of one that is named both ways, what is said of it."""
+    said = {each.playbook for each in message.runs}
+    yield from (PlannedRun(name) for name in message.playbooks if name not in said)
+    yield from (PlannedRun(each.playbook, each.start, dict(each.variables)) for each in message.runs)
+
+
 def _task(message: pb.PlannedTask) -> PlannedTask:
     due: timedelta | None = message.due_after.ToTimedelta() if message.HasField("due_after") else None
     before = message.remind_before.ToTimedelta() if message.HasField("remind_before") else None
     return PlannedTask(message.title, message.description, message.role, due, before)
-
-
-def problems_of_plan(field: str, plan: pb.IncidentPlan) -> list[tuple[str, str]]:
-    """What is wrong with a plan beyond the form of its messages."""
-    found: list[tuple[str, str]] = []
-    checks, questions, seen = set[str](), set[str](), set[int]()
-    for index, phase in enumerate(plan.phases):
-        place = f"{field}.phases[{index}]"
-        if phase.phase in seen:
-            found.append((f"{place}.phase", "is given twice"))
-        seen.add(phase.phase)
-        keys = [
-            ("checklist", [item.key for item in phase.checklist], checks),
-            ("questions", [item.key for item in phase.questions], questions),
-        ]
-        for kind, given, known in keys:
-            for number, key in enumerate(given):
-                if key in known:
-                    found.append((f"{place}.{kind}[{number}].key", f"{key} is given twice in the plan"))
-                known.add(key)
-    subjects = {pb.Criterion.KIND_CHECKED: ("checklist", checks), pb.Criterion.KIND_QUESTION_ANSWERED: ("questions", questions)}
-    for index, phase in enumerate(plan.phases):
-        for way, criteria in (("entry", phase.entry), ("exit", phase.exit)):
-            for number, each in enumerate(criteria):
-                place = f"{field}.phases[{index}].{way}[{number}].subject"
-                kind, known = subjects.get(each.kind, ("", set[str]()))
-                if kind and each.subject not in known:
-                    found.append((place, f"no {kind} of the plan has {each.subject!r}"))
-                if each.kind == pb.Criterion.KIND_ROLE_FILLED and not each.subject:
-                    found.append((place, "say which role has to be filled"))
-    if len({each.severity for each in plan.cadence}) < len(plan.cadence):
-        found.append((f"{field}.cadence", "each severity can be given once"))
-    return found

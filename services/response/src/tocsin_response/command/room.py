@@ -15,6 +15,7 @@ from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.telemetry import name_incident
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.ids import Ids
+from tocsin_response.automation.planned import PhaseBegun, PlannedRuns
 from tocsin_response.command import store, wire
 from tocsin_response.command.plan import COMMANDER, Phase, Plan
 from tocsin_response.command.plans import Plans
@@ -42,11 +43,12 @@ class Room:
 class Rooms:
     """Opens rooms, and keeps them as facts say."""
 
-    def __init__(self, database: Database, clock: Clock, ids: Ids, plans: Plans) -> None:
+    def __init__(self, database: Database, clock: Clock, ids: Ids, plans: Plans, runs: PlannedRuns) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids
         self._plans = plans
+        self._runs = runs
 
     async def on_fact(self, tx: Tx, fact: Fact[Any]) -> None:
         """Whatever triage says of an incident, in whatever order: the newest that is known of it decides."""
@@ -74,7 +76,13 @@ class Rooms:
             raise IncidentNotFound(incident=incident_id)
         return await self._ensured(tx, incident)
 
-    async def add_planned_tasks(self, tx: Tx, room: Room, phase: Phase, at: datetime) -> None:
+    async def begin_phase(self, tx: Tx, room: Room, phase: Phase, at: datetime) -> None:
+        """A phase was entered: the tasks and playbooks that the plan has for it, and what automations want."""
+        await self._add_planned_tasks(tx, room, phase, at)
+        if phase is Phase.LESSONS_LEARNED or not room.row.closed:
+            await self._runs.entered(tx, _begun(room, phase))
+
+    async def _add_planned_tasks(self, tx: Tx, room: Room, phase: Phase, at: datetime) -> None:
         """The tasks that the plan has for a phase, once however often it is entered."""
         holders = {each.role: each.responder for each in await store.holdings(tx, room.incident.id) if each.until is None}
         for number, planned in enumerate(room.plan.phase(phase).tasks):
@@ -126,7 +134,7 @@ class Rooms:
         room = Room(fresh, plan, incident)
         await store.insert_command(tx, fresh, entry)
         self.tell(tx, room, events.PhaseEntered(incident_id=incident.id, entry=wire.entry_to_proto(entry)))
-        await self.add_planned_tasks(tx, room, Phase.IDENTIFICATION, opened)
+        await self.begin_phase(tx, room, Phase.IDENTIFICATION, opened)
         return room
 
     async def _other_plan(self, tx: Tx, room: Room) -> Room:
@@ -135,7 +143,9 @@ class Rooms:
         if room.phase is not Phase.IDENTIFICATION or (plan.name, plan.version) == (room.row.plan, room.row.plan_version):
             return room
         changed = await self.keep(tx, replace(room, plan=plan), plan=plan.name, plan_version=plan.version)
-        await self.add_planned_tasks(tx, changed, Phase.IDENTIFICATION, self._clock.now())
+        await self._add_planned_tasks(tx, changed, Phase.IDENTIFICATION, self._clock.now())
+        if not changed.row.closed:
+            await self._runs.planned(tx, _begun(changed, Phase.IDENTIFICATION))
         return changed
 
     async def _follow(self, tx: Tx, room: Room, severity_set_by: str) -> None:
@@ -164,3 +174,7 @@ class Rooms:
         holding = Holding(self._ids.new(), COMMANDER, by, now, "", "acknowledged first")
         await store.insert_holding(tx, room.incident.id, holding)
         self.tell(tx, room, events.RoleAssigned(incident_id=room.incident.id, holding=wire.holding_to_proto(holding)))
+
+
+def _begun(room: Room, phase: Phase) -> PhaseBegun:
+    return PhaseBegun(room.incident, room.plan.name, room.plan.version, phase, room.plan.phase(phase).playbooks, room.row.version)

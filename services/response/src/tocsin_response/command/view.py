@@ -61,5 +61,5 @@ def _standing(room: Room, phase: Phase, now: Situation) -> pb.PhaseStanding:
         goal=planned.goal,
         entry=[wire.gate_to_proto(gate) for gate in gates(room.plan, phase, planned.entry, now)],
         exit=[wire.gate_to_proto(gate) for gate in gates(room.plan, phase, planned.exit, now)],
-        playbooks=planned.playbooks,
+        playbooks=[each.playbook for each in planned.playbooks],
     )

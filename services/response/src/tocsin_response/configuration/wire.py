@@ -16,7 +16,7 @@ from tocsin.response.v1.response_service_pb2 import Configuration
 from tocsin_oncall.ical import calendar_of
 from tocsin_oncall.plain import read
 from tocsin_response.automation.wire import problems_of_automation
-from tocsin_response.command.plans import problems_of_plan
+from tocsin_response.command.plan_checks import playbooks_of_plan, problems_of_plan
 from tocsin_response.configuration import checks
 from tocsin_response.configuration.checks import Problem, Reference
 from tocsin_response.escalation.checks import problems_of_hours, problems_of_policy
@@ -188,10 +188,12 @@ def references(configuration: Configuration) -> Iterator[Reference]:
         for number, window in enumerate(rails.windows):
             field = f"configuration.guard_rails[{index}].windows[{number}].business_hours"
             yield Reference(field, f"GuardRails {rails.name}", "BusinessHours", window.business_hours)
+    for index, automation in enumerate(configuration.automations):
+        field = f"configuration.automations[{index}].playbook"
+        yield Reference(field, f"Automation {automation.name}", "Playbook", automation.playbook)
     for index, plan in enumerate(configuration.incident_plans):
-        for number, phase in enumerate(plan.phases):
-            place = f"configuration.incident_plans[{index}].phases[{number}].playbooks"
-            yield from (Reference(place, f"IncidentPlan {plan.name}", "Playbook", name) for name in phase.playbooks)
+        for place, name in playbooks_of_plan(f"configuration.incident_plans[{index}]", plan):
+            yield Reference(place, f"IncidentPlan {plan.name}", "Playbook", name)
     yield from _responders("configuration.fallback.responders", "Fallback platform", configuration.fallback.responders)
 
 
