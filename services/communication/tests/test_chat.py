@@ -22,6 +22,7 @@ from tocsin_communication.channels.slack import SlackDriver
 from tocsin_communication.channels.slack_api import SlackApi
 from tocsin_communication.contacts.contact import Channel
 from tocsin_communication.incidents.incident import IncidentState
+from tocsin_communication.pages.page import Kind
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside import discord, slack
 from tocsin_testkit.outside.discord import FakeDiscord
@@ -76,6 +77,14 @@ def test_a_message_says_how_it_stands(incident, shown):
 def test_a_message_offers_what_makes_sense(incident, buttons):
     assert [each.button for each in OURS.offered(page(incident=incident))] == buttons
     assert not any(each.button is Button.RESOLVE for each in Buttons([]).offered(page(incident=incident)))
+
+
+@pytest.mark.parametrize("incident", [INCIDENT, None, TAKEN, replace(TAKEN, state=IncidentState.RESOLVED)])
+def test_leave_is_asked_for_whoever_has_taken_the_incident(incident):
+    asks = page(incident=incident)
+    asks = replace(asks, page=replace(asks.page, kind=Kind.APPROVAL))
+    offered = [(each.button, each.label) for each in OURS.offered(asks)]
+    assert offered == [(Button.ACKNOWLEDGE, "Approve"), (Button.ESCALATE, "Deny")]
 
 
 @given(st.text(max_size=200))

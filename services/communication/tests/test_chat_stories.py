@@ -12,9 +12,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tocsin.access.v1.access_pb2 import Role
 from tocsin.communication.v1 import communication_service_pb2 as pb
 from tocsin.communication.v1.communication_service_pb2_grpc import CommunicationServiceStub
+from tocsin.communication.v1.events_pb2 import ReplyReceived
 from tocsin.communication.v1.page_pb2 import Configuration, ContactMethod, Page
 from tocsin.response.v1.escalation_pb2 import Summons
 from tocsin.response.v1.events_pb2 import ResponderSummoned
+from tocsin.response.v1.playbook_events_pb2 import ApprovalSought
+from tocsin.response.v1.playbook_pb2 import Question
 from tocsin.triage.v1 import triage_service_pb2 as triage_pb
 from tocsin.triage.v1.incident_pb2 import Incident
 from tocsin.triage.v1.triage_service_pb2_grpc import TriageServiceStub
@@ -209,6 +212,35 @@ async def test_whoever_is_nobody_here_answers_nothing_in_a_channel_that_others_r
     assert status == 200 and await chats.acknowledged_by(incident) == ""
     await chats.hear("slack", chats.slack.press(chats.slack.messages[0], "ack", "U0BOB", chats.now))
     assert await chats.acknowledged_by(incident) == "bob"
+
+
+async def test_in_a_room_everybody_who_is_asked_for_an_approval_has_a_vote_and_nobody_else(chats):
+    """The page goes to a room, about an incident that somebody has taken already."""
+    bob, carol = (
+        ContactMethod(name=f"{name}-slack", responder=name, kind=ContactMethod.KIND_SLACK, address=f"U0{name.upper()}")
+        for name in ("bob", "carol")
+    )
+    room = ContactMethod(name="room", responder="alice", kind=ContactMethod.KIND_SLACK, address="C0OPS")
+    own = ContactMethod(name="alice-slack", responder="alice", kind=ContactMethod.KIND_SLACK, address="U0ALICE")
+    methods = [bob, carol, room, own]
+    await chats.api.ApplyConfiguration(pb.ApplyConfigurationRequest(configuration=Configuration(contact_methods=methods)))
+    incident = Incident(
+        id=str(uuid7()), number=7, title="Ransomware", state=Incident.STATE_ACKNOWLEDGED, acknowledged_by="alice", version=2
+    )
+    question = Question(id=str(uuid7()), incident_id=incident.id, step_name="isolate", quorum=2, kind=Question.KIND_APPROVAL)
+    await chats.world.publish(ApprovalSought(question=question, responders=["alice", "bob"], incident=incident), incident.id)
+    await chats.until(lambda: len(chats.slack.messages) == 3, "a message in the room, one to Alice, one to Bob")
+    shown = next(message for message in chats.slack.messages if message.channel == "C0OPS")
+    assert {"ack", "esc"} == set(shown.buttons) - {"open"}
+    for name in ("MALLORY", "CAROL", "ALICE", "BOB", "BOB"):
+        await chats.hear("slack", chats.slack.press(shown, "ack", f"U0{name}", chats.now))
+    votes = [(fact.responder, fact.answer) for fact in await chats.world.facts(ReplyReceived, 2)]
+    assert votes == [("alice", "APPROVE"), ("bob", "APPROVE")]
+
+    def told() -> str:
+        return str([use for url in chats.slack.response_urls.values() for use in url.uses])
+
+    await chats.until(lambda: "Carol is not among those who are asked" in told() and "not known here" in told(), "each hears why not")
 
 
 async def test_what_is_taken_is_resolved_by_its_button(chats):

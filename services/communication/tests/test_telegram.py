@@ -30,6 +30,7 @@ from tocsin_communication.channels.inbound import (
 from tocsin_communication.channels.telegram import TelegramDriver, TelegramSettings, open_telegram
 from tocsin_communication.contacts.contact import Channel
 from tocsin_communication.incidents.incident import IncidentState
+from tocsin_communication.pages.page import Kind
 from tocsin_communication.pages.receipt import Outcome
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside.http import Callback, Plan, running
@@ -148,6 +149,12 @@ async def test_the_buttons_follow_the_incident(bench):
     await bench.driver.edit(outgoing(Channel.TELEGRAM, "555", incident=resolved), sent.provider_id, 5.0)
     assert list(message.buttons) == ["Open"]
     assert message.text.startswith("✅ Resolved: rolled back")
+
+
+async def test_an_approval_is_asked_for_though_the_incident_is_taken(bench):
+    asks = outgoing(Channel.TELEGRAM, "555", incident=TAKEN)
+    await bench.driver.send(replace(asks, page=replace(asks.page, kind=Kind.APPROVAL)), KEY, 5.0)
+    assert list(bench.server.messages[0].buttons) == ["Approve", "Deny", "Open"]
 
 
 async def test_a_message_that_is_gone_cannot_be_edited(bench):

@@ -169,7 +169,7 @@ class Consumers:
                 if told.HasField("incident"):
                     await note_privacy(tx, [told.incident])
                     incident = to_incident(told.incident)
-                await self._questions.seek(tx, _question(told.question), told.responders, incident)
+                await self._questions.seek(tx, _question(told), told.responders, incident)
             case ApprovalGranted():
                 await self._questions.over(tx, told.question.id, "it was approved")
             case ApprovalDenied():
@@ -199,7 +199,8 @@ class Consumers:
                 await self._incidents.hear(tx, incident)
 
 
-def _question(asked: WireQuestion) -> Question:
+def _question(told: ApprovalSought) -> Question:
+    asked = told.question
     return Question(
         id=asked.id,
         approval=asked.kind == WireQuestion.KIND_APPROVAL,
@@ -208,6 +209,8 @@ def _question(asked: WireQuestion) -> Question:
         playbook=asked.playbook,
         quorum=asked.quorum,
         until=asked.expires_at.ToDatetime(UTC) if asked.HasField("expires_at") else None,
+        why=told.why,
+        simulated=told.simulated,
     )
 
 

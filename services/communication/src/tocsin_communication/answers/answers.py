@@ -36,6 +36,11 @@ class QuestionOver(Conflict):
     message = "no answer is needed any more: {how}"
 
 
+class NotAskedForLeave(Conflict):
+    reason = "NOT_ASKED_FOR_LEAVE"
+    message = "{by} is not among those who are asked; nothing was done"
+
+
 class NotPassedOn(Conflict):
     reason = "NOT_PASSED_ON"
     message = "only a summons can be passed on to the next one"
@@ -121,24 +126,33 @@ class Answers:
         return Answered(page, tuple(incidents), f"{_named(incidents)} is passed on; the next one is asked.")
 
     async def _vote(self, page: Page, by: str, *, approve: bool) -> Answered:
-        """What somebody says to an approval that a run seeks: response counts it. Raises QuestionOver."""
-        now = self._clock.now()
+        """What somebody says to an approval that a run seeks: response counts it. In a place that several read each of them has a vote.
+
+        Raises QuestionOver, NotAskedForLeave.
+        """
+        now, answer = self._clock.now(), "APPROVE" if approve else "DENY"
         async with self._database.transaction() as tx:
             if how := await store.how_closed(tx, page.summons_id):
                 raise QuestionOver(how=how)
-            if await store.mark_answered(tx, page, now):
-                for each in await store.lock_waiting_asked(tx, page.ask_id):
+            if by != page.responder and not await store.is_asked(tx, page.summons_id, by):
+                raise NotAskedForLeave(by=by)
+
+            async def work() -> Empty:
+                for each in await store.lock_waiting_asked(tx, page.summons_id, by):
                     await tell(tx, each.cancel(f"{by} has answered"), now)
-                await store.mark_others_answered(tx, page, now)
+                await store.mark_asked_answered(tx, page.summons_id, by, now)
                 fact = ReplyReceived(
                     page_id=page.id,
                     responder=by,
                     incident_id=page.incident_id,
-                    answer="APPROVE" if approve else "DENY",
+                    answer=answer,
                     at=wire.instant(now),
                     question_id=page.summons_id,
                 )
                 tx.emit(fact, aggregate=page.incident_id or page.id, version=page.version)
+                return Empty()
+
+            await inbox.once(tx, "Vote", f"{page.summons_id}:{by}:{answer}", Empty, work)
         return Answered(page, (), f"{'Approved' if approve else 'Denied'} by {by}.")
 
     async def _resolve(self, page: Page, by: str) -> Answered:
@@ -221,7 +235,12 @@ def _named(incidents: Sequence[Incident]) -> str:
 
 
 def reply_code(page: Page, incident: Incident | None) -> str:
-    """The short number that a responder answers with: the incident's, or four digits from the page's id where it is about none."""
+    """The short number that a responder answers with: the incident's, or four digits from the page's id where it is about none.
+
+    An approval has five of its own: whoever takes the incident does not approve anything by that.
+    """
+    if page.kind is Kind.APPROVAL:
+        return str(10000 + int(page.ask_id.replace("-", "")[-8:] or "0", 16) % 90000)
     if incident is not None and incident.number:
         return str(incident.number)
     return str(1000 + int(page.ask_id.replace("-", "")[-6:] or "0", 16) % 9000) if page.ask_id else ""

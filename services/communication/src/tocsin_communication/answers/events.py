@@ -34,7 +34,7 @@ from tocsin_communication.contacts.confirmation import hashed
 from tocsin_communication.contacts.contact import Channel
 from tocsin_communication.incidents import store as incident_store
 from tocsin_communication.incidents.incident import IncidentState
-from tocsin_communication.pages.page import Page, State
+from tocsin_communication.pages.page import Kind, Page, State
 from tocsin_communication.sending.receipts import Receipts
 from tocsin_kernel.clock import Clock
 
@@ -45,6 +45,7 @@ MOST_OPEN = 200
 # What asking again would not change.
 REFUSED = (code_pb2.FAILED_PRECONDITION, code_pb2.NOT_FOUND, code_pb2.INVALID_ARGUMENT)
 NOT_UNDERSTOOD = "Not understood. Reply with the number and a: 7a takes #7, 7e passes it on, 7r resolves it."
+NO_APPROVAL = "That message asks for no approval; nothing was done."
 UNKNOWN = "This message is not known here any more."
 
 answers_total = Counter("tocsin_answers_total", "answers of responders, by channel and what became of them", ["channel", "verb", "done"])
@@ -88,8 +89,9 @@ class Events:
             return await self._of_page(channel, event, page, verb, by)
         if event.page_id or event.token or not by:
             return Result(event, False, UNKNOWN)
-        found, codes = await self._open(by, verb)
-        meant = choose(Spoken(verb, (event.reply_code,) if event.reply_code else ()), codes)
+        spoken = Spoken(verb, (event.reply_code,) if event.reply_code else ())
+        found, codes = await self._open(by, spoken)
+        meant = choose(spoken, codes)
         if meant.say:
             return Result(event, False, meant.say)
         return await self._do(channel, event, [found[each.page_id] for each in meant.pages], verb, by[0])
@@ -102,10 +104,12 @@ class Events:
         if spoken is None:
             return Result(event, False, NOT_UNDERSTOOD if by or page is not None else "")
         if page is not None and not spoken.codes and not spoken.everything:
+            if spoken.grants and page.kind is not Kind.APPROVAL:
+                return Result(event, False, NO_APPROVAL)
             return await self._of_page(channel, event, page, spoken.verb, by)
         if not by:
             return Result(event, False, UNKNOWN if page is not None else "")
-        found, opened = await self._open(by, spoken.verb)
+        found, opened = await self._open(by, spoken)
         chosen = choose(spoken, opened)
         if chosen.say:
             return Result(event, False, chosen.say)
@@ -134,9 +138,12 @@ class Events:
         answers_total.labels(channel.value.lower(), verb.value.lower(), str(done).lower()).inc()
         return Result(event, done, " ".join(said))
 
-    async def _open(self, responders: list[str], verb: Verb) -> tuple[dict[str, Page], list[Open]]:
-        """What is open for these responders: one page for each request, by the code that it shows. What is taken can still be resolved."""
-        resolving = verb is Verb.RESOLVE
+    async def _open(self, responders: list[str], spoken: Spoken) -> tuple[dict[str, Page], list[Open]]:
+        """What is open for these responders: one page for each request, by the code that it shows. What is taken can still be resolved.
+
+        Approvals are meant only by their codes, or in words that are for them: nothing is approved by an "ok" to something else.
+        """
+        resolving = spoken.verb is Verb.RESOLVE
         oldest = str(UUID(int=int((self._clock.now() - ANSWERABLE_FOR).timestamp() * 1000) << 80))
         async with self._database.transaction() as tx:
             pages = await store.asking(tx, responders, oldest, MOST_OPEN, answered=resolving)
@@ -144,6 +151,13 @@ class Events:
         opened: dict[str, Open] = {}
         for page in pages:
             incident = incidents.get(page.incident_id)
+            if page.kind is Kind.APPROVAL:
+                code = reply_code(page, incident)
+                if not resolving and (code in spoken.codes or (spoken.grants and not spoken.everything)):
+                    opened.setdefault(code, Open(page.id, code, page.subject))
+                continue
+            if spoken.grants:
+                continue
             taken = incident is not None and incident.state is IncidentState.ACKNOWLEDGED
             if incident is None or incident.state is IncidentState.OPEN or (taken and (page.stands or resolving)):
                 code = reply_code(page, incident)

@@ -25,6 +25,11 @@ _VERBS: dict[Verb, frozenset[str]] = {
     Verb.ESCALATE: frozenset({"e", "ee", "esc", "escalate", "next", "pass", "no", "not", "n", "cannot", "cant", "dont", "busy", "nein"}),
     Verb.RESOLVE: frozenset({"c", "cc", "r", "close", "closed", "resolve", "resolved", "done", "fixed"}),
 }
+# Words that are said of approvals only.
+_GRANTS = {
+    Verb.ACKNOWLEDGE: frozenset({"approve", "approved", "grant", "granted"}),
+    Verb.ESCALATE: frozenset({"deny", "denied", "reject", "rejected", "refuse", "refused"}),
+}
 _ALL = frozenset({"all", "everything", "alle"})
 _FILLERS = frozenset(
     {"it", "i", "im", "am", "ill", "will", "the", "this", "that", "is", "me", "and", "now", "please", "thanks", "thank", "you"}
@@ -35,11 +40,15 @@ _WORD = re.compile(r"#?(\d{1,9})|([^\W\d_]+)")
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What was understood: the verb, the codes that were named, and whether all open pages are meant."""
+    """What was understood: the verb, the codes that were named, and whether all open pages are meant.
+
+    `grants`: it was said in words that are for approvals only.
+    """
 
     verb: Verb
     codes: tuple[str, ...] = ()
     everything: bool = False
+    grants: bool = False
 
 
 def understand(text: str) -> Spoken | None:
@@ -57,12 +66,13 @@ def _line(line: str) -> Spoken | None:
     words = [word for _, word in _WORD.findall(line) if word]
     if len(words) + len(numbers) > MOST_WORDS:
         return None
-    verbs = {verb for verb, known in _VERBS.items() if known & set(words)}
-    strange = set(words) - _ALL - _FILLERS - frozenset().union(*_VERBS.values())
+    granted = {verb for verb, known in _GRANTS.items() if known & set(words)}
+    verbs = {verb for verb, known in _VERBS.items() if known & set(words)} | granted
+    strange = set(words) - _ALL - _FILLERS - frozenset().union(*_VERBS.values(), *_GRANTS.values())
     everything = bool(_ALL & set(words)) and not numbers
     if strange or len(verbs) > 1 or not (verbs or numbers or everything):
         return None
-    return Spoken(verbs.pop() if verbs else Verb.ACKNOWLEDGE, tuple(dict.fromkeys(numbers)), everything)
+    return Spoken(verbs.pop() if verbs else Verb.ACKNOWLEDGE, tuple(dict.fromkeys(numbers)), everything, bool(granted))
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,11 +48,13 @@ async def responders_at(tx: Tx, channel: Channel, address: str) -> list[str]:
 
 async def asking(tx: Tx, responders: Sequence[str], oldest: str, limit: int, *, answered: bool = False) -> list[Page]:
     """The pages to these responders, made after the id `oldest` could be, that ask for an answer and have none, newest first; with
-    `answered` those that have one too."""
+    `answered` those that have one too. Approvals whose question is over ask for none."""
     rows = await tx.many(
         PageRow,
         SELECT_PAGE
-        + """ WHERE responder = ANY(%s) AND id > %s::uuid AND kind IN ('SUMMONS', 'DIRECT') AND (used_at IS NULL OR %s)
+        + """ WHERE responder = ANY(%s) AND id > %s::uuid AND kind IN ('SUMMONS', 'DIRECT', 'APPROVAL')
+                AND NOT (kind = 'APPROVAL' AND EXISTS (SELECT FROM question_closed WHERE question_id = page.summons_id))
+                AND (used_at IS NULL OR %s)
                 AND state IN ('PENDING', 'SENDING', 'SENT', 'DELIVERED') ORDER BY page.id DESC LIMIT %s""",
         (list(responders), oldest, answered, limit),
     )
@@ -81,14 +83,33 @@ async def lock_waiting_of(tx: Tx, ask_id: str) -> list[Page]:
     return [row.to_domain() for row in rows]
 
 
-async def lock_waiting_asked(tx: Tx, ask_id: str) -> list[Page]:
-    """The pages that seek one approval of one responder and have not left yet, locked."""
+async def is_asked(tx: Tx, question_id: str, responder: str) -> bool:
+    """Whether somebody was asked for an approval."""
+    return bool(
+        await tx.value(
+            bool,
+            "SELECT EXISTS (SELECT FROM page WHERE summons_id = %s AND kind = 'APPROVAL' AND responder = %s)",
+            (question_id, responder),
+        )
+    )
+
+
+async def lock_waiting_asked(tx: Tx, question_id: str, responder: str) -> list[Page]:
+    """The pages that seek an approval of one responder and have not left yet, locked."""
     rows = await tx.many(
         PageRow,
-        SELECT_PAGE + " WHERE ask_id = %s AND kind = 'APPROVAL' AND state = 'PENDING' ORDER BY page.id FOR UPDATE",
-        (ask_id,),
+        SELECT_PAGE + " WHERE summons_id = %s AND responder = %s AND kind = 'APPROVAL' AND state = 'PENDING' ORDER BY page.id FOR UPDATE",
+        (question_id, responder),
     )
     return [row.to_domain() for row in rows]
+
+
+async def mark_asked_answered(tx: Tx, question_id: str, responder: str, at: datetime) -> None:
+    """Somebody who was asked for an approval has answered, whichever of the pages it was."""
+    await tx.execute(
+        "UPDATE page SET used_at = %s WHERE summons_id = %s AND responder = %s AND kind = 'APPROVAL' AND used_at IS NULL",
+        (at, question_id, responder),
+    )
 
 
 async def close_question(tx: Tx, question_id: str, how: str, at: datetime) -> list[Page]:

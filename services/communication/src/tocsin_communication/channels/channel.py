@@ -32,14 +32,19 @@ class Outgoing:
     thread: str = ""
 
     @property
+    def is_approval(self) -> bool:
+        """It asks whether a run may go on, which has to be decided whoever has taken the incident, and though it is over."""
+        return self.page.kind is Kind.APPROVAL
+
+    @property
     def yes(self) -> str:
         """What the first answer is called."""
-        return "Approve" if self.page.kind is Kind.APPROVAL else "Acknowledge"
+        return "Approve" if self.is_approval else "Acknowledge"
 
     @property
     def no(self) -> str:
         """What the other answer is called."""
-        return "Deny" if self.page.kind is Kind.APPROVAL else "Escalate"
+        return "Deny" if self.is_approval else "Escalate"
 
 
 class ChannelDriver(Protocol):

@@ -78,8 +78,8 @@ class Buttons:
         self._keys = [hashlib.sha256(b"tocsin buttons " + secret.encode()).digest() for secret in secrets]
 
     def offered(self, outgoing: Outgoing) -> tuple[Offered, ...]:
-        """The answers that make sense now: what is open is taken or passed on, what somebody has taken is resolved."""
-        if outgoing.incident is not None and outgoing.incident.state is not IncidentState.OPEN:
+        """The answers that make sense now: what is open is taken or passed on, what somebody has taken is resolved, leave is given."""
+        if not outgoing.is_approval and outgoing.incident is not None and outgoing.incident.state is not IncidentState.OPEN:
             taken = outgoing.incident.state is IncidentState.ACKNOWLEDGED and outgoing.page.kind is Kind.SUMMONS
             # A link resolves nothing: only whoever the chat proves may.
             return (self._offer(Button.RESOLVE, "Resolve", outgoing.page.id, ""),) if taken and self._keys else ()

@@ -154,7 +154,7 @@ def _message(outgoing: Outgoing, sequence: str) -> dict[str, object]:
 
 
 def _actions(outgoing: Outgoing) -> list[dict[str, object]]:
-    resolved = outgoing.incident is not None and outgoing.incident.state is IncidentState.RESOLVED
+    resolved = not outgoing.is_approval and outgoing.incident is not None and outgoing.incident.state is IncidentState.RESOLVED
     answers = [(outgoing.yes, outgoing.acknowledge_url), (outgoing.no, outgoing.escalate_url)]
     made: list[dict[str, object]] = [
         {"action": "http", "label": label, "url": url, "method": "POST", "clear": True} for label, url in answers if url and not resolved
@@ -165,7 +165,8 @@ def _actions(outgoing: Outgoing) -> list[dict[str, object]]:
 def _priority(outgoing: Outgoing) -> int:
     """As loud as it is bad; what only tells does not ring."""
     incident = outgoing.incident
-    if outgoing.page.kind in (Kind.TAKEN, Kind.RESOLVED) or (incident is not None and incident.state is not IncidentState.OPEN):
+    over = incident is not None and incident.state is not IncidentState.OPEN and not outgoing.is_approval
+    if outgoing.page.kind in (Kind.TAKEN, Kind.RESOLVED) or over:
         return 2
     return PRIORITY.get(incident.severity, 3) if incident is not None else 4
 

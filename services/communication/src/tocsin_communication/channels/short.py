@@ -20,9 +20,11 @@ def text(outgoing: Outgoing, resent: bool, hears: bool) -> str:
     page = outgoing.page
     parts = [one_line(page.body if page.kind is Kind.DIRECT else page.subject, LONGEST_SAID)]
     if outgoing.reply_code and hears:
-        parts.append(f"Reply ACK {outgoing.reply_code} to take it, ESC {outgoing.reply_code} to pass it on.")
+        yes, no = ("YES", "NO") if outgoing.is_approval else ("ACK", "ESC")
+        ends = ("to approve", "to deny") if outgoing.is_approval else ("to take it", "to pass it on")
+        parts.append(f"Reply {yes} {outgoing.reply_code} {ends[0]}, {no} {outgoing.reply_code} {ends[1]}.")
     elif outgoing.acknowledge_url:
-        parts.append(f"Acknowledge: {outgoing.acknowledge_url}")
+        parts.append(f"{outgoing.yes}: {outgoing.acknowledge_url}")
     return " ".join([*parts, RESENT] if resent else parts)
 
 

@@ -193,7 +193,7 @@ class TelegramDriver:
         page = outgoing.page.id
         if self.reachable and outgoing.page.kind is Kind.SUMMONS and incident is not None and incident.state is IncidentState.ACKNOWLEDGED:
             return [self._button("Resolve", "r", page)]
-        asks = incident is None or incident.state is IncidentState.OPEN
+        asks = outgoing.is_approval or incident is None or incident.state is IncidentState.OPEN
         if not outgoing.acknowledge_url or not self.reachable or not asks:
             return []
         return [self._button(outgoing.yes, "a", page), self._button(outgoing.no, "e", page)]

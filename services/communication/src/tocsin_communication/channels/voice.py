@@ -41,6 +41,8 @@ ENDED = ("completed", "busy", "failed", "no-answer", "canceled")
 NOT_IN_PROGRESS = 21220
 NOBODY_THERE = ("404", "410", "484", "604")
 CHOICE = "Press 1 to acknowledge. Press 2 to escalate."
+CHOICE_AGAIN = "Press 1 for yes. Press 2 for no."
+APPROVAL_CHOICE = "Press 1 to approve. Press 2 to deny."
 RESENT = "You may have had this call before."
 GOOD_BYE = "Good bye."
 
@@ -155,7 +157,7 @@ class VoiceDriver:
         named = {"dedup_id": f"{sid}:{digits}", "page_id": page, "address": fields.get("To", "")}
         answers: dict[str, InboundEvent] = {"1": Acknowledge(**named), "2": Escalate(**named)}
         if digits not in answers:
-            return InboundAnswer((), _twiml(self._asked(CHOICE, request.url)))
+            return InboundAnswer((), _twiml(self._asked(CHOICE_AGAIN, request.url)))
         heard = Delivered(dedup_id=f"{sid}:heard", at=self._around.clock.now(), provider_id=sid, page_id=page)
         return InboundAnswer((heard, answers[digits]), _twiml(self._said(GOOD_BYE)), self._thanked)
 
@@ -175,7 +177,7 @@ class VoiceDriver:
         if not outgoing.acknowledge_url or not called_back(self._around.public_url):
             return self._said(f"{opening} {GOOD_BYE}")
         hook = self._around.hook(Channel.VOICE, f"{self._twilio.account.name}/digits?page={page.id}")
-        return self._asked(f"{opening} {CHOICE}", hook, TIMES)
+        return self._asked(f"{opening} {APPROVAL_CHOICE if outgoing.is_approval else CHOICE}", hook, TIMES)
 
     def _asked(self, text: str, action: str, times: int = 2) -> str:
         """Say it, a few times over, until a digit is pressed."""

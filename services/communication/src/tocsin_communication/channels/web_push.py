@@ -188,7 +188,7 @@ def _read(answer: Answer, topic: str) -> Receipt:
 def _loud(outgoing: Outgoing) -> bool:
     """It asks for something; what only tells makes no sound."""
     tells = outgoing.page.kind in (Kind.TAKEN, Kind.RESOLVED)
-    return not tells and (outgoing.incident is None or outgoing.incident.state is IncidentState.OPEN)
+    return not tells and (outgoing.is_approval or outgoing.incident is None or outgoing.incident.state is IncidentState.OPEN)
 
 
 def _state(incident: Incident | None) -> str:

@@ -10,6 +10,7 @@ from tocsin_communication.pages.page import Kind
 
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 LONGEST_SUBJECT = 150
+EXERCISE = "[EXERCISE] "
 # How many incidents of a bundle its subject and its body name.
 SHOWN, LISTED = 5, 25
 
@@ -33,6 +34,8 @@ class Question:
     playbook: str
     quorum: int = 1
     until: datetime | None = None
+    why: str = ""
+    simulated: bool = False
 
     @property
     def command(self) -> str:
@@ -140,6 +143,9 @@ def approval(question: Question, incident: Incident | None) -> Text:
     """Asks whether a run may go on, or tells that it waits for something to be done by hand."""
     about = [] if incident is None else ["", *_facts(incident)]
     title = f": {one_line(incident.title, 80)}" if incident is not None else ""
+    exercise = EXERCISE if question.simulated else ""
+    if question.simulated:
+        about = ["", "This is an exercise: nothing real is touched.", *about]
     if not question.approval:
         lines = [
             question.text,
@@ -147,11 +153,12 @@ def approval(question: Question, incident: Incident | None) -> Text:
             f"The playbook {question.playbook} waits for it. Say what came of it in the console, or by",
             question.command,
         ]
-        return Text(f"By hand: {one_line(question.step, 60)}{title}", "\n".join([*lines, *about]))
+        return Text(f"{exercise}By hand: {one_line(question.step, 60)}{title}", "\n".join([*lines, *about]))
     needed = f"{question.quorum} people have to agree." if question.quorum > 1 else "One approval is enough."
     until = f" It is decided without you at {question.until:%Y-%m-%d %H:%M} UTC." if question.until else ""
     lines = [question.text, "", f"The playbook {question.playbook} wants to: {question.step}. {needed}{until}"]
-    return Text(f"Approve? {one_line(question.step, 60)}{title}", "\n".join([*lines, *about]))
+    because = ["", f"Why you: {question.why}"] if question.why else []
+    return Text(f"{exercise}Approve? {one_line(question.step, 60)}{title}", "\n".join([*lines, *about, *because]))
 
 
 def handoff(schedule: str, at: datetime, coming: Sequence[str], going: Sequence[str], responder: str) -> Text:

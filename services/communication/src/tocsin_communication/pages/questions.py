@@ -39,7 +39,9 @@ class Questions:
             matter = Matter(service=incident.service, severity=incident.severity) if incident is not None else Matter()
             ask_id = self._ids.new()
             for planned in planned_pages(reach, matter, now) or [nowhere(reach, now)]:
-                made = self._pages.page(kind, planned, text, reach.why or "a run of a playbook asks", incident)
+                made = self._pages.page(
+                    kind, planned, text, "; ".join(filter(None, [question.why, reach.why])) or "a run of a playbook asks", incident
+                )
                 page = replace(made, ask_id=ask_id, summons_id=question.id, delegated_from=reach.delegated_from)
                 pages.append(await self._pages.linked(tx, page) if question.approval else page)
         await self._pages.keep(tx, [judged(page, incident) for page in pages])

@@ -205,6 +205,6 @@ class Sender:
             incident.as_told_to(page.responder) if incident is not None else None,
             self._links.acknowledge_url(page),
             self._links.incident_url(page, incident),
-            reply_code(page, incident) if asks and page.kind in (Kind.SUMMONS, Kind.DIRECT) else "",
+            reply_code(page, incident) if asks and page.kind in (Kind.SUMMONS, Kind.DIRECT, Kind.APPROVAL) else "",
             self._links.escalate_url(page),
         )

@@ -97,7 +97,7 @@ class ReplyLinks:
         status: Status = to_status(error)
         number = STATUSES.get(status.code, 503)
         if number == 409:
-            await self._render(send, number, heading="Not acknowledged", text=_sentence(status.message))
+            await self._render(send, number, heading="Nothing was done", text=_sentence(status.message))
             return
         if number == 503:
             log.warning("a reply link could not be answered: %s", error)

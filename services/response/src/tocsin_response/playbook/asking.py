@@ -20,8 +20,8 @@ from tocsin_playbook.scope import scope
 from tocsin_playbook.variables import filled
 from tocsin_response.oncall.wire import timestamp
 from tocsin_response.playbook import question_store
+from tocsin_response.playbook.addressees import Addressees
 from tocsin_response.playbook.keeping import Kept
-from tocsin_response.playbook.people import People
 from tocsin_response.playbook.question import Kind, Question, State
 from tocsin_response.playbook.wire import question_to_proto
 
@@ -40,10 +40,10 @@ class Incidents(Protocol):
 class Asking:
     """Keeps the questions of runs in step with them."""
 
-    def __init__(self, clock: Clock, ids: Ids, people: People, incidents: Incidents) -> None:
+    def __init__(self, clock: Clock, ids: Ids, addressees: Addressees, incidents: Incidents) -> None:
         self._clock = clock
         self._ids = ids
-        self._people = people
+        self._addressees = addressees
         self._incidents = incidents
 
     async def follow(self, tx: Tx, before: Kept | None, after: Kept, facts: Sequence[object], *, by_timer: bool) -> None:
@@ -110,12 +110,16 @@ class Asking:
         )
 
     async def _tell_sought(self, tx: Tx, kept: Kept, question: Question) -> None:
-        asked = await self._people.asked(tx, question.incident_id, question.roles)
-        told = set(asked or ())
-        if question.kind is Kind.APPROVAL and not question.requester_counts:
-            told.discard(question.requester)
         incident = await self._incidents.copy(tx, question.incident_id) if question.incident_id else None
-        fact = SoughtFact(question=question_to_proto(question), responders=sorted(told), incident=incident, at=timestamp(question.asked_at))
+        told = await self._addressees.of(tx, question, incident)
+        fact = SoughtFact(
+            question=question_to_proto(question),
+            responders=told.responders,
+            incident=incident,
+            at=timestamp(question.asked_at),
+            why=told.why,
+            simulated=kept.row.simulated,
+        )
         tx.emit(fact, aggregate=question.incident_id or question.run_id, version=kept.row.version)
 
 

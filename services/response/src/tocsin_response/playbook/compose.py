@@ -7,6 +7,7 @@ from tocsin_chassis.postgres.database import Database
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.ids import Ids
 from tocsin_response.playbook import reading
+from tocsin_response.playbook.addressees import Addressees
 from tocsin_response.playbook.api import PlaybookApi
 from tocsin_response.playbook.asking import Asking
 from tocsin_response.playbook.auditor import Alerts, RunAuditor
@@ -59,7 +60,7 @@ def playbooks(
     """All of it. `guard` says what may be done, `roles` who holds which role in an incident, `effects` keep account of what was done."""
     book, people, incidents, wake = Book(reading.read), People(roles), HeardIncidents(), Wake(database)
     keeping = Keeping(book)
-    asking = Asking(clock, ids, people, incidents)
+    asking = Asking(clock, ids, Addressees(clock, people), incidents)
     moves = Moves(clock, ids, book, keeping, asking, wake)
     library = Library(clock, book)
     runs = Runs(clock, ids, book, keeping, moves, incidents)

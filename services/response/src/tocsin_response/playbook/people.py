@@ -33,9 +33,13 @@ class People:
         if not roles:
             return None
         found = await people_store.meant(tx, roles)
-        if self._roles is not None and incident_id:
-            found |= await self._roles.holders(tx, incident_id, roles)
+        if incident_id:
+            found |= await self.holders(tx, incident_id, roles)
         return found or await people_store.fallback(tx)
+
+    async def holders(self, tx: Tx, incident_id: str, roles: Sequence[str]) -> set[str]:
+        """Who holds one of these roles in an incident now."""
+        return await self._roles.holders(tx, incident_id, roles) if self._roles is not None else set()
 
     async def names(self, tx: Tx, responder: str) -> list[str]:
         """Everything that a responder may be called in roles: by name, by team, by role."""
