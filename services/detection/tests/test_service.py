@@ -12,16 +12,21 @@ from google.rpc import error_details_pb2, status_pb2
 from tocsin.access.v1.access_pb2 import Role
 from tocsin.configuration.v1.change_pb2 import Change
 from tocsin.detection.v1 import detection_service_pb2 as pb
+from tocsin.detection.v1 import noise_service_pb2 as noise_pb
 from tocsin.detection.v1.alert_pb2 import Alert
 from tocsin.detection.v1.detection_service_pb2_grpc import DetectionServiceStub
 from tocsin.detection.v1.events_pb2 import AlertAcknowledged, AlertChanged, AlertOpened, AlertResolved, AlertSuppressed
 from tocsin.detection.v1.integration_pb2 import Configuration, Integration
+from tocsin.detection.v1.noise_service_pb2_grpc import NoiseServiceStub
+from tocsin.triage.v1.events_pb2 import AlertsWithheld, PrivacyChanged
+from tocsin.triage.v1.incident_pb2 import Incident
 
 from tocsin_chassis import paging
 from tocsin_chassis.app import App
 from tocsin_chassis.grpc.caller import Caller
 from tocsin_detection.app import detection
 from tocsin_detection.settings import DetectionSettings
+from tocsin_kernel.ids import uuid7
 from tocsin_testkit.world import World
 
 MINUTE = timedelta(minutes=1)
@@ -376,3 +381,41 @@ async def test_an_alert_is_taken_put_aside_and_neither_once_it_has_ended(platfor
     assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
     log = (await platform.alice.GetAlert(pb.GetAlertRequest(alert_id=alert.id))).log
     assert [entry.decision for entry in log] == ["OPENED", "ACKNOWLEDGED", "CHANGED", "RESOLVED"]
+
+
+async def test_alerts_of_a_private_incident_are_there_for_its_members_only(platform: Platform) -> None:
+    """Triage tells which alerts these are, and who its members are."""
+    requests = [pb.RaiseAlertRequest(request_id=title, title=title) for title in ("beacon", "disk")]
+    hidden, known = [(await platform.alice.RaiseAlert(request)).alert for request in requests]
+    bob = platform.world.stub(DetectionServiceStub, platform.app, Caller("bob", Role.ROLE_RESPONDER))
+    noise = platform.world.stub(NoiseServiceStub, platform.app, Caller("bob", Role.ROLE_RESPONDER))
+    incident = Incident(id=str(uuid7()), private=True, members=["alice"], version=1)
+    await platform.world.publish(AlertsWithheld(incident=incident, alert_ids=[hidden.id]), incident.id)
+
+    async def listed(stub: DetectionServiceStub) -> set[str]:
+        return {alert.title for alert in (await stub.ListAlerts(pb.ListAlertsRequest())).alerts}
+
+    async def withheld() -> bool:
+        return await listed(bob) == {"disk"}
+
+    await platform.world.eventually(withheld)
+    assert await listed(platform.alice) == {"beacon", "disk"}
+    assert not (await bob.ListAlerts(pb.ListAlertsRequest(text="beacon"))).alerts
+    named = (
+        bob.GetAlert(pb.GetAlertRequest(alert_id=hidden.id)),
+        bob.ResolveAlert(pb.ResolveAlertRequest(request_id="r", alert_id=hidden.id)),
+        noise.ExplainAlert(noise_pb.ExplainAlertRequest(alert_id=hidden.id)),
+    )
+    for call in named:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call
+        assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+    assert (await platform.alice.GetAlert(pb.GetAlertRequest(alert_id=hidden.id))).alert.title == "beacon"
+    assert (await noise.ExplainAlert(noise_pb.ExplainAlertRequest(alert_id=known.id))).alert.title == "disk"
+    incident.private, incident.version = False, 2
+    await platform.world.publish(PrivacyChanged(incident=incident), incident.id, 2)
+
+    async def shown() -> bool:
+        return await listed(bob) == {"beacon", "disk"}
+
+    await platform.world.eventually(shown)

@@ -17,6 +17,7 @@ from tocsin.triage.v1 import triage_service_pb2 as pb
 from tocsin.triage.v1.catalogue_pb2 import Configuration, Route, Service
 from tocsin.triage.v1.events_pb2 import (
     AlertAttached,
+    AlertsWithheld,
     IncidentAcknowledged,
     IncidentOpened,
     IncidentReopened,
@@ -511,6 +512,21 @@ async def test_who_is_at_an_incident_stays_at_it_when_it_becomes_private(world, 
     await world.eventually(kept_to_them)
     [told] = await world.facts(PrivacyChanged)
     assert (told.changed_by, list(told.added), told.incident.private) == ("bob", ["alice", "bob", "dora"], True)
+
+
+async def test_the_alerts_of_an_incident_are_withheld_when_it_becomes_private_and_as_they_join_it(world, alice):
+    alerts = [an_alert() for _ in range(3)]
+    for alert in alerts[:2]:
+        await fire(world, alert)
+    [opening] = await world.facts(IncidentOpened)
+    await world.facts(AlertAttached)
+    hide = pb.MakePrivateRequest(request_id="h", incident_id=opening.incident.id, members=["dora"])
+    await alice.MakePrivate(hide)
+    [told] = await world.facts(AlertsWithheld)
+    assert (set(told.alert_ids), list(told.incident.members)) == ({each.id for each in alerts[:2]}, ["alice", "dora"])
+    await fire(world, alerts[2])
+    [_, joined] = await world.facts(AlertsWithheld, 2)
+    assert (list(joined.alert_ids), joined.incident.private) == ([alerts[2].id], True)
 
 
 async def test_the_type_follows_the_route_and_people_change_it(world, alice):

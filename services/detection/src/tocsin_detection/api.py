@@ -27,6 +27,7 @@ from tocsin_detection.signal import Signal, first_of, hashed, one_line, problem_
 from tocsin_detection.signals import Signals, Submission
 from tocsin_detection.store import Wanted
 from tocsin_detection.wire import alert_message, log_message
+from tocsin_detection.withheld.withheld import Withheld
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import Invalid
 
@@ -47,8 +48,10 @@ class DetectionApi(DetectionServiceServicer):
         integrations: Integrations,
         configurations: Configurations,
         clock: Clock,
+        withheld: Withheld,
     ) -> None:
         self._database = database
+        self._withheld = withheld
         self._signals = signals
         self._alerts = alerts
         self._integrations = integrations
@@ -122,11 +125,12 @@ class DetectionApi(DetectionServiceServicer):
 
     async def ListAlerts(self, request: pb.ListAlertsRequest, context: Context) -> pb.ListAlertsResponse:
         listing = await self._alerts.list(_wanted(request))
-        return pb.ListAlertsResponse(alerts=[alert_message(alert) for alert in listing.alerts], next_page_token=listing.next_page_token)
+        alerts = await self._withheld.marked([alert_message(alert) for alert in listing.alerts])
+        return pb.ListAlertsResponse(alerts=alerts, next_page_token=listing.next_page_token)
 
     async def ExportAlerts(self, request: pb.ExportAlertsRequest, context: Context) -> AsyncIterator[pb.ExportAlertsResponse]:
         async for page in self._alerts.export(replace(_wanted(request.filter), before=None)):
-            yield pb.ExportAlertsResponse(alerts=[alert_message(alert) for alert in page])
+            yield pb.ExportAlertsResponse(alerts=await self._withheld.marked([alert_message(alert) for alert in page]))
 
     async def ListIntegrations(self, request: pb.ListIntegrationsRequest, context: Context) -> pb.ListIntegrationsResponse:
         return pb.ListIntegrationsResponse(integrations=[integration_message(item) for item in await self._integrations.all()])

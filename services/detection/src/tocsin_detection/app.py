@@ -14,6 +14,7 @@ from tocsin.detection.v1.heartbeat_service_pb2 import DESCRIPTOR as HEARTBEATS
 from tocsin.detection.v1.heartbeat_service_pb2_grpc import add_HeartbeatServiceServicer_to_server
 from tocsin.detection.v1.noise_service_pb2 import DESCRIPTOR as NOISE
 from tocsin.detection.v1.noise_service_pb2_grpc import add_NoiseServiceServicer_to_server
+from tocsin.triage.v1.events_pb2 import AlertsWithheld, PrivacyChanged
 
 from tocsin_chassis import cli
 from tocsin_chassis.app import App
@@ -21,7 +22,7 @@ from tocsin_chassis.compose import foundation
 from tocsin_chassis.outgoing import outgoing
 from tocsin_chassis.postgres.retention import Daily
 from tocsin_chassis.sealing import Vault
-from tocsin_detection.alerts import Alerts
+from tocsin_detection.alerts import AlertNotFound, Alerts
 from tocsin_detection.api import DetectionApi
 from tocsin_detection.changes.api import ChangeApi
 from tocsin_detection.changes.changes import Changes
@@ -55,6 +56,8 @@ from tocsin_detection.repeats import Repeats
 from tocsin_detection.settings import DetectionSettings
 from tocsin_detection.signals import Signals
 from tocsin_detection.strays import Strays
+from tocsin_detection.withheld.store import WITHHELD
+from tocsin_detection.withheld.withheld import Withheld
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import DomainError
 
@@ -95,8 +98,10 @@ async def detection(settings: DetectionSettings, clock: Clock | None = None) -> 
         signals = Signals(base.database, observer, repeats, integrations, rates, base.clock, apis=apis)
         configurations = Configurations(base.database, integrations, heartbeats, NoiseConfiguration(rulebook, base.clock))
         explanations, simulations = Explanations(base.database, base.clock), Simulations(base.database, base.clock)
-        noise = NoiseApi(base.database, silences, windows, Matching(base.database), explanations, simulations, base.clock)
-        api = DetectionApi(base.database, signals, alerts, integrations, configurations, base.clock)
+        withheld = Withheld(base.database, base.clock, timedelta(days=settings.retention_days))
+        noise = NoiseApi(base.database, silences, windows, Matching(base.database), explanations, simulations, base.clock, withheld)
+        api = DetectionApi(base.database, signals, alerts, integrations, configurations, base.clock, withheld)
+        base.app.hides("alert_id", WITHHELD, lambda id: AlertNotFound(alert=id))
         yield (
             base.app.serves(api, add_DetectionServiceServicer_to_server, DESCRIPTOR.services_by_name["DetectionService"])
             .serves(ChangeApi(changes), add_ChangeServiceServicer_to_server, CHANGES.services_by_name["ChangeService"])
@@ -106,6 +111,7 @@ async def detection(settings: DetectionSettings, clock: Clock | None = None) -> 
                 HEARTBEATS.services_by_name["HeartbeatService"],
             )
             .serves(noise, add_NoiseServiceServicer_to_server, NOISE.services_by_name["NoiseService"])
+            .consumes({AlertsWithheld: withheld.on_withheld, PrivacyChanged: withheld.on_privacy})
             .ticks("rules that others changed", 1.0, rulebook.follow)
             .ticks("ends of silences", 1.0, silences.tell_ends)
             .ticks("storms", 1.0, storms.tend)
@@ -120,6 +126,7 @@ async def detection(settings: DetectionSettings, clock: Clock | None = None) -> 
             .ticks("alerts that something new explains", 0.5, Explaining(base.database, rulebook, base.clock).look)
             .ticks("old requests of Opsgenie's clients", 3600.0, opsgenie.forget_requests)
             .ticks("old messages", 3600.0, mail_threads.forget_old)
+            .ticks("alerts of private incidents that are gone", 3600.0, withheld.forget)
             .ticks("old changes", 3600.0, changes.forget_old)
             .ticks("old deliveries", 3600.0, alerts.forget_deliveries)
             .ticks("last reports of integrations", 2.0, integrations.note_reports)

@@ -200,6 +200,14 @@ def _privacy_changed(fact: triage.PrivacyChanged) -> Line:
     return Line(f"The incident is {state}: {said}", fact.changed_by, fact.reason, incident_id=fact.incident.id)
 
 
+def _alerts_withheld(fact: triage.AlertsWithheld) -> Line:
+    count = len(fact.alert_ids)
+    return Line(
+        f"{count} alerts are shown to its members only" if count > 1 else "Its alert is shown to its members only",
+        incident_id=fact.incident.id,
+    )
+
+
 def _incident_acknowledged(fact: triage.IncidentAcknowledged) -> Line:
     incident = fact.incident
     summary = f"{incident.acknowledged_by} has taken the incident"
@@ -352,6 +360,7 @@ NARRATORS: Mapping[type[Message], Callable[[Any], Line]] = {
     triage.SeverityChanged: _severity_changed,
     triage.TypeChanged: _type_changed,
     triage.PrivacyChanged: _privacy_changed,
+    triage.AlertsWithheld: _alerts_withheld,
     triage.IncidentReopened: _incident_reopened,
     detection.AlertResponseAsked: _alert_response_asked,
     triage.ResponseAsked: _response_asked,

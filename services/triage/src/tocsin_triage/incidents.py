@@ -18,6 +18,7 @@ from tocsin_triage.correlation import declared_place
 from tocsin_triage.incident import AttachedAlert, Incident, IncidentType, Severity, State, opened
 from tocsin_triage.store import Wanted
 from tocsin_triage.wire import tell
+from tocsin_triage.withholding import withhold
 
 MOST_ALERTS = 500
 
@@ -112,7 +113,10 @@ class Incidents:
         """Members are those given, the caller, and whoever has to do with it already. Raises IncidentNotFound."""
         incident = await _locked(tx, incident_id)
         at_it = {by, incident.declared_by, incident.acknowledged_by, *members, *await store.involved(tx, incident_id)} - {""}
-        return await _kept(tx, incident, incident.make_private(at_it, by, reason, self._clock.now()))
+        after = await _kept(tx, incident, incident.make_private(at_it, by, reason, self._clock.now()))
+        if not incident.private:
+            withhold(tx, after, await store.alert_ids_of(tx, incident_id))
+        return after
 
     async def make_public(self, tx: Tx, incident_id: str, by: str, reason: str) -> Incident:
         """Raises IncidentNotFound."""

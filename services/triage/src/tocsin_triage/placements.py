@@ -21,6 +21,7 @@ from tocsin_triage.correlation import Alert, place
 from tocsin_triage.gathering import Arrival, Group, first_of_groups, gather
 from tocsin_triage.incident import AttachedAlert, Incident, State
 from tocsin_triage.wire import alert_of, incident_message, tell
+from tocsin_triage.withholding import withhold
 
 # The streams forget facts sooner: an opening that has not come by then never will.
 EARLY_KEPT = timedelta(days=8)
@@ -127,6 +128,7 @@ class Placements:
                 with traces[arrival.alert.id]():
                     name_incident(decision.state.id)
                     tell(tx, decision.facts)
+                    withhold(tx, decision.state, [arrival.alert.id])
         return [arrival for arrival, decision in decisions if decision.state.id in missed]
 
     async def _open_incidents(self, tx: Tx, decisions: Sequence[tuple[Arrival, Decision[Incident]]]) -> set[str]:

@@ -429,6 +429,13 @@ async def alerts_of(tx: Tx, incident_id: str, limit: int) -> list[AttachedAlert]
     )
 
 
+async def alert_ids_of(tx: Tx, incident_id: str) -> list[str]:
+    """The alerts of an incident, all of them."""
+    return await tx.values(
+        str, "SELECT alert_id::text FROM attached_alert WHERE incident_id = %s ORDER BY attached_at, alert_id", (incident_id,)
+    )
+
+
 async def remember_early(tx: Tx, alert_id: str, version: int, alert: bytes, heard_at: datetime) -> None:
     """Keep what was heard of an alert before its opening; only the newest of it."""
     await tx.execute(

@@ -26,6 +26,7 @@ from tocsin_detection.noise.wire import KINDS, STATES, instant, planned_message,
 from tocsin_detection.signal import storable
 from tocsin_detection.signals import contending
 from tocsin_detection.wire import alert_message, log_message, timestamp
+from tocsin_detection.withheld.withheld import Withheld
 from tocsin_kernel.clock import Clock
 
 Answer = TypeVar("Answer", bound=Message)
@@ -45,8 +46,10 @@ class NoiseApi(NoiseServiceServicer):
         explanations: Explanations,
         simulations: Simulations,
         clock: Clock,
+        withheld: Withheld,
     ) -> None:
         self._database = database
+        self._withheld = withheld
         self._silences = silences
         self._windows = windows
         self._matching = matching
@@ -99,7 +102,8 @@ class NoiseApi(NoiseServiceServicer):
 
     async def CountMatches(self, request: pb.CountMatchesRequest, context: Context) -> pb.CountMatchesResponse:
         found = await self._matching.count(read_all(request.matchers))
-        return pb.CountMatchesResponse(matches=found.matches, newest=map(alert_message, found.newest))
+        newest = await self._withheld.marked([alert_message(alert) for alert in found.newest])
+        return pb.CountMatchesResponse(matches=found.matches, newest=newest)
 
     async def AddMaintenanceWindow(self, request: pb.AddMaintenanceWindowRequest, context: Context) -> pb.AddMaintenanceWindowResponse:
         by = caller().name
