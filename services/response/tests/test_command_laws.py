@@ -10,6 +10,7 @@ from tocsin.response.v1.command_pb2 import PHASE_CONTAINMENT, IncidentPlan, Plan
 from tocsin.response.v1.command_pb2 import Criterion as Criterion_
 from tocsin.response.v1.command_pb2 import PhasePlan as PhaseMessage
 from tocsin.response.v1.command_pb2 import RolePlan as RoleMessage
+from tocsin.triage.v1.incident_pb2 import IncidentType
 
 from tocsin_kernel.errors import DomainError, Invalid
 from tocsin_response.command import role
@@ -17,10 +18,10 @@ from tocsin_response.command.phases import NotTheCommander, PhaseGateClosed, Sit
 from tocsin_response.command.plan import COMMANDER, Criterion, Looked, Phase, PhasePlan, Plan
 from tocsin_response.command.plan_checks import playbooks_of_plan, problems_of_plan
 from tocsin_response.command.plans import understood
-from tocsin_response.command.readiness import Reach, Ready, contacts, exercises, plans, schedules
+from tocsin_response.command.readiness import Held, Reach, Ready, contacts, exercises, overall, plans, policies, schedules
 from tocsin_response.command.role import Holding
 from tocsin_response.command.task import State, Task, reminder
-from tocsin_response.command.templates import templates
+from tocsin_response.command.templates import in_force, templates
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 IN_COMMAND = [phase for phase in Phase if phase is not Phase.PREPARATION]
@@ -188,9 +189,29 @@ def test_whatever_a_plan_of_a_file_names_has_to_be_there_and_the_field_that_is_w
     }
 
 
+def test_an_exercise_counts_with_when_and_which_and_overall_is_the_mean():
+    [held] = exercises(Held("ransomware", "ann", NOON))
+    assert (held.points, held.seen) == (10, "held on 2026-11-23: ann ran the playbook ransomware on simulated systems")
+    assert overall([Ready("ops", (held,)), Ready("sec", tuple(exercises(None)))]) == 50 and overall([]) == 0
+    [missing] = policies("shop", exists=False)
+    assert (missing.points, missing.seen) == (0, "its escalation policy shop is not there") and not policies("shop", exists=True)
+
+
+def test_a_run_on_simulated_systems_opens_no_gate():
+    plan = Plan("p", 1, {Phase.CONTAINMENT: PhasePlan(exit=(Criterion("r", Looked.RUN_FINISHED, "isolate"),))}, {}, {})
+    [gate] = gates(plan, Phase.CONTAINMENT, plan.phase(Phase.CONTAINMENT).exit, Situation(runs=(), simulated=("isolate",)))
+    assert (gate.met, gate.seen) == (False, "one did on simulated systems only")
+
+
+def test_plans_in_force_are_those_of_files_and_shipped_ones_that_nothing_replaces():
+    ours = IncidentPlan(name="ours", incident_type=IncidentType.INCIDENT_TYPE_SECURITY)
+    assert set(in_force({"ours": ours})) == {"ours", "operational", "compliance", "performance", "human-error"}
+    assert in_force({}) == templates()
+
+
 def test_readiness_adds_up_and_says_how_to_mend_what_is_missing():
     reached = [Reach("ann", "", NOON), Reach("bob", "has one channel only", NOON), Reach("cid", "", None)]
-    found = (*schedules({"primary": timedelta(), "night": timedelta(days=7)}), *contacts(reached), *plans([], NOON), *exercises())
+    found = (*schedules({"primary": timedelta(), "night": timedelta(days=7)}), *contacts(reached), *plans([], NOON), *exercises(None))
     assert all(bool(each.remedy) is (each.points < each.of) for each in found if each.of)
     assert Ready("ops", found).score == round(100 * (15 + 8) / (30 + 25 + 10))
     assert Ready("ops", ()).score == 0

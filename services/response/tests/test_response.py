@@ -25,6 +25,7 @@ from tocsin.triage.v1.incident_pb2 import AttachedAlert, Incident, Severity
 from tocsin_chassis.grpc.caller import Caller
 from tocsin_kernel.ids import uuid7
 from tocsin_response.app import response
+from tocsin_response.command.templates import templates
 from tocsin_response.settings import ResponseSettings
 from tocsin_testkit.world import World
 
@@ -352,9 +353,12 @@ async def test_configuration_round_trips(stub: Any) -> None:
     )
     planned = await applied(stub, given, dry_run=True)
     assert {change.action for change in planned} == {Change.ACTION_CREATED}
-    assert (await stub.ExportConfiguration(pb.ExportConfigurationRequest())).configuration == pb.Configuration()
+    shipped = list(templates().values())
+    nothing = pb.Configuration(incident_plans=sorted(shipped, key=lambda plan: plan.name))
+    assert (await stub.ExportConfiguration(pb.ExportConfigurationRequest())).configuration == nothing
     assert await applied(stub, given) == planned
     exported = (await stub.ExportConfiguration(pb.ExportConfigurationRequest())).configuration
+    given.incident_plans.extend(nothing.incident_plans)
     assert exported == given
     assert {change.action for change in await applied(stub, exported, prune=True)} == {Change.ACTION_UNCHANGED}
     exported.schedules[0].rotation.handoff_time = "10:00"
@@ -362,7 +366,7 @@ async def test_configuration_round_trips(stub: Any) -> None:
     assert [(field.path, field.before, field.after) for field in updated.fields] == [("rotation.handoff_time", '"09:00"', '"10:00"')]
     pruned = await applied(stub, pb.Configuration(), prune=True)
     assert {change.action for change in pruned} == {Change.ACTION_DELETED}
-    assert (await stub.ExportConfiguration(pb.ExportConfigurationRequest())).configuration == pb.Configuration()
+    assert (await stub.ExportConfiguration(pb.ExportConfigurationRequest())).configuration == nothing
 
 
 @pytest.mark.parametrize(

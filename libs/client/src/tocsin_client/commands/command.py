@@ -1,5 +1,6 @@
 """`tocsin command`: lead people through an incident: phases, roles, tasks, decisions, checks; `tocsin readiness`: before the next one."""
 
+import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,9 +17,16 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from tocsin.response.v1 import command_pb2 as words
     from tocsin.response.v1 import command_service_pb2 as service
+    from tocsin.triage.v1 import incident_pb2 as incidents
+    from tocsin.triage.v1 import triage_service_pb2 as triage_service
+
+    from tocsin_client.configuration import kinds, writing
 else:
     words = later("tocsin.response.v1.command_pb2")
     service = later("tocsin.response.v1.command_service_pb2")
+    incidents = later("tocsin.triage.v1.incident_pb2")
+    triage_service = later("tocsin.triage.v1.triage_service_pb2")
+    kinds, writing = later("tocsin_client.configuration.kinds"), later("tocsin_client.configuration.writing")
 
 NEXT = "next"
 
@@ -346,16 +354,56 @@ def review(plan: str, /, *, note: str = "", options: Options = DEFAULTS) -> None
     options.screen.table([kept], PLANS, nothing="")
 
 
-def readiness(team: str = "", /, *, options: Options = DEFAULTS) -> None:
-    """Say how ready teams are for their next incident, and how to mend what is missing.
+def plan_template(kind: str, /, *, options: Options = DEFAULTS) -> None:
+    """Print the plan that is shipped for a type of incident, as a file to change and apply.
+
+    Parameters
+    ----------
+    kind
+        security, operational, compliance, performance or human-error.
+    """
+    wanted = number(incidents.IncidentType, kind.replace("-", "_"), "KIND")
+    with options.open() as tocsin:
+        found = tocsin.command.ListPlans(service.ListPlansRequest()).plans
+    plan = next((each.plan for each in found if each.plan.template and each.plan.incident_type == wanted), None)
+    if plan is None:
+        raise UsageError(f"KIND: the plan that is shipped for {kind} was replaced by one of the same name; tocsin export writes it")
+    document = writing.document(kinds.kinds()["IncidentPlan"], plan.name, plan)
+    if options.output == "json":
+        options.screen.data(document)
+    else:
+        sys.stdout.write(writing.dump([document]))
+
+
+def readiness(
+    team: str = "",
+    /,
+    *,
+    services: Annotated[bool, Parameter(negative="")] = False,
+    service_: Annotated[str, Parameter(name="--service")] = "",
+    options: Options = DEFAULTS,
+) -> None:
+    """Say how ready teams and services are for their next incident, and how to mend what is missing.
 
     Parameters
     ----------
     team
         The team, by name; without it all.
+    services
+        Every service of the catalogue too.
+    service_
+        This service too, by name.
     """
     with options.open() as tocsin:
-        found = tocsin.command.GetReadiness(service.GetReadinessRequest(team=team))
+        request = service.GetReadinessRequest(team=team)
+        if services or service_:
+            listed = tocsin.triage.ListServices(triage_service.ListServicesRequest()).services
+            asked = [each for each in listed if each.name == service_ or (not service_ and not each.name.startswith("tocsin-"))]
+            if service_ and not asked:
+                raise UsageError(f"--service: there is no service {service_}")
+            for each in asked:
+                request.services.add(service=each.name, team=each.team, escalation_policy=each.escalation_policy)
+        found = tocsin.command.GetReadiness(request)
     options.screen.result(found, drawn_readiness)
 
 
@@ -453,6 +501,7 @@ def drawn(found: "words.Command") -> "RenderableType":
 
 def drawn_readiness(found: "service.GetReadinessResponse") -> "RenderableType":
     parts: list[RenderableType] = []
-    for each in found.teams:
-        parts += [heading(f"Team {each.team}: {each.score} of 100"), grid(list(each.findings), FINDINGS)]
-    return stack(*parts) if parts else facts({"teams": "there is none"})
+    for each in (*found.teams, *found.services):
+        what = f"Service {each.service}" if each.service else f"Team {each.team}"
+        parts += [heading(f"{what}: {each.score} of 100"), grid(list(each.findings), FINDINGS)]
+    return stack(heading(f"Overall: {found.score} of 100"), *parts) if parts else facts({"teams": "there is none"})

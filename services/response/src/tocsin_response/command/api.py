@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from tocsin.response.v1 import command_pb2
 from tocsin.response.v1 import command_service_pb2 as pb
 from tocsin.response.v1.command_service_pb2_grpc import CommandServiceServicer
 
@@ -13,9 +12,10 @@ from tocsin_chassis.grpc.wrapping import Context
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.postgres.inbox import Reply, once
 from tocsin_response.command import wire
-from tocsin_response.command.looking import Looking
+from tocsin_response.command.looking import Looking, Service
 from tocsin_response.command.moves import Moves, RoleWish
 from tocsin_response.command.plans import Plans
+from tocsin_response.command.readiness import overall
 from tocsin_response.command.records import Records
 from tocsin_response.command.task import Task
 from tocsin_response.command.tasks import Tasks, TaskWish
@@ -182,14 +182,12 @@ class CommandApi(CommandServiceServicer):
             return await once(tx, "ReviewPlan", text("request_id", request.request_id), pb.ReviewPlanResponse, work)
 
     async def GetReadiness(self, request: pb.GetReadinessRequest, context: Context) -> pb.GetReadinessResponse:
-        found = await self._command.looking.ready(text("team", request.team))
+        services = [Service(each.service, each.team, each.escalation_policy) for each in request.services]
+        found = await self._command.looking.ready(text("team", request.team), services)
         return pb.GetReadinessResponse(
-            teams=[
-                command_pb2.Readiness(
-                    team=each.team, score=each.score, findings=[wire.finding_to_proto(finding) for finding in each.findings]
-                )
-                for each in found
-            ]
+            teams=[wire.readiness_to_proto(each) for each in found if not each.service],
+            services=[wire.readiness_to_proto(each) for each in found if each.service],
+            score=overall(found),
         )
 
     async def _done(self, request: Request, reply: type[Reply], work: Callable[[Tx], Awaitable[None]]) -> Reply:

@@ -33,7 +33,7 @@ class Situation:
     """What criteria look at. None: nothing is kept of it here, so that nothing can be open.
 
     `open_tasks` are titles by phase, `measures` those in force, `undecided` those of them that nobody has decided about,
-    `runs` playbooks that ended well, `running` those under way.
+    `runs` playbooks that ended well, `simulated` those that did on simulated systems, `running` those under way.
     """
 
     ticked: Set[str] = frozenset()
@@ -47,6 +47,7 @@ class Situation:
     obligations: tuple[str, ...] | None = None
     runs: tuple[str, ...] | None = None
     running: tuple[str, ...] | None = None
+    simulated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,8 @@ def _look_at_runs(playbook: str, now: Situation) -> tuple[bool, str, str, str]:
     if now.runs is None:
         return True, text, "nothing is kept of runs here", ""
     met = playbook in now.runs
-    return met, text, "it did" if met else "none did", f"run the playbook {playbook}"
+    seen = "one did on simulated systems only" if playbook in now.simulated else "none did"
+    return met, text, "it did" if met else seen, f"run the playbook {playbook}"
 
 
 def _none_of(found: tuple[str, ...] | None, text: str, remedy: str) -> tuple[bool, str, str, str]:

@@ -1,6 +1,6 @@
 """How ready a team is for its next incident: what was looked at, what of it is well, and how to mend the rest."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -39,11 +39,21 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """An exercise: which playbook was run on simulated systems, by whom and when."""
+
+    playbook: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
-    """A team, what was found, and the score of 100."""
+    """A team, or a service, what was found, and the score of 100."""
 
     team: str
     findings: tuple[Finding, ...]
+    service: str = ""
 
     @property
     def score(self) -> int:
@@ -51,10 +61,10 @@ class Ready:
         return round(100 * sum(each.points for each in self.findings) / of) if of else 0
 
 
-def schedules(gaps: Mapping[str, timedelta]) -> list[Finding]:
-    """The team's schedules, and for how long of the next days nobody is on call for each."""
+def schedules(gaps: Mapping[str, timedelta], none: str = "nobody of the team is on any schedule") -> list[Finding]:
+    """Schedules, and for how long of the next days nobody is on call for each; `none` says what it means that there are none."""
     if not gaps:
-        return [Finding("schedule", "", 0, SCHEDULE, "nobody of the team is on any schedule", "make a schedule with members of the team")]
+        return [Finding("schedule", "", 0, SCHEDULE, none, "make a schedule with members of the team")]
     share, found = SCHEDULE // len(gaps), list[Finding]()
     for name, gap in sorted(gaps.items()):
         if not gap:
@@ -66,11 +76,11 @@ def schedules(gaps: Mapping[str, timedelta]) -> list[Finding]:
     return found
 
 
-def contacts(people: Iterable[Reach]) -> list[Finding]:
-    """Whether the members of the team can be reached on two channels."""
+def contacts(people: Iterable[Reach], none: str = "the team has no members") -> list[Finding]:
+    """Whether these people can be reached on two channels; `none` says what it means that there are none."""
     everybody = list(people)
     if not everybody:
-        return [Finding("contacts", "", 0, CONTACTS, "the team has no members", "add members to the team")]
+        return [Finding("contacts", "", 0, CONTACTS, none, "add members to the team")]
     wrong = [each for each in everybody if each.problem or each.checked_at is None]
     points = round(CONTACTS * (len(everybody) - len(wrong)) / len(everybody))
     if not wrong:
@@ -89,7 +99,7 @@ def playbooks(named: Iterable[str], recent: Mapping[str, datetime]) -> list[Find
     if not missing:
         return [Finding("playbooks", "", points, PLAYBOOKS, f"all {len(wanted)} were tried in the last 30 days")]
     said = f"not tried in the last 30 days: {', '.join(missing[:5])}"
-    return [Finding("playbooks", "", points, PLAYBOOKS, said, "tocsin playbook plan FILE makes a dry run")]
+    return [Finding("playbooks", "", points, PLAYBOOKS, said, "tocsin playbook run NAME --dry-run tries one")]
 
 
 def plans(reviews: Iterable[Review], now: datetime) -> list[Finding]:
@@ -104,10 +114,27 @@ def plans(reviews: Iterable[Review], now: datetime) -> list[Finding]:
     return found
 
 
-def exercises() -> list[Finding]:
-    """Exercises are not kept yet, so none was held."""
-    remedy = "walk through a plan with the team on an incident that you declare for it, and write down what was missing"
-    return [Finding("exercise", "", 0, EXERCISE, "no exercise is on record", remedy)]
+def exercises(held: Held | None) -> list[Finding]:
+    """Whether an exercise was held lately: a run on simulated systems that went well."""
+    if held is not None:
+        seen = f"held on {held.at:%Y-%m-%d}: {held.by} ran the playbook {held.playbook} on simulated systems"
+        return [Finding("exercise", held.playbook, EXERCISE, EXERCISE, seen)]
+    remedy = "declare an incident for it and run a playbook on simulated systems: tocsin playbook run NAME --simulated"
+    return [Finding("exercise", "", 0, EXERCISE, "none was held in the last 180 days", remedy)]
+
+
+def policies(name: str, exists: bool) -> list[Finding]:
+    """Whether a service has an escalation policy; nothing, where it has."""
+    if exists:
+        return []
+    seen = f"its escalation policy {name} is not there" if name else "it has no escalation policy: the platform's fallback is asked"
+    remedy = "give the service an escalation_policy"
+    return [Finding("policy", name, 0, SCHEDULE, seen, remedy)]
+
+
+def overall(found: Sequence[Ready]) -> int:
+    """How ready all of them are: their mean."""
+    return round(sum(each.score for each in found) / len(found)) if found else 0
 
 
 def _said(length: timedelta) -> str:

@@ -43,7 +43,8 @@ class Situations:
             undecided=tuple(_said(each) for each in measures if each.is_undecided),
             evidence=(await self._custody.gathered(tx, incident_id)).count,
             obligations=tuple(f"{each.regime.name} {each.duty.name}" for each in await self._obligations.running(tx, incident_id)),
-            runs=tuple(each.playbook for each in runs if each.state == SUCCEEDED),
+            runs=tuple(each.playbook for each in runs if each.state == SUCCEEDED and not each.simulated),
+            simulated=tuple(each.playbook for each in runs if each.state == SUCCEEDED and each.simulated),
             running=tuple(each.playbook for each in runs if each.state in UNDER_WAY),
         )
 

@@ -143,15 +143,15 @@ async def load_plans(tx: Tx) -> list[PlanRow]:
     return await tx.many(PlanRow, "SELECT name, version, definition, changed_at FROM incident_plan ORDER BY name")
 
 
-async def save_plan(tx: Tx, name: str, definition: dict[str, Any]) -> None:
-    """A new version of it; the ones before stay for the incidents that began with them."""
+async def save_plan(tx: Tx, name: str, definition: dict[str, Any], after: int) -> None:
+    """A new version of it, above `after`; the ones before stay for the incidents that began with them."""
     version = await tx.value(
         int,
         """INSERT INTO incident_plan AS kept (name, version, definition)
-           VALUES (%s, 1 + coalesce((SELECT max(version) FROM incident_plan_version WHERE name = %s), 0), %s)
+           VALUES (%s, 1 + greatest(%s, (SELECT max(version) FROM incident_plan_version WHERE name = %s)), %s)
            ON CONFLICT (name) DO UPDATE SET version = kept.version + 1, definition = excluded.definition, changed_at = now()
            RETURNING version""",
-        (name, name, Jsonb(definition)),
+        (name, after, name, Jsonb(definition)),
     )
     await tx.execute(
         "INSERT INTO incident_plan_version (name, version, definition) VALUES (%s, %s, %s)", (name, version, Jsonb(definition))

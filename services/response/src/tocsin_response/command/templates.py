@@ -1,6 +1,6 @@
 """The plans that are shipped, one for each type of incident; plans of files go before them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from google.protobuf.duration_pb2 import Duration
@@ -45,6 +45,12 @@ def templates() -> dict[str, IncidentPlan]:
     """By name."""
     made = (_security(), _operational(), _compliance(), _performance(), _human_error())
     return {plan.name: plan for plan in made}
+
+
+def in_force(own: Mapping[str, IncidentPlan]) -> dict[str, IncidentPlan]:
+    """Those of files, and the shipped ones that none of a file replaces: by its name, or for its type."""
+    replaced = {plan.incident_type for plan in own.values() if not plan.template}
+    return {**{name: plan for name, plan in templates().items() if plan.incident_type not in replaced}, **own}
 
 
 def _plan(name: str, title: str, kind: "IncidentType.ValueType", phases: Iterable[PhasePlan], roles: Iterable[str]) -> IncidentPlan:

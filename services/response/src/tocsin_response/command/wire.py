@@ -11,7 +11,7 @@ from tocsin.response.v1 import command_service_pb2 as service
 from tocsin_response.command.phases import Gate
 from tocsin_response.command.plan import Phase, Plan
 from tocsin_response.command.plans import Kept
-from tocsin_response.command.readiness import Finding
+from tocsin_response.command.readiness import Finding, Ready
 from tocsin_response.command.role import Holding
 from tocsin_response.command.store import AnswerRow, AttendantRow, CommandRow, DecisionRow, EntryRow, TickRow
 from tocsin_response.command.task import Task
@@ -160,6 +160,11 @@ def finding_to_proto(finding: Finding) -> pb.ReadinessFinding:
     return pb.ReadinessFinding(
         check=finding.check, subject=finding.subject, points=finding.points, of=finding.of, seen=finding.seen, remedy=finding.remedy
     )
+
+
+def readiness_to_proto(ready: Ready) -> pb.Readiness:
+    findings = [finding_to_proto(each) for each in ready.findings]
+    return pb.Readiness(team=ready.team, service=ready.service, score=ready.score, findings=findings)
 
 
 def _duration(length: timedelta) -> Duration:

@@ -6,6 +6,7 @@ from datetime import datetime
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from tocsin.configuration.v1.change_pb2 import Change
+from tocsin.response.v1.command_pb2 import IncidentPlan
 from tocsin.response.v1.oncall_pb2 import Schedule
 from tocsin.response.v1.playbook_pb2 import Playbook
 from tocsin.response.v1.response_service_pb2 import Configuration
@@ -16,6 +17,7 @@ from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_kernel.clock import Clock
 from tocsin_oncall.carry import with_positions
 from tocsin_oncall.plain import Known
+from tocsin_response.command.templates import in_force, templates
 from tocsin_response.configuration import store, wire
 from tocsin_response.configuration.checks import Reference, problems_of_references
 from tocsin_response.configuration.wire import Resources
@@ -38,7 +40,7 @@ class Configurations:
         given = wire.resources(configuration)
         async with self._database.transaction() as tx:
             await store.lock(tx)
-            stored = await self._stored(tx)
+            stored = _with_shipped(await self._stored(tx), given)
             given["Schedule"] = await self._standing(tx, stored["Schedule"], given["Schedule"])
             made = [change for kind in given for change in changes(kind, stored[kind], given[kind], prune)]
             overridden = await _override_references(tx, self._clock.now())
@@ -72,15 +74,23 @@ class Configurations:
         return {name: carried_over(stored[name], each, now, known) if name in stored else each for name, each in given.items()}
 
     async def export(self) -> Configuration:
-        """Everything; applying it changes nothing."""
+        """Everything that is in force, the shipped plans too; applying it changes nothing."""
         async with self._database.transaction() as tx:
-            return wire.configuration_of(await self._stored(tx))
+            stored = await self._stored(tx)
+        own = {name: each for name, each in stored["IncidentPlan"].items() if isinstance(each, IncidentPlan)}
+        return wire.configuration_of({**stored, "IncidentPlan": dict(in_force(own))})
 
 
 def carried_over(stored: Message, given: Message, now: datetime, known: Known) -> Message:
     """The given schedule, standing where the stored one stands."""
     plain = with_positions(wire.plain(stored), wire.plain(given), now, known)
     return json_format.ParseDict(plain, Schedule())
+
+
+def _with_shipped(stored: Resources, given: Resources) -> Resources:
+    """A shipped plan that is given as it is shipped changes nothing; one that is not given is not deleted either."""
+    shipped = {name: plan for name, plan in templates().items() if name in given["IncidentPlan"]}
+    return {**stored, "IncidentPlan": {**shipped, **stored["IncidentPlan"]}}
 
 
 def _refuse(problems: list[tuple[str, str]]) -> None:

@@ -16,6 +16,7 @@ from tocsin.response.v1.oncall_pb2 import Calendar, Responder, Rotation, Schedul
 
 from tocsin_chassis.postgres.database import Tx
 from tocsin_response.command import store as command
+from tocsin_response.command import templates
 from tocsin_response.configuration.wire import PLATFORM, Resources
 from tocsin_response.oncall import store as oncall
 
@@ -155,7 +156,7 @@ async def save(tx: Tx, resource: Message) -> None:
         case EscalationPolicy():
             await _save_policy(tx, resource)
         case IncidentPlan():
-            await command.save_plan(tx, resource.name, json_format.MessageToDict(resource, preserving_proto_field_name=True))
+            await _save_plan(tx, resource)
         case GuardRails():
             await _save_rails(tx, resource)
         case Automation():
@@ -260,6 +261,12 @@ async def _save_policy(tx: Tx, policy: EscalationPolicy) -> None:
            ON CONFLICT (name) DO UPDATE SET definition = excluded.definition""",
         (policy.name, Jsonb(definition)),
     )
+
+
+async def _save_plan(tx: Tx, plan: IncidentPlan) -> None:
+    """One that takes the place of a shipped one of its name has a higher version: incidents that began with that one keep it."""
+    after = templates.VERSION if plan.name in templates.templates() else 0
+    await command.save_plan(tx, plan.name, json_format.MessageToDict(plan, preserving_proto_field_name=True), after)
 
 
 async def _save_rails(tx: Tx, rails: GuardRails) -> None:

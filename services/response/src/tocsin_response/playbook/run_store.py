@@ -56,6 +56,7 @@ class Ran:
 
     playbook: str
     state: str
+    simulated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,15 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Exercised:
+    """A run on simulated systems."""
+
+    playbook: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Counted:
     """How many questions of a run are open."""
 
@@ -92,10 +102,10 @@ class Counted:
 
 
 async def of_incident(tx: Tx, incident_id: str) -> list[Ran]:
-    """The runs of an incident that are part of no other and were no dry runs: playbook and state."""
+    """The runs of an incident that are part of no other and were no dry runs."""
     return await tx.many(
         Ran,
-        "SELECT playbook, state FROM run WHERE incident_id = %s AND parent IS NULL AND NOT dry_run ORDER BY id",
+        "SELECT playbook, state, simulated FROM run WHERE incident_id = %s AND parent IS NULL AND NOT dry_run ORDER BY id",
         (incident_id,),
     )
 
@@ -107,6 +117,17 @@ async def tried(tx: Tx, playbooks: Sequence[str], since: datetime) -> list[Tried
         """SELECT playbook, max(started_at) AS at FROM run
            WHERE playbook = ANY(%s::text[]) AND started_at >= %s AND (dry_run OR state = 'SUCCEEDED') GROUP BY playbook""",
         (list(playbooks), since),
+    )
+
+
+async def exercised(tx: Tx, since: datetime) -> Exercised | None:
+    """The last run since an instant that went well on simulated systems."""
+    return await tx.maybe(
+        Exercised,
+        """SELECT playbook, started_by AS by, started_at AS at FROM run
+           WHERE simulated AND NOT dry_run AND parent IS NULL AND state = 'SUCCEEDED' AND started_at >= %s
+           ORDER BY started_at DESC LIMIT 1""",
+        (since,),
     )
 
 

@@ -91,6 +91,10 @@ class Runs:
         """When each of these was tried last since an instant: for readiness."""
         return {each.playbook: each.at for each in await run_store.tried(tx, playbooks, since)}
 
+    async def exercised(self, tx: Tx, since: datetime) -> run_store.Exercised | None:
+        """The last run since an instant that went well on simulated systems: for readiness."""
+        return await run_store.exercised(tx, since)
+
     async def pause(self, tx: Tx, run_id: str, by: str, why: str) -> RunRow:
         """Let nothing new begin, neither in the run nor in its parts. Raises RunNotFound, RunEnded."""
         return await self._steer_all(tx, run_id, lambda run, now: engine.pause(run, now, by, why))
