@@ -12,6 +12,7 @@ import psycopg
 from google.protobuf.message import Message
 from grpc import aio
 from joserfc.jwk import OKPKey
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import ServerError
 from psycopg import sql
@@ -101,6 +102,24 @@ class World:
             finally:
                 await admin.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO PUBLIC").format(name))
 
+    @asynccontextmanager
+    async def without_nats(self) -> AsyncIterator[None]:
+        """NATS is killed, and started again at the end with what it had stored."""
+        nats_server = self.servers.nats
+        nats_server.kill()
+        try:
+            yield
+        finally:
+            nats_server.start()
+            await self.eventually(self._bus_answers, what="the bus to answer again")
+
+    async def _bus_answers(self) -> bool:
+        try:
+            await self.jetstream.account_info()
+        except (NatsError, TimeoutError):
+            return False
+        return True
+
     def rewrite(self, service: str, statement: str) -> None:
         """Change a service's tables past every trigger and privilege, as only whoever owns the database server can."""
         with psycopg.connect(self.servers.postgres_url(self.database), autocommit=True) as connection:
@@ -186,7 +205,7 @@ class _Authorized:
 @asynccontextmanager
 async def empty_streams(servers: Servers) -> AsyncIterator[JetStreamContext]:
     """Every service's stream, declared and empty; connection closed at the end."""
-    connection = await nats.connect(servers.nats_url)
+    connection = await nats.connect(servers.nats_url, reconnect_time_wait=0.1, max_reconnect_attempts=-1, error_cb=_nothing)
     jetstream = connection.jetstream(timeout=5)
     try:
         for info in await jetstream.streams_info():
@@ -196,6 +215,10 @@ async def empty_streams(servers: Servers) -> AsyncIterator[JetStreamContext]:
         yield jetstream
     finally:
         await connection.close()
+
+
+async def _nothing(error: Exception) -> None:
+    """Tests that take the bus away say so themselves."""
 
 
 async def _declare_anew(jetstream: JetStreamContext, service: str, attempts: int = 20) -> None:
