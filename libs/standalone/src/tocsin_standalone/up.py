@@ -28,6 +28,7 @@ from tocsin_standalone.supervisor import Supervisor
 from tocsin_standalone.waiting import wait_until
 
 START_SECONDS = 120.0
+WATCHDOG_SECONDS = 30.0
 
 
 def up(home: Path, port: int, demo: bool = False, environment: Mapping[str, str] | None = None) -> int:
@@ -146,7 +147,7 @@ def _start_watchdog(supervisor: Supervisor, around: Surroundings, stop: threadin
     """The platform serves without its watchdog, but somebody should know."""
     try:
         supervisor.keep(Child(watchdog.prepare(_connection(around), around)))
-        wait_until(lambda: watchdog.health(around.ports.watchdog) is not None, "the watchdog answers", seconds=15.0, stop=stop)
+        wait_until(lambda: watchdog.knows(around.ports.watchdog), "the watchdog knows whom to page", seconds=WATCHDOG_SECONDS, stop=stop)
     except (StandaloneError, TocsinError) as error:
         say(f"{error}; see {around.home.logs / 'watchdog.log'}")
 

@@ -53,6 +53,12 @@ def health(port: int, seconds: float = 2.0) -> dict[str, Any] | None:
         connection.close()
 
 
+def knows(port: int) -> bool:
+    """Whether the running watchdog could page somebody by itself if everything else died now: it holds a snapshot that it trusts."""
+    found = health(port)
+    return found is not None and bool(found.get("snapshot_taken_at")) and not found.get("snapshot_problem")
+
+
 def prepare(connection: Connection, around: Surroundings) -> Program:
     """Make what the synthetic alert passes through, unless it is there, and the program that sends it."""
     folder = around.home.secrets
