@@ -1,0 +1,36 @@
+"""A database that was away is found again soon after it is back, however long that took."""
+
+from tocsin_chassis.postgres import database as databases
+from tocsin_chassis.postgres.database import Database, postgres
+from tocsin_kernel.errors import Unavailable
+from tocsin_testkit.world import World, eventually
+
+
+async def answers(database: Database) -> bool:
+    try:
+        await database.ping()
+    except Unavailable:
+        return False
+    return True
+
+
+async def test_a_pool_that_has_given_up_tries_anew_for_the_next_transaction(world: World, monkeypatch) -> None:
+    monkeypatch.setattr(databases, "RECONNECT_SECONDS", 0.1)
+    given_up: list[None] = []
+    pool = databases.AsyncConnectionPool
+
+    def told(*arguments, **options):
+        return pool(*arguments, **options, reconnect_failed=lambda _: given_up.append(None))
+
+    monkeypatch.setattr(databases, "AsyncConnectionPool", told)
+    monkeypatch.setattr(told, "check_connection", pool.check_connection, raising=False)
+    async with postgres(world.servers.postgres_url(world.database, "tocsin_triage"), "triage", size=2) as database:
+        assert await answers(database)
+        async with world.without_database("triage"):
+            assert not await answers(database)
+            await eventually(lambda: _gave_up(given_up), what="the pool to give up")
+        await eventually(lambda: answers(database), what="the database to be found again")
+
+
+async def _gave_up(given_up: list[None]) -> bool:
+    return bool(given_up)
