@@ -165,7 +165,9 @@ async def test_a_request_that_is_not_known_is_told_as_one_not_processed(client: 
 
 
 async def test_alerts_are_counted_past_a_hundred(client: Client) -> None:
-    await asyncio.gather(*(client.create() for _ in range(101)))
+    for _ in range(10):
+        await asyncio.gather(*(client.create() for _ in range(10)))
+    await client.create()
     assert (await client.shown())["count"] == 101
     assert len(await client.world.facts(AlertOpened)) == 1
 

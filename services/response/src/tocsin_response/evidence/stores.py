@@ -2,14 +2,17 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tocsin_chassis.settings import SettingsError
 from tocsin_kernel.clock import Clock
 from tocsin_response.evidence.blobs import Blobs
-from tocsin_response.evidence.bucket import BucketBlobs, Lock, Place
 from tocsin_response.evidence.folder import FolderBlobs
 from tocsin_response.settings import ResponseSettings
+
+if TYPE_CHECKING:
+    from tocsin_response.evidence.bucket import Place
 
 MODES = ("governance", "compliance")
 
@@ -18,6 +21,13 @@ def store_of(settings: ResponseSettings, clock: Clock) -> Blobs:
     """The folder, or the bucket if there is one. Raises SettingsError."""
     if not settings.evidence_store:
         return FolderBlobs(Path(settings.evidence_folder).expanduser())
+    return _bucket(settings, clock)
+
+
+def _bucket(settings: ResponseSettings, clock: Clock) -> Blobs:
+    # Its library takes a tenth of a service's start, and most have no bucket.
+    from tocsin_response.evidence.bucket import BucketBlobs, Lock
+
     place = _place(settings)
     mode, days = settings.evidence_lock_mode.lower(), settings.evidence_lock_days
     if mode not in MODES:
@@ -30,7 +40,9 @@ def store_of(settings: ResponseSettings, clock: Clock) -> Blobs:
         raise SettingsError(f"TOCSIN_EVIDENCE_STORE: {error}") from error
 
 
-def _place(settings: ResponseSettings) -> Place:
+def _place(settings: ResponseSettings) -> "Place":
+    from tocsin_response.evidence.bucket import Place
+
     where = urlsplit(settings.evidence_store)
     if where.scheme != "s3" or not where.netloc or where.query or where.fragment:
         raise SettingsError(f"TOCSIN_EVIDENCE_STORE: {settings.evidence_store!r} is not of the form s3://bucket/prefix")
