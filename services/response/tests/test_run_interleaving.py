@@ -41,6 +41,9 @@ CONTENT = cacao(
         E: action(number=4, delay=20_000),
     }
 )
+# What a version says never changes, so it is read once; the rows are read anew each time.
+BOOK = Book(reading.read)
+PLAYBOOK = reading.read(CONTENT)
 STATES = [Outcome.STATE_SUCCEEDED] * 5 + [Outcome.STATE_FAILED, Outcome.STATE_ACCEPTED, Outcome.STATE_UNKNOWN, Outcome.STATE_TIMED_OUT]
 
 
@@ -80,7 +83,7 @@ class Interleaving:
             await self.played.library.put(tx, "try", CONTENT, "alice")
             row = await self.played.runs.start(tx, StartWish(playbook="try", started_by="alice"))
         self.run_id = row.id
-        self.pure = engine.begin(reading.read(CONTENT), {}, self.clock.now(), row.id).state
+        self.pure = engine.begin(PLAYBOOK, {}, self.clock.now(), row.id).state
         moves = [self.claim, self.claim, self.report, self.report, self.report, self.die, self.zombie, self.vote, self.wait, self.timers]
         moves += [self.pause, self.resume, self.restart, self.skip]
         for _ in range(MOVES):
@@ -179,7 +182,7 @@ class Interleaving:
         """The rows, read anew, against the rules alone; and what runners can take against what the rules want."""
         pure = self.replay()
         async with self.database.transaction() as tx:
-            kept = await keeping.Keeping(Book(reading.read)).look(tx, self.run_id)
+            kept = await keeping.Keeping(BOOK).look(tx, self.run_id)
             work = await assignment_store.of_run(tx, self.run_id)
             questions = await question_store.of_run(tx, self.run_id)
         assert kept is not None
