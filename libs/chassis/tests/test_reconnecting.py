@@ -1,7 +1,10 @@
 """A database that was away is found again soon after it is back, however long that took."""
 
+import pytest
+
+from tocsin_chassis.events.consumer import again_after
 from tocsin_chassis.postgres import database as databases
-from tocsin_chassis.postgres.database import Database, postgres
+from tocsin_chassis.postgres.database import Database, DatabaseUnavailable, postgres
 from tocsin_kernel.errors import Unavailable
 from tocsin_testkit.world import World, eventually
 
@@ -34,3 +37,9 @@ async def test_a_pool_that_has_given_up_tries_anew_for_the_next_transaction(worl
 
 async def _gave_up(given_up: list[None]) -> bool:
     return bool(given_up)
+
+
+@pytest.mark.parametrize("deliveries", [1, 4, 8, 1000])
+def test_a_fact_that_waited_for_the_database_is_handled_soon_after_it_is_back(deliveries: int) -> None:
+    assert 0.5 <= again_after(DatabaseUnavailable(), deliveries) <= 4.0
+    assert again_after(DatabaseUnavailable(), deliveries) <= again_after(ValueError("a fault of our own"), deliveries) <= 60.0

@@ -54,6 +54,9 @@ SILENCE_SECONDS = 15.0
 PULL_SECONDS = 20.0
 ACK_WAIT_SECONDS = 30.0
 MOST_DELIVERIES = 8
+# A database that was away is back for all facts at once, and none of them should be the last to know.
+LONGEST_WAIT_SECONDS = 60.0
+LONGEST_TRANSIENT_WAIT_SECONDS = 4.0
 TRANSIENT = (Overloaded, Stale, Unavailable, ConnectionError, TimeoutError)
 
 consumed = Counter("tocsin_facts_consumed_total", "facts handled, by outcome", ["outcome"])
@@ -246,7 +249,7 @@ class Consumer:
             if isinstance(error, TRANSIENT) or (deliveries < MOST_DELIVERIES and not isinstance(error, DomainError)):
                 consumed.labels("postponed").inc()
                 log.warning("fact %s is handled again later: %s", item.message.subject, error, exc_info=True)
-                await item.message.nak(delay=min(60.0, 0.5 * 2 ** min(deliveries, 7)))
+                await item.message.nak(delay=again_after(error, deliveries))
             else:
                 await self._bury(item.message, error)
 
@@ -277,6 +280,12 @@ class Consumer:
 
     def _read(self, message: Msg) -> Fact[Any] | None:
         return read_fact(self._kinds, message.subject, message.data, message.headers or {})
+
+
+def again_after(error: Exception, deliveries: int) -> float:
+    """Seconds until a fact is handled again: later each time, but soon where what went wrong passes by itself."""
+    longest = LONGEST_TRANSIENT_WAIT_SECONDS if isinstance(error, TRANSIENT) else LONGEST_WAIT_SECONDS
+    return min(longest, 0.5 * 2.0 ** min(deliveries, 7))
 
 
 def handling(fact: Fact[Any]) -> AbstractContextManager[trace.Span]:
