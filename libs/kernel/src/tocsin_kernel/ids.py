@@ -1,5 +1,6 @@
 """Ids and secrets come in by the door too."""
 
+import os
 import secrets
 import threading
 import time
@@ -10,6 +11,8 @@ CHANCE_BITS = 74
 LOW_BITS = 62
 # How far, at random, the next id within a millisecond is from the last one: it cannot be guessed, and there is room for many.
 STEP_BITS = 56
+# So much chance is asked of the system at once: a question for each id costs more than the rest of it.
+CHANCE_BYTES = 4_096
 
 
 class Ids(Protocol):
@@ -46,15 +49,32 @@ class _Sequence:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last = 0
+        self._chance = b""
+        self._used = 0
+        os.register_at_fork(after_in_child=self._forget_chance)
 
     def next(self) -> int:
-        milliseconds = time.time_ns() // 1_000_000
-        fresh = (milliseconds & (1 << 48) - 1) << CHANCE_BITS | secrets.randbits(CHANCE_BITS)
+        milliseconds = time.time_ns() // 1_000_000 & (1 << 48) - 1
         with self._lock:
-            if fresh >> CHANCE_BITS <= self._last >> CHANCE_BITS:
-                fresh = self._last + 1 + secrets.randbits(STEP_BITS)
+            if milliseconds > self._last >> CHANCE_BITS:
+                fresh = milliseconds << CHANCE_BITS | self._bits(CHANCE_BITS)
+            else:
+                fresh = self._last + 1 + self._bits(STEP_BITS)
             self._last = fresh
         return _with_version(fresh)
+
+    def _bits(self, count: int) -> int:
+        """That many bits of the system's chance, each used once."""
+        start, end = self._used, self._used - count // -8
+        if end > len(self._chance):
+            self._chance = os.urandom(CHANCE_BYTES)
+            start, end = 0, end - start
+        self._used = end
+        return int.from_bytes(self._chance[start:end]) >> (end - start) * 8 - count
+
+    def _forget_chance(self) -> None:
+        """Two processes must not use the same."""
+        self._chance = b""
 
 
 def _with_version(value: int) -> int:

@@ -92,8 +92,13 @@ def severity_word(*words: str | None) -> str:
 def web_address(text: str) -> str:
     """The text if it is an address that a browser may open: http or https; otherwise empty, as a sender's text is never trusted."""
     stripped = text.strip()
-    fits = len(stripped) <= MOST_URL and stripped.lower().startswith(("http://", "https://"))
-    return stripped if fits and SPACE.search(stripped) is None else ""
+    return stripped if len(stripped) <= MOST_URL and _may_be_opened(stripped) else ""
+
+
+@lru_cache(maxsize=1_024)
+def _may_be_opened(address: str) -> bool:
+    """A flood names the same few addresses."""
+    return address.lower().startswith(("http://", "https://")) and SPACE.search(address) is None
 
 
 def fitting(annotations: Mapping[str, str]) -> Mapping[str, str]:

@@ -473,20 +473,20 @@ async def _only(tx: Tx, sql: LiteralString, params: Sequence[object]) -> Alert |
 
 
 def _records(alerts: Sequence[Alert]) -> tuple[str, str]:
-    """The alerts as `RECORDS` takes them: all of the first, and of each what it says otherwise. Alerts of a flood share most of it.
+    """The alerts as `RECORDS` takes them: all of the first, and of each what not all say alike. Alerts of a flood share most of it."""
+    values = [_values(alert) for alert in alerts]
+    unlike = [(name, column) for name, column in zip(FIELDS, zip(*values, strict=True), strict=True) if _unlike(name, column)]
+    names = [name for name, _ in unlike]
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*(column for _, column in unlike), strict=True)] or [{}] * len(alerts)
+    return orjson.dumps(dict(zip(FIELDS, values[0], strict=True)), default=dict).decode(), orjson.dumps(rows, default=dict).decode()
 
-    `True == 1`, but not in JSON: what a sender's API keeps is repeated if there is any.
-    """
-    first = _values(alerts[0])
-    rows = [
-        {
-            name: value
-            for name, value, before in zip(FIELDS, _values(alert), first, strict=True)
-            if value is not before and (value != before or (value and name == "sender_fields"))
-        }
-        for alert in alerts
-    ]
-    return orjson.dumps(dict(zip(FIELDS, first, strict=True)), default=dict).decode(), orjson.dumps(rows, default=dict).decode()
+
+def _unlike(name: str, column: Sequence[object]) -> bool:
+    """Whether not all of a column are alike. `True == 1`, but not in JSON: what a sender's API keeps counts as unlike if there is any."""
+    first = column[0]
+    if len(set(map(id, column))) == 1:
+        return False
+    return any(value != first for value in column) or (name == "sender_fields" and any(column))
 
 
 def _document(records: Sequence[Mapping[str, object]]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from tocsin_detection.alert import Alert, Decision, Verdict, judged
 from tocsin_detection.hold import Hold, HoldKind
@@ -84,12 +85,13 @@ def snoozed(alert: Alert, now: datetime) -> tuple[Hold, ...]:
 
 
 def _judged(before: Alert | None, alert: Alert, holds: tuple[Hold, ...], reason: str, now: datetime) -> Told:
+    if before is None and holds:
+        return _held_from_the_start(alert, _first_verdict(holds, now))
     earlier = before.holds if before is not None else ()
     if before is not None:
         # Only what opens within a flood belongs to it: the others heard of this one before.
         holds = tuple(hold for hold in holds if hold.kind is not HoldKind.STORM or (hold.kind, hold.rule) in _rules(earlier))
-    # What floods needs no other reason, and nobody heard of it: as long as the flood lasts nothing else is told of it.
-    holds = tuple(hold for hold in holds if hold.kind is HoldKind.STORM) or holds
+    holds = _floods_first(holds)
     if not holds:
         why = f"what held it back has ended: {in_words(earlier)}" if earlier else reason
         return Told(judged(alert, told=True), Telling.OPENED, why)
@@ -97,6 +99,32 @@ def _judged(before: Alert | None, alert: Alert, holds: tuple[Hold, ...], reason:
     held = judged(alert, holds=kept, reconsider_at=_next_look(kept, now), snoozed_until=alert.snoozed_until)
     news = _shown(kept) and _rules(kept) != _rules(earlier)
     return Told(held, Telling.SUPPRESSED if news else None, in_words(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """What is told of alerts that open with the same holds, which a flood has by the hundred."""
+
+    holds: tuple[Hold, ...]
+    reconsider_at: datetime | None
+    telling: Telling | None
+    reason: str
+
+
+@lru_cache(maxsize=64)
+def _first_verdict(holds: tuple[Hold, ...], now: datetime) -> _First:
+    kept = _floods_first(holds)
+    return _First(kept, _next_look(kept, now), Telling.SUPPRESSED if _shown(kept) else None, in_words(kept))
+
+
+def _held_from_the_start(alert: Alert, first: _First) -> Told:
+    held = judged(alert, holds=first.holds, reconsider_at=first.reconsider_at, snoozed_until=alert.snoozed_until)
+    return Told(held, first.telling, first.reason)
+
+
+def _floods_first(holds: tuple[Hold, ...]) -> tuple[Hold, ...]:
+    """What floods needs no other reason, and nobody heard of it: as long as the flood lasts nothing else is told of it."""
+    return tuple(hold for hold in holds if hold.kind is HoldKind.STORM) or holds
 
 
 def _since_they_began(holds: Sequence[Hold], earlier: Sequence[Hold]) -> tuple[Hold, ...]:
