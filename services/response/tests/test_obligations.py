@@ -14,7 +14,13 @@ from tocsin.response.v1 import obligation_service_pb2 as pb
 from tocsin.response.v1 import response_service_pb2 as response_pb
 from tocsin.response.v1.command_service_pb2 import AssignRoleRequest
 from tocsin.response.v1.command_service_pb2_grpc import CommandServiceStub
-from tocsin.response.v1.obligation_events_pb2 import ObligationAnswered, ObligationDue, ObligationStarted
+from tocsin.response.v1.obligation_events_pb2 import (
+    ObligationAnswered,
+    ObligationDue,
+    ObligationPaused,
+    ObligationResumed,
+    ObligationStarted,
+)
 from tocsin.response.v1.obligation_pb2 import Circumstances, Obligation, Regime, RegimeDuty, Span
 from tocsin.response.v1.obligation_service_pb2_grpc import ObligationServiceStub
 from tocsin.response.v1.oncall_pb2 import Responder
@@ -162,6 +168,30 @@ async def test_a_waiver_and_a_draft(desk: Desk) -> None:
     with pytest.raises(aio.AioRpcError) as early:
         await desk.start("awareness", NOON + HOUR)
     assert early.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_clock_stands_still_where_its_regime_allows_that_and_any_other_says_what_to_do_instead(desk: Desk) -> None:
+    clock = desk.world.clock
+    started = await desk.start("materiality", NOON, "us-listed")
+    disclosure = started["sec-8k/disclosure"]
+    pause = pb.PauseObligationRequest(request_id="p", obligation_id=disclosure.id, reason="letter of the Attorney General")
+    paused = (await desk.api.PauseObligation(pause)).obligation
+    assert (read(paused.paused_at), paused.pause_reason) == (NOON, "letter of the Attorney General")
+    assert (await desk.api.PauseObligation(pause)).obligation == paused, "the same request"
+    clock.forward(30 * 24 * HOUR)
+    [still] = [each for each in (await desk.listed()).obligations if each.id == disclosure.id]
+    assert not still.late
+    resume = pb.ResumeObligationRequest(request_id="g", obligation_id=disclosure.id, reason="the risk is over")
+    resumed = (await desk.api.ResumeObligation(resume)).obligation
+    assert read(resumed.due_at) == read(disclosure.due_at) + 30 * 24 * HOUR and "paused for 720 h" in resumed.explanation
+    [told] = await desk.world.facts(ObligationPaused)
+    [goes_on] = await desk.world.facts(ObligationResumed)
+    assert (told.by, goes_on.reason) == ("alice", "the risk is over")
+    [gdpr] = (await desk.start("awareness", clock.now(), "personal-data", "eu")).values()
+    with pytest.raises(aio.AioRpcError) as refused:
+        await desk.api.PauseObligation(pb.PauseObligationRequest(request_id="n", obligation_id=gdpr.id, reason="we are busy"))
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert "knows no pause" in (refused.value.details() or "") and "in time" in (refused.value.details() or "")
 
 
 async def test_whoever_is_legal_in_the_incident_is_reminded_and_may_waive(desk: Desk) -> None:

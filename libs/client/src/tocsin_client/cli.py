@@ -140,6 +140,8 @@ COMMANDS = (
     Command("obligation draft", "obligation:draft", "Print the text to begin a submission with"),
     Command("obligation submit", "obligation:submit", "Enter that an obligation was met"),
     Command("obligation waive", "obligation:waive", "Enter that an obligation need not be met"),
+    Command("obligation pause", "obligation:pause", "Let a clock stand still, where its regime allows that"),
+    Command("obligation resume", "obligation:resume", "Let a paused clock go on"),
     Command("obligation regimes", "obligation:regimes", "List the regimes and what they ask for"),
     Command("page send", "page:send", "Page one responder directly: `tocsin page RESPONDER MESSAGE`", default=True),
     Command("page list", "page:list_", "List pages and what became of them"),

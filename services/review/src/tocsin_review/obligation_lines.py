@@ -37,6 +37,17 @@ def _answered(fact: facts.ObligationAnswered) -> Line:
     return Line(f"{verb}{late}: {_what(kept)}{reference}", kept.answered_by, kept.reason, incident_id=kept.incident_id)
 
 
+def _paused(fact: facts.ObligationPaused) -> Line:
+    kept = fact.obligation
+    return Line(f"Its clock is paused: {_what(kept)}", fact.by, kept.pause_reason, incident_id=kept.incident_id)
+
+
+def _resumed(fact: facts.ObligationResumed) -> Line:
+    kept = fact.obligation
+    said = f"Its clock goes on: {_what(kept)}, due at {kept.due_at.ToDatetime():%Y-%m-%d %H:%M}Z"
+    return Line(said, fact.by, fact.reason, incident_id=kept.incident_id)
+
+
 def _what(kept: Obligation) -> str:
     return f"{kept.regime}: {kept.title}"
 
@@ -45,4 +56,6 @@ OBLIGATIONS: Mapping[type[Message], Callable[[Any], Line]] = {
     facts.ObligationStarted: _started,
     facts.ObligationDue: _due,
     facts.ObligationAnswered: _answered,
+    facts.ObligationPaused: _paused,
+    facts.ObligationResumed: _resumed,
 }

@@ -204,6 +204,32 @@ def waive(obligation: OBLIGATION, /, *, reason: str, options: Options = DEFAULTS
     options.screen.table([answer.obligation], COLUMNS, nothing="")
 
 
+def pause(obligation: OBLIGATION, /, *, reason: str, options: Options = DEFAULTS) -> None:
+    """Let the clock of an obligation stand still, where its regime allows that.
+
+    Parameters
+    ----------
+    reason
+        Why, and on whose word.
+    """
+    with options.open() as tocsin:
+        answer = tocsin.obligations.PauseObligation(service.PauseObligationRequest(obligation_id=obligation, reason=reason))
+    options.screen.table([answer.obligation], COLUMNS, nothing="")
+
+
+def resume(obligation: OBLIGATION, /, *, reason: str, options: Options = DEFAULTS) -> None:
+    """Let a paused clock go on; it is due as much later as it was paused.
+
+    Parameters
+    ----------
+    reason
+        Why.
+    """
+    with options.open() as tocsin:
+        answer = tocsin.obligations.ResumeObligation(service.ResumeObligationRequest(obligation_id=obligation, reason=reason))
+    options.screen.table([answer.obligation], COLUMNS, nothing="")
+
+
 def regimes(*, options: Options = DEFAULTS) -> None:
     """List the regimes and what they ask for. Data, not legal advice."""
     with options.open() as tocsin:

@@ -5,6 +5,7 @@ import { skipToken } from "@tanstack/react-query";
 import { Scale } from "lucide-react";
 import { useId, useState } from "react";
 import { useRefusal } from "../account/caller";
+import { AskDialog } from "../command/AskDialog";
 import { type Obligation, Obligation_State } from "../gen/tocsin/response/v1/obligation_pb";
 import { ObligationService } from "../gen/tocsin/response/v1/obligation_service_pb";
 import { useNow } from "../platform/now";
@@ -69,13 +70,18 @@ export default function ObligationsPanel({ incidentId }: { incidentId: string })
 function Line({ obligation }: { obligation: Obligation }) {
   const now = useNow();
   const [answering, setAnswering] = useState(false);
+  const [asking, setAsking] = useState<"pause" | "resume" | "waive">();
   const refusal = useRefusal();
+  const pause = useMutation(ObligationService.method.pauseObligation, useObligationOutcome("Its clock stands still", "Its clock still runs"));
+  const resume = useMutation(ObligationService.method.resumeObligation, useObligationOutcome("Its clock goes on", "Its clock still stands"));
+  const waive = useMutation(ObligationService.method.waiveObligation, useObligationOutcome("It need not be done", "It still has to be done"));
+  const paused = toDate(obligation.pausedAt);
   const due = toDate(obligation.dueAt);
   const started = toDate(obligation.startedAt);
   const submitted = toDate(obligation.submittedAt);
   const running = obligation.state === Obligation_State.RUNNING;
-  const late = running && due !== undefined && due.getTime() < now;
-  const [word, tone] = late ? (["overdue", "bad"] as const) : stateWord(obligation);
+  const late = running && paused === undefined && due !== undefined && due.getTime() < now;
+  const [word, tone] = late ? (["overdue", "bad"] as const) : paused && running ? (["paused", "quiet"] as const) : stateWord(obligation);
   const passed = running && started && due ? share(started, due, now) : 0;
   return (
     <li data-id={obligation.id}>
@@ -85,7 +91,12 @@ function Line({ obligation }: { obligation: Obligation }) {
         </span>
         <span className={`badge ${tone}`}>{word}</span>
       </p>
-      {running && due && (
+      {running && paused && (
+        <p className="under">
+          paused since <At at={paused} />: {obligation.pauseReason}
+        </p>
+      )}
+      {running && due && !paused && (
         <>
           <div className="score" role="img" aria-label={`${Math.round(passed * 100)} of 100 of the time has passed`}>
             <span className={passed >= 0.9 ? "bad" : passed >= 0.5 ? "warn" : "good"} style={{ inlineSize: `${Math.max(1, passed * 100)}%` }} />
@@ -112,7 +123,52 @@ function Line({ obligation }: { obligation: Obligation }) {
           <button type="button" className="button small good" disabled={refusal !== undefined} title={refusal} onClick={() => setAnswering(true)}>
             It was submitted…
           </button>
+          {paused ? (
+            <button type="button" className="button small" disabled={refusal !== undefined} title={refusal} onClick={() => setAsking("resume")}>
+              Let its clock go on…
+            </button>
+          ) : (
+            obligation.pause && (
+              <button type="button" className="button small" disabled={refusal !== undefined} title={refusal ?? obligation.pause} onClick={() => setAsking("pause")}>
+                Pause its clock…
+              </button>
+            )
+          )}
+          <button type="button" className="button small" disabled={refusal !== undefined} title={refusal} onClick={() => setAsking("waive")}>
+            It need not be done…
+          </button>
         </p>
+      )}
+      {asking === "pause" && (
+        <AskDialog
+          title="Pause its clock"
+          submit="Pause it"
+          question={`On whose word? It may be paused if ${obligation.pause}`}
+          required
+          onSend={(reason, requestId) => pause.mutate({ requestId, obligationId: obligation.id, reason })}
+          onClose={() => setAsking(undefined)}
+        />
+      )}
+      {asking === "resume" && (
+        <AskDialog
+          title="Let its clock go on"
+          submit="Go on"
+          question="Why?"
+          required
+          onSend={(reason, requestId) => resume.mutate({ requestId, obligationId: obligation.id, reason })}
+          onClose={() => setAsking(undefined)}
+        />
+      )}
+      {asking === "waive" && (
+        <AskDialog
+          title="It need not be done"
+          submit="Waive it"
+          tone="danger"
+          question="Why?"
+          required
+          onSend={(reason, requestId) => waive.mutate({ requestId, obligationId: obligation.id, reason })}
+          onClose={() => setAsking(undefined)}
+        />
       )}
       {answering && <SubmitDialog obligation={obligation} late={late} onClose={() => setAnswering(false)} />}
     </li>
@@ -123,11 +179,12 @@ function SubmitDialog({ obligation, late, onClose }: { obligation: Obligation; l
   const [requestId] = useState(newRequestId);
   const [reference, setReference] = useState("");
   const [reason, setReason] = useState("");
-  const ids = [useId(), useId()];
+  const [sha256, setSha256] = useState("");
+  const ids = [useId(), useId(), useId()];
   const draft = useQuery(ObligationService.method.draftObligation, { obligationId: obligation.id }, { retry: false });
   const submit = useMutation(ObligationService.method.submitObligation, useObligationOutcome("The submission is on record", "The submission is not on record"));
   const send = () => {
-    submit.mutate({ requestId, obligationId: obligation.id, reference: reference.trim(), lateReason: reason.trim() });
+    submit.mutate({ requestId, obligationId: obligation.id, reference: reference.trim(), sha256: sha256.trim().toLowerCase(), lateReason: reason.trim() });
     onClose();
   };
   return (
@@ -141,6 +198,8 @@ function SubmitDialog({ obligation, late, onClose }: { obligation: Obligation; l
         )}
         <label htmlFor={ids[0]}>Reference of the recipient (optional)</label>
         <input id={ids[0]} data-first maxLength={200} value={reference} onChange={(event) => setReference(event.target.value)} />
+        <label htmlFor={ids[2]}>SHA-256 of what was submitted (optional): put it into evidence, which says its hash</label>
+        <input id={ids[2]} pattern="[0-9a-fA-F]{64}" title="64 hexadecimal digits" value={sha256} onChange={(event) => setSha256(event.target.value)} />
         {late && (
           <>
             <label htmlFor={ids[1]}>Why is it late?</label>

@@ -75,6 +75,28 @@ class ObligationApi(ObligationServiceServicer):
 
             return await once(tx, "WaiveObligation", text("request_id", request.request_id), pb.WaiveObligationResponse, make)
 
+    async def PauseObligation(self, request: pb.PauseObligationRequest, context: Context) -> pb.PauseObligationResponse:
+        reason, who = text("reason", request.reason), caller()
+        async with self._database.transaction() as tx:
+
+            async def make() -> pb.PauseObligationResponse:
+                manages = who.role >= Role.ROLE_MANAGER
+                paused = await self._obligations.pause(tx, request.obligation_id, who.name, reason, manages=manages)
+                return pb.PauseObligationResponse(obligation=self._messages([paused])[0])
+
+            return await once(tx, "PauseObligation", text("request_id", request.request_id), pb.PauseObligationResponse, make)
+
+    async def ResumeObligation(self, request: pb.ResumeObligationRequest, context: Context) -> pb.ResumeObligationResponse:
+        reason, who = text("reason", request.reason), caller()
+        async with self._database.transaction() as tx:
+
+            async def make() -> pb.ResumeObligationResponse:
+                manages = who.role >= Role.ROLE_MANAGER
+                resumed = await self._obligations.resume(tx, request.obligation_id, who.name, reason, manages=manages)
+                return pb.ResumeObligationResponse(obligation=self._messages([resumed])[0])
+
+            return await once(tx, "ResumeObligation", text("request_id", request.request_id), pb.ResumeObligationResponse, make)
+
     async def ListObligations(self, request: pb.ListObligationsRequest, context: Context) -> pb.ListObligationsResponse:
         listed = await self._obligations.listed(request.incident_id, request.running_only, request.page_size, request.page_token)
         return pb.ListObligationsResponse(

@@ -19,5 +19,13 @@ def due(kept: Obligation, percent: int, remind: Sequence[str], now: datetime) ->
     return pb.ObligationDue(obligation=obligation_to_proto(kept, now), percent=percent, remind=remind, at=timestamp(now))
 
 
+def paused(kept: Obligation, by: str, now: datetime) -> Message:
+    return pb.ObligationPaused(obligation=obligation_to_proto(kept, now), by=by, at=timestamp(now))
+
+
+def resumed(kept: Obligation, by: str, reason: str, now: datetime) -> Message:
+    return pb.ObligationResumed(obligation=obligation_to_proto(kept, now), by=by, reason=reason, at=timestamp(now))
+
+
 def answered(kept: Obligation, now: datetime) -> Message:
     return pb.ObligationAnswered(obligation=obligation_to_proto(kept, now), at=timestamp(now))

@@ -120,12 +120,31 @@ class Obligations:
 
     async def waive(self, tx: Tx, obligation_id: str, by: str, reason: str, *, manages: bool) -> Obligation:
         """It need not be done. Raises ObligationNotFound, NotRunning, NotYoursToWaive."""
-        kept, version = await self._locked(tx, obligation_id)
-        if not manages and by not in await self._roles.holders(tx, kept.incident_id, ANSWERING):
-            raise NotYoursToWaive(caller=by)
+        kept, version = await self._to_answer(tx, obligation_id, by, manages)
         waived = kept.waive(by, reason).state
         await self._answer(tx, waived, version)
         return waived
+
+    async def pause(self, tx: Tx, obligation_id: str, by: str, reason: str, *, manages: bool) -> Obligation:
+        """Its clock stands still. Raises ObligationNotFound, NotRunning, NotPausable, NotYoursToWaive."""
+        kept, version = await self._to_answer(tx, obligation_id, by, manages)
+        paused, now = kept.pause(reason, self._clock.now()).state, self._clock.now()
+        if paused != kept:
+            await store.save_obligation(tx, paused)
+            await store.set_reminders(tx, paused.id, [])
+            tx.emit(facts.paused(paused, by, now), aggregate=paused.incident_id, version=version)
+        return paused
+
+    async def resume(self, tx: Tx, obligation_id: str, by: str, reason: str, *, manages: bool) -> Obligation:
+        """Its clock goes on. Raises ObligationNotFound, NotRunning, NotYoursToWaive."""
+        kept, version = await self._to_answer(tx, obligation_id, by, manages)
+        now = self._clock.now()
+        resumed = kept.resume(now).state
+        if resumed != kept and resumed.due_at is not None:
+            await store.save_obligation(tx, resumed)
+            await store.set_reminders(tx, resumed.id, reminders(resumed.started_at, resumed.due_at, now))
+            tx.emit(facts.resumed(resumed, by, reason, now), aggregate=resumed.incident_id, version=version)
+        return resumed
 
     async def remind_due(self) -> int:
         """Tell of the clocks of which part of the time is over; those that are late again every day."""
@@ -216,7 +235,7 @@ class Obligations:
 
     async def _run(self, tx: Tx, kept: Obligation, version: int) -> None:
         now = self._clock.now()
-        at = reminders(kept.started_at, kept.due_at, now) if kept.due_at is not None else []
+        at = reminders(kept.started_at, kept.due_at, now) if kept.due_at is not None and kept.paused_at is None else []
         await store.set_reminders(tx, kept.id, at)
         tx.emit(facts.started(kept, now), aggregate=kept.incident_id, version=version)
 
@@ -230,6 +249,13 @@ class Obligations:
         for kept in withdrawn:
             await self._answer(tx, kept, version)
         return withdrawn
+
+    async def _to_answer(self, tx: Tx, obligation_id: str, by: str, manages: bool) -> tuple[Obligation, int]:
+        """Locked, for whoever answers for the incident's obligations. Raises ObligationNotFound, NotYoursToWaive."""
+        kept, version = await self._locked(tx, obligation_id)
+        if not manages and by not in await self._roles.holders(tx, kept.incident_id, ANSWERING):
+            raise NotYoursToWaive(caller=by)
+        return kept, version
 
     async def _locked(self, tx: Tx, obligation_id: str) -> tuple[Obligation, int]:
         found = await store.load_obligation(tx, obligation_id)

@@ -37,7 +37,10 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """One thing to do. Its clock starts by an event, or after the submission of another duty; without `within` there is no clock."""
+    """One thing to do. Its clock starts by an event, or after the submission of another duty; without `within` there is no clock.
+
+    `pause` is on whose word its clock may be paused, and where that is written; empty: it may not be.
+    """
 
     name: str
     title: str
@@ -53,6 +56,7 @@ class Duty:
     day_ends_at: time | None = None
     from_end_of_year: bool = False
     template: str = ""
+    pause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

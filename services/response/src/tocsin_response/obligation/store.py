@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -56,6 +56,9 @@ class _Row:
     reference: str
     sha256: str
     reason: str
+    paused_at: datetime | None
+    pause_reason: str
+    paused_for: timedelta
 
     def to_domain(self) -> Obligation:
         regime = regime_of(regime_from_json(self.regime))
@@ -75,6 +78,9 @@ class _Row:
             reference=self.reference,
             sha256=self.sha256,
             reason=self.reason,
+            paused_at=self.paused_at,
+            pause_reason=self.pause_reason,
+            paused_for=self.paused_for,
         )
 
 
@@ -161,7 +167,8 @@ async def insert_obligation(tx: Tx, kept: Obligation, regime: dict[str, Any]) ->
 async def save_obligation(tx: Tx, kept: Obligation) -> None:
     await tx.execute(
         """UPDATE obligation SET state = %s, started_at = %s, due_at = %s, explanation = %s, recipient = %s, submitted_at = %s,
-               answered_by = %s, reference = %s, sha256 = %s, reason = %s WHERE id = %s""",
+               answered_by = %s, reference = %s, sha256 = %s, reason = %s, paused_at = %s, pause_reason = %s, paused_for = %s
+           WHERE id = %s""",
         (
             kept.state.name,
             kept.started_at,
@@ -173,6 +180,9 @@ async def save_obligation(tx: Tx, kept: Obligation) -> None:
             kept.reference,
             kept.sha256,
             kept.reason,
+            kept.paused_at,
+            kept.pause_reason,
+            kept.paused_for,
             kept.id,
         ),
     )
@@ -182,7 +192,7 @@ async def load_obligation(tx: Tx, obligation_id: str) -> Obligation | None:
     row = await tx.maybe(
         _Row,
         """SELECT id::text, incident_id::text, regime, duty, state, event, started_at, due_at, explanation, recipient, submitted_at,
-               answered_by, reference, sha256, reason FROM obligation WHERE id = %s""",
+               answered_by, reference, sha256, reason, paused_at, pause_reason, paused_for FROM obligation WHERE id = %s""",
         (obligation_id,),
     )
     return row.to_domain() if row is not None else None
@@ -197,7 +207,8 @@ async def running_of(tx: Tx, incident_id: str) -> list[Obligation]:
     rows = await tx.many(
         _Row,
         """SELECT id::text, incident_id::text, regime, duty, state, event, started_at, due_at, explanation, recipient, submitted_at,
-               answered_by, reference, sha256, reason FROM obligation WHERE incident_id = %s AND state = 'RUNNING' ORDER BY id""",
+               answered_by, reference, sha256, reason, paused_at, pause_reason, paused_for
+           FROM obligation WHERE incident_id = %s AND state = 'RUNNING' ORDER BY id""",
         (incident_id,),
     )
     return [row.to_domain() for row in rows]
@@ -208,7 +219,7 @@ async def list_obligations(tx: Tx, incident_id: str | None, running_only: bool, 
     rows = await tx.many(
         _Row,
         """SELECT id::text, incident_id::text, regime, duty, state, event, started_at, due_at, explanation, recipient, submitted_at,
-               answered_by, reference, sha256, reason FROM obligation
+               answered_by, reference, sha256, reason, paused_at, pause_reason, paused_for FROM obligation
            WHERE (%(incident)s::uuid IS NULL OR incident_id = %(incident)s) AND (NOT %(running)s OR state = 'RUNNING')
                AND (%(before)s::uuid IS NULL OR id < %(before)s) ORDER BY id DESC LIMIT %(limit)s""",
         {"incident": incident_id, "running": running_only, "before": before, "limit": limit},

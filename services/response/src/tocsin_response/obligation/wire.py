@@ -82,6 +82,9 @@ def obligation_to_proto(kept: Obligation, now: datetime) -> pb.Obligation:
         sha256=kept.sha256,
         reason=kept.reason,
         late=kept.is_late(now),
+        paused_at=timestamp(kept.paused_at),
+        pause_reason=kept.pause_reason,
+        pause=kept.duty.pause,
     )
 
 
@@ -120,6 +123,7 @@ def _duty_of(given: pb.RegimeDuty) -> Duty:
         day_ends_at=time.fromisoformat(given.day_ends_at) if given.day_ends_at else None,
         from_end_of_year=given.from_end_of_year,
         template=given.template,
+        pause=given.pause,
     )
 
 
