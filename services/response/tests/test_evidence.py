@@ -13,9 +13,12 @@ import pytest
 from grpc import aio
 from tocsin.access.v1.access_pb2 import Role
 from tocsin.response.v1 import evidence_service_pb2 as pb
+from tocsin.response.v1 import obligation_service_pb2 as obligation_pb
 from tocsin.response.v1.evidence_events_pb2 import CustodyHeadSigned, EvidenceCollected, EvidenceReleased
 from tocsin.response.v1.evidence_pb2 import Collected, Evidence, TreeHead
 from tocsin.response.v1.evidence_service_pb2_grpc import EvidenceServiceStub
+from tocsin.response.v1.obligation_pb2 import Circumstances
+from tocsin.response.v1.obligation_service_pb2_grpc import ObligationServiceStub
 
 from tocsin_chassis.grpc.caller import Caller
 from tocsin_chassis.postgres.database import Tx
@@ -41,6 +44,7 @@ class Room:
     folder: Path
     alice: Any
     bob: Any
+    obligations: Any
 
     async def add(self, content: bytes, request_id: str = "", incident: str = INCIDENT, **more: Any) -> Evidence:
         said = {"name": "auth.log", "kind": "log", "tool": "tar 1.35", "source": "web-1:/var/log", **more.pop("said", {})}
@@ -80,7 +84,13 @@ def pieces(begins: pb.EvidenceBegins, content: bytes, size: int = 1000) -> Itera
 async def room(world: World, tmp_path: Path) -> AsyncIterator[Room]:
     settings = world.settings("response", ResponseSettings, evidence_folder=str(tmp_path), evidence_most_bytes=100_000)
     async with world.running(response(settings, clock=world.clock)) as app:
-        yield Room(world, tmp_path, world.stub(EvidenceServiceStub, app, ALICE), world.stub(EvidenceServiceStub, app, BOB))
+        yield Room(
+            world,
+            tmp_path,
+            world.stub(EvidenceServiceStub, app, ALICE),
+            world.stub(EvidenceServiceStub, app, BOB),
+            world.stub(ObligationServiceStub, app, ALICE),
+        )
 
 
 async def test_an_item_is_kept_once_and_its_custody_told(room: Room) -> None:
@@ -303,3 +313,23 @@ async def test_everything_that_belongs_to_incidents_is_looked_up_where_it_is_kep
     async with await psycopg.AsyncConnection.connect(room.world.servers.postgres_url(room.world.database, "tocsin_response")) as connection:
         for source, _ in BELONGING.values():
             assert await hidden_things(Tx(connection, RandomIds(), room.world.clock), source, "bob", [OTHER]) == {}
+
+
+async def test_what_was_submitted_to_an_authority_is_an_item_of_the_incidents_evidence_and_its_hash_is_kept(room: Room) -> None:
+    notice, others = await room.add(b"dear authority"), await room.add(b"another incident's", incident=OTHER)
+    known = Circumstances(traits=["personal-data", "eu"])
+    event = obligation_pb.RecordStartEventRequest(request_id="e", incident_id=INCIDENT, event="awareness", circumstances=known)
+    [gdpr] = (await room.obligations.RecordStartEvent(event)).obligations
+
+    def submission(**more: str) -> obligation_pb.SubmitObligationRequest:
+        return obligation_pb.SubmitObligationRequest(request_id=str(sorted(more)), obligation_id=gdpr.id, **more)
+
+    for refused, code in (
+        (submission(evidence_id=others.id), grpc.StatusCode.NOT_FOUND),
+        (submission(evidence_id=notice.id, sha256="a" * 64), grpc.StatusCode.INVALID_ARGUMENT),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await room.obligations.SubmitObligation(refused)
+        assert error.value.code() == code
+    done = (await room.obligations.SubmitObligation(submission(evidence_id=notice.id, reference="A-1"))).obligation
+    assert done.sha256 == notice.sha256 == hashlib.sha256(b"dear authority").hexdigest()

@@ -10,6 +10,7 @@ from tocsin.response.v1.playbook_pb2 import Question, Run, Step
 from tocsin_review.line import Line, instant
 
 ASKED = {Question.KIND_MANUAL: "people are to do", Question.KIND_OUTCOME: "somebody is to say what became of"}
+EXERCISE = " (exercise: nothing real was touched)"
 ENDS = {Run.STATE_SUCCEEDED: "has reached its end", Run.STATE_FAILED: "failed", Run.STATE_CANCELLED: "was cancelled"}
 
 
@@ -22,12 +23,17 @@ def _run_started(fact: playbook.RunStarted) -> Line:
 
 def _step_succeeded(fact: playbook.StepSucceeded) -> Line:
     verb = "was skipped" if fact.step.state == Step.STATE_SKIPPED else "is done"
-    return Line(f"{_step(fact.playbook, fact.step)} {verb}", reason=fact.step.explanation, incident_id=fact.incident_id)
+    return _of_step(fact, verb)
 
 
 def _step_failed(fact: playbook.StepFailed) -> Line:
     verb = "ran out of time" if fact.step.state == Step.STATE_TIMED_OUT else "failed"
-    return Line(f"{_step(fact.playbook, fact.step)} {verb}", reason=fact.step.explanation, incident_id=fact.incident_id)
+    return _of_step(fact, verb)
+
+
+def _of_step(fact: playbook.StepSucceeded | playbook.StepFailed, verb: str) -> Line:
+    summary = f"{_step(fact.playbook, fact.step)} {verb}{EXERCISE if fact.simulated else ''}"
+    return Line(summary, reason=fact.step.explanation, incident_id=fact.incident_id)
 
 
 def _approval_sought(fact: playbook.ApprovalSought) -> Line:
@@ -35,7 +41,8 @@ def _approval_sought(fact: playbook.ApprovalSought) -> Line:
     asked = ", ".join(question.roles) or "any responder"
     count = f"{question.quorum} of " if question.quorum > 1 else ""
     what = ASKED.get(question.kind, f"{count}{asked} must approve")
-    return Line(f"{what[:1].upper()}{what[1:]} step {_name(question)}", question.requester, question.text, incident_id=question.incident_id)
+    summary = f"{what[:1].upper()}{what[1:]} step {_name(question)}{EXERCISE if fact.simulated else ''}"
+    return Line(summary, question.requester, question.text, incident_id=question.incident_id)
 
 
 def _approval_granted(fact: playbook.ApprovalGranted) -> Line:
@@ -63,7 +70,7 @@ def _run_steered(fact: playbook.RunSteered) -> Line:
 
 def _run_finished(fact: playbook.RunFinished) -> Line:
     run = fact.run
-    summary = f"Playbook {run.playbook} {ENDS.get(run.state, 'has ended')}"
+    summary = f"Playbook {run.playbook} {ENDS.get(run.state, 'has ended')}{EXERCISE if run.simulated else ''}"
     return Line(summary, reason=run.explanation, at=instant(run.ended_at), incident_id=run.incident_id)
 
 

@@ -164,6 +164,7 @@ def submit(
     recipient: str = "",
     reference: str = "",
     sha256: str = "",
+    evidence: str = "",
     late_reason: str = "",
     options: Options = DEFAULTS,
 ) -> None:
@@ -179,11 +180,13 @@ def submit(
         The number or name that the recipient gave.
     sha256
         The hash of what was submitted, as `tocsin evidence add` says it.
+    evidence
+        What was submitted, as an item of the incident's evidence: its hash is kept.
     late_reason
         Why it is late, if it is.
     """
     request = service.SubmitObligationRequest(
-        obligation_id=obligation, recipient=recipient, reference=reference, sha256=sha256, late_reason=late_reason
+        obligation_id=obligation, recipient=recipient, reference=reference, sha256=sha256, late_reason=late_reason, evidence_id=evidence
     )
     request.at.FromDatetime(times.instant(at, options.now, "--at"))
     with options.open() as tocsin:
@@ -268,6 +271,8 @@ def span(message: Any) -> str:
 
 def state(each: "obligations.Obligation") -> Any:
     word = short(obligations.Obligation.State, each.state)
+    if word == "RUNNING" and each.HasField("paused_at"):
+        return coloured("PAUSED")
     return coloured("LATE" if each.late and word == "RUNNING" else word)
 
 

@@ -144,6 +144,13 @@ class Custody:
         item = await _locked(tx, evidence_id)
         return await self._do(tx, item, item.release(by, reason), Deed(Action.RELEASE, by, self._clock.now(), "", "", reason))
 
+    async def item(self, tx: Tx, incident_id: str, evidence_id: str) -> Evidence:
+        """One item of an incident. Raises EvidenceNotFound."""
+        found = await store.load_item(tx, evidence_id)
+        if found is None or found.collected.incident_id != incident_id:
+            raise EvidenceNotFound(evidence=evidence_id)
+        return found
+
     async def gathered(self, tx: Tx, incident_id: str) -> Gathered:
         """What evidence an incident has: how many items, and of which kinds."""
         kinds = {each.kind: each.count for each in await store.count_kinds(tx, incident_id)}

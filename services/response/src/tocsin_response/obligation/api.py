@@ -53,6 +53,7 @@ class ObligationApi(ObligationServiceServicer):
             text("reference", request.reference),
             request.sha256,
             text("late_reason", request.late_reason),
+            request.evidence_id,
         )
         async with self._database.transaction() as tx:
 

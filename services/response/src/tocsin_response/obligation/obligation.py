@@ -58,6 +58,7 @@ class Submission:
     reference: str
     sha256: str
     late_reason: str
+    evidence_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

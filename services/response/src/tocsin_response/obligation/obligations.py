@@ -1,7 +1,7 @@
 """Events start clocks; clocks remind people until somebody says what came of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -107,16 +107,28 @@ class Obligations:
         return [*await self.record(tx, entered), *withdrawn]
 
     async def submit(self, tx: Tx, obligation_id: str, by: str, submission: Submission) -> tuple[Obligation, list[Obligation]]:
-        """It was done; returns it and the clocks that follow. Raises ObligationNotFound, NotRunning, LatenessNeedsReason, Invalid."""
+        """It was done; returns it and the clocks that follow.
+
+        Raises ObligationNotFound, NotRunning, LatenessNeedsReason, EvidenceNotFound, Invalid.
+        """
         self._not_to_come(submission.at)
         kept, version = await self._locked(tx, obligation_id)
-        done = kept.submit(by, submission).state
+        done = kept.submit(by, await self._proven(tx, kept, submission)).state
         await self._answer(tx, done, version)
         known = await store.circumstances(tx, kept.incident_id)
         events = {each.event: each.at for each in await store.events_of(tx, kept.incident_id)}
         following = clocks.after(kept.regime, kept.duty.name, submission.at, events, known)
         regimes = {kept.regime.name: wire.regime_from_json(await store.regime_json(tx, kept.id))}
         return done, await self._start(tx, kept.incident_id, following, regimes, version)
+
+    async def _proven(self, tx: Tx, kept: Obligation, submission: Submission) -> Submission:
+        """With the hash of the evidence that it names. Raises EvidenceNotFound, Invalid."""
+        if not submission.evidence_id:
+            return submission
+        item = await self._custody.item(tx, kept.incident_id, submission.evidence_id)
+        if submission.sha256 and submission.sha256 != item.sha256:
+            raise Invalid(field="sha256", detail=f"is not the hash of evidence {item.id}, which is {item.sha256}")
+        return replace(submission, sha256=item.sha256)
 
     async def waive(self, tx: Tx, obligation_id: str, by: str, reason: str, *, manages: bool) -> Obligation:
         """It need not be done. Raises ObligationNotFound, NotRunning, NotYoursToWaive."""

@@ -64,6 +64,7 @@ def _step(kept: Kept, path: str, now: datetime) -> dict[str, Any]:
         "incident_id": kept.row.incident_id,
         "step": step_to_proto(kept.run.steps[path], kept.run.playbook),
         "at": timestamp(now),
+        "simulated": kept.row.simulated,
     }
 
 
