@@ -20,6 +20,7 @@ from tocsin_chassis.grpc.server import GrpcServer, Served
 from tocsin_chassis.postgres import retention
 from tocsin_chassis.postgres.database import Database
 from tocsin_chassis.postgres.privacy import hidden_from, hidden_things
+from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import DomainError, NotFound
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ class _Tick:
     name: str
     every: float
     task: Callable[[], Awaitable[object]]
+    due: LiteralString = ""
+    is_due: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
@@ -61,6 +64,7 @@ class App:
     bus: EventBus
     keys: TrustedKeys
     listen: str
+    clock: Clock
     port: int = 0
     _server: Server | None = None
     _served: list[Served] = field(default_factory=list)
@@ -103,9 +107,12 @@ class App:
             self._consumers.append(Consumer(self.database, self.bus, self.name, source, group, patience))
         return self
 
-    def ticks(self, name: str, every: float, task: Callable[[], Awaitable[object]]) -> "App":
-        """Do `task` every so many seconds; what it raises is logged, and it goes on."""
-        self._ticks.append(_Tick(name, every, task))
+    def ticks(self, name: str, every: float, task: Callable[[], Awaitable[object]], due: LiteralString = "") -> "App":
+        """Do `task` every so many seconds; what it raises is logged, and it goes on.
+
+        With `due`, a query of the earliest time that something waits for, it is done only when that has come; all ticks ask together.
+        """
+        self._ticks.append(_Tick(name, every, task, due))
         return self
 
     def runs(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> "App":
@@ -145,6 +152,7 @@ class App:
             self._restarted("relay", Relay(self.database, self.bus).run),
             *(self._restarted(consumer.name, consumer.run) for consumer in self._consumers),
             *(self._repeat(tick) for tick in self._ticks),
+            *([self._restarted("timers", self._ask_what_is_due)] if any(tick.due for tick in self._ticks) else []),
             *(self._restarted(name, run) for name, run in self._background),
             self._repeat(_Tick("retention", RETENTION_SECONDS, self._retain)),
             self._watch_health(server),
@@ -190,6 +198,9 @@ class App:
         """No timer is judged by this machine's own clock, which may be wrong."""
         await self._knows_the_time.wait()
         while True:
+            if tick.due:
+                await tick.is_due.wait()
+                tick.is_due.clear()
             try:
                 await tick.task()
             except (DomainError, psycopg.Error, OSError) as error:
@@ -197,6 +208,19 @@ class App:
             except Exception as error:
                 log.error("%s failed and is tried again later", tick.name, exc_info=error)
             await asyncio.sleep(tick.every)
+
+    async def _ask_what_is_due(self) -> None:
+        """Timers are rows, and nearly always none of them is due: one question for all, as often as the most hurried wants it."""
+        await self._knows_the_time.wait()
+        asking = [tick for tick in self._ticks if tick.due]
+        question = "SELECT " + ", ".join("(" + tick.due + ")" for tick in asking)
+        every = min(tick.every for tick in asking)
+        while True:
+            earliest = await self.database.ask(question)
+            for tick, at in zip(asking, earliest, strict=True):
+                if at is not None and at <= self.clock.now():
+                    tick.is_due.set()
+            await asyncio.sleep(every)
 
     async def _hidden(self, reader: str, incidents: Collection[str]) -> set[str]:
         async with self.database.transaction() as tx:

@@ -36,5 +36,5 @@ async def foundation(service: str, settings: ServiceSettings, clock: Clock | Non
         postgres(settings.postgres_url, service, clock=following, ids=ids, size=settings.postgres_pool_size) as database,
         event_bus(settings.nats_url, service) as bus,
     ):
-        app = App(service, database, bus, keys, settings.grpc_listen)
+        app = App(service, database, bus, keys, settings.grpc_listen, clock or following)
         yield Foundation(app, database, clock or following, ids, identity, keys)

@@ -8,8 +8,8 @@ from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, Sam
 from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
 
-TRACES_PER_SECOND = 20.0
-BURST = 500.0
+TRACES_PER_SECOND = 10.0
+BURST = 100.0
 
 
 class AtMost(Sampler):

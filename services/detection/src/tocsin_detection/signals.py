@@ -144,14 +144,14 @@ class Signals:
         async def observe(tx: Tx) -> Sequence[Decision]:
             return await self._observer.observe(tx, signals, now, origins)
 
-        return await contending(self._database, observe)
+        return await contending(self._database, observe, plans_once=True)
 
 
-async def contending(database: Database, work: Callable[[Tx], Awaitable[Result]]) -> Result:
+async def contending(database: Database, work: Callable[[Tx], Awaitable[Result]], *, plans_once: bool = False) -> Result:
     """Do `work` in a transaction, and once more where another one changed the same things meanwhile. Raises ReportContended."""
     for _ in range(ATTEMPTS):
         try:
-            async with database.transaction() as tx:
+            async with database.transaction(plans_once=plans_once) as tx:
                 return await work(tx)
         except Contended:
             continue

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from tocsin_chassis import cli
 from tocsin_chassis.app import App
 from tocsin_chassis.compose import foundation
+from tocsin_chassis.events.consumer import Patience
 from tocsin_edge.accounts import Accounts
 from tocsin_edge.api import EdgeApi
 from tocsin_edge.audit import Audit
@@ -26,7 +27,7 @@ from tocsin_edge.http.reply_links import ReplyLinks
 from tocsin_edge.http.room import Room
 from tocsin_edge.http.span_receiver import SpanReceiver
 from tocsin_edge.live import SOURCES, Feed, Listener
-from tocsin_edge.private import PrivateIncidents
+from tocsin_edge.private import TELLING, PrivateIncidents
 from tocsin_edge.public_grpc import PublicGrpc
 from tocsin_edge.ring import Ring
 from tocsin_edge.settings import EdgeSettings
@@ -35,6 +36,8 @@ from tocsin_edge.upstream import services
 from tocsin_kernel.clock import Clock
 
 FORGET_SPANS_SECONDS = 30.0
+# Who may know of an incident is heard at once, and kept for the next start many at a time.
+KEEP_SECONDS = 1.0
 FORGET_EXPIRED_SECONDS = 600.0
 
 
@@ -70,7 +73,7 @@ async def edge(settings: EdgeSettings, clock: Clock | None = None) -> AsyncItera
         )
         if settings.bootstrap_api_key_file is not None:
             await accounts.register_first_key(settings.bootstrap_api_key_file)
-        app = base.app.listens(doors).consumes(private.handlers)
+        app = base.app.listens(doors).consumes(private.handlers, Patience(tuple(TELLING.values()), KEEP_SECONDS))
         for source in SOURCES:
             first = private.hear if source == "triage" else None
             app.runs(f"live {source}", Listener(base.app.bus, source, feed, first=first).run)

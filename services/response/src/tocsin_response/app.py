@@ -51,6 +51,7 @@ from tocsin_response.automation.automations import Automations
 from tocsin_response.automation.planned import PlannedRuns
 from tocsin_response.belonging import BELONGING
 from tocsin_response.blocklist.blocklists import BlockLists
+from tocsin_response.blocklist.store import ENTRIES_DUE
 from tocsin_response.command.api import Command, CommandApi
 from tocsin_response.command.holders import RoleHolders
 from tocsin_response.command.looking import Looking
@@ -59,11 +60,13 @@ from tocsin_response.command.plans import Plans
 from tocsin_response.command.records import Records
 from tocsin_response.command.room import Rooms
 from tocsin_response.command.situation import Situations
+from tocsin_response.command.store import TASKS_DUE, UPDATES_DUE
 from tocsin_response.command.tasks import Tasks
 from tocsin_response.command.view import Views
 from tocsin_response.configuration.configurations import Configurations
 from tocsin_response.containment.api import ContainmentApi
 from tocsin_response.containment.measures import Measures
+from tocsin_response.containment.store import MEASURES_DUE
 from tocsin_response.escalation.acknowledgements import Acknowledgements
 from tocsin_response.escalation.api import EscalationApi
 from tocsin_response.escalation.asked import AskedBySenders
@@ -74,6 +77,8 @@ from tocsin_response.escalation.escalations import Escalations
 from tocsin_response.escalation.own_checks import Checks
 from tocsin_response.escalation.replies import Replies
 from tocsin_response.escalation.simulations import Simulations
+from tocsin_response.escalation.store import STEPS_DUE
+from tocsin_response.escalation.timer_store import ACKNOWLEDGEMENTS_DUE
 from tocsin_response.evidence.api import EvidenceApi
 from tocsin_response.evidence.custody import Custody
 from tocsin_response.evidence.heads import Heads
@@ -84,6 +89,7 @@ from tocsin_response.gap.reports import GapReports
 from tocsin_response.guard.guards import Guards
 from tocsin_response.obligation.api import ObligationApi
 from tocsin_response.obligation.obligations import Obligations
+from tocsin_response.obligation.store import REMINDERS_DUE
 from tocsin_response.oncall.api import OncallApi
 from tocsin_response.oncall.feeds import Feeds
 from tocsin_response.oncall.fetching import Fetching
@@ -91,10 +97,13 @@ from tocsin_response.oncall.oncall import Oncall
 from tocsin_response.oncall.outlook import Outlook
 from tocsin_response.oncall.requests import Requests
 from tocsin_response.oncall.watch import DutyWatch
+from tocsin_response.playbook.assignment_store import LEASES_DUE
 from tocsin_response.playbook.audit_command import AUDIT_RUNS
 from tocsin_response.playbook.compose import playbooks
 from tocsin_response.playbook.containing import Evidence, Ledger, Lifting, Rails, Starting
 from tocsin_response.playbook.incidents import HeardIncidents
+from tocsin_response.playbook.run_store import TIMERS_DUE
+from tocsin_response.recovery.store import REOPENINGS_DUE
 from tocsin_response.recovery.watching import RecoveryWatching
 from tocsin_response.settings import ResponseSettings
 
@@ -192,24 +201,24 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
                     ResponseAsked: AskedBySenders(by_hand, base.clock).on_asked,
                 }
             )
-            .ticks("escalation steps", STEP_SECONDS, escalations.step_on)
-            .ticks("acknowledgements that run out", EXPIRY_SECONDS, acknowledgements.expire_due)
-            .ticks("reminders of tasks", DUTY_SECONDS, tasks.remind_due)
-            .ticks("reminders of updates", DUTY_SECONDS, tasks.remind_of_updates)
+            .ticks("escalation steps", STEP_SECONDS, escalations.step_on, STEPS_DUE)
+            .ticks("acknowledgements that run out", EXPIRY_SECONDS, acknowledgements.expire_due, ACKNOWLEDGEMENTS_DUE)
+            .ticks("reminders of tasks", DUTY_SECONDS, tasks.remind_due, TASKS_DUE)
+            .ticks("reminders of updates", DUTY_SECONDS, tasks.remind_of_updates, UPDATES_DUE)
             .ticks("duty watch", DUTY_SECONDS, watch.look)
             .ticks("calendars", CALENDAR_SECONDS, Fetching(base.database, base.clock, outside).fetch_due)
             .ticks("audit of timers", AUDIT_SECONDS, auditor.look)
-            .ticks("measures whose time is up", EXPIRY_SECONDS, measures.expire_due)
-            .ticks("block entries whose time is up", EXPIRY_SECONDS, blocklists.expire_due)
-            .ticks("incidents that came back", REPORT_SECONDS, watching.reopen_due)
+            .ticks("measures whose time is up", EXPIRY_SECONDS, measures.expire_due, MEASURES_DUE)
+            .ticks("block entries whose time is up", EXPIRY_SECONDS, blocklists.expire_due, ENTRIES_DUE)
+            .ticks("incidents that came back", REPORT_SECONDS, watching.reopen_due, REOPENINGS_DUE)
             .ticks("forgetting of counted acts", HOUR_SECONDS, guards.forget)
             .ticks("forgetting of the platform's checks", HOUR_SECONDS, Checks(base.database, base.clock).forget)
-            .ticks("reminders of obligations", EXPIRY_SECONDS, obligations.remind_due)
+            .ticks("reminders of obligations", EXPIRY_SECONDS, obligations.remind_due, REMINDERS_DUE)
             .ticks("custody heads", HEAD_SECONDS, heads.sign_due)
             .ticks("uploads that broke off", HOUR_SECONDS, spool.forget)
             .runs("wakes of runners", played.wake.listen)
-            .ticks("timers of runs", RUN_SECONDS, played.timers.fire_due)
-            .ticks("leases of runners that are gone", LEASE_SECONDS, played.expiry.end_due)
+            .ticks("timers of runs", RUN_SECONDS, played.timers.fire_due, TIMERS_DUE)
+            .ticks("leases of runners that are gone", LEASE_SECONDS, played.expiry.end_due, LEASES_DUE)
             .ticks("audit of runs", AUDIT_SECONDS, played.auditor.look)
             .ticks("gap reports", REPORT_SECONDS, GapReports(base.database, base.clock, alerts).send_due)
         )

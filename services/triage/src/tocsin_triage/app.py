@@ -10,16 +10,19 @@ from tocsin.triage.v1.triage_service_pb2_grpc import add_TriageServiceServicer_t
 from tocsin_chassis import cli
 from tocsin_chassis.app import App
 from tocsin_chassis.compose import foundation
+from tocsin_chassis.events.consumer import Patience
 from tocsin_kernel.clock import Clock
 from tocsin_triage.api import TriageApi
 from tocsin_triage.configuring import Configuring
-from tocsin_triage.consumers import AlertFacts, ResponseFacts
+from tocsin_triage.consumers import INVOLVING, AlertFacts, ResponseFacts
 from tocsin_triage.incidents import Incidents
 from tocsin_triage.placements import Placements
 from tocsin_triage.settings import TriageSettings
 from tocsin_triage.simulations import Simulations
 
 HOUR_SECONDS = 3600.0
+# That somebody was summoned is noted many at a time: it counts where an incident is or becomes private, and paging goes before.
+GATHER_SECONDS = 0.25
 
 
 @asynccontextmanager
@@ -32,7 +35,7 @@ async def triage(settings: TriageSettings, clock: Clock | None = None) -> AsyncI
         yield (
             base.app.serves(api, add_TriageServiceServicer_to_server, DESCRIPTOR.services_by_name["TriageService"])
             .consumes(AlertFacts(placements).handlers)
-            .consumes(ResponseFacts(incidents).handlers)
+            .consumes(ResponseFacts(incidents).handlers, Patience(INVOLVING, GATHER_SECONDS))
             .ticks("forgetting of early alerts", HOUR_SECONDS, placements.forget_early)
             .ticks("forgetting of the platform's checks", HOUR_SECONDS, placements.forget_checks)
         )

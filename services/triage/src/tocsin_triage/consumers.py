@@ -14,9 +14,12 @@ from tocsin.response.v1.events_pb2 import AcknowledgementExpired, ResponderSummo
 from tocsin_chassis.events.consumer import Handlers, Together, handling
 from tocsin_chassis.events.fact import Fact
 from tocsin_chassis.postgres.database import Tx
-from tocsin_triage.incidents import Incidents
+from tocsin_triage.incidents import Incidents, Involved
 from tocsin_triage.placements import Opening, Placements
 from tocsin_triage.wire import alert_of
+
+# Whoever is asked to respond, or has a role, may know of the incident.
+INVOLVING = (ResponderSummoned, RoleAssigned)
 
 
 class AlertFacts:
@@ -79,20 +82,28 @@ class ResponseFacts:
         self._incidents = incidents
 
     @property
-    def handlers(self) -> Handlers:
-        return {AcknowledgementExpired: self.on_expired, ResponderSummoned: self.on_summoned, RoleAssigned: self.on_role}
+    def handlers(self) -> Together:
+        return Together((AcknowledgementExpired, *INVOLVING), self.on_facts, own_trace=False)
 
-    async def on_summoned(self, tx: Tx, fact: Fact[ResponderSummoned]) -> None:
-        """Whoever is asked to respond may know of the incident."""
-        await self._incidents.involve(tx, fact.message.incident.id, fact.message.summons.responder, "was summoned")
-
-    async def on_role(self, tx: Tx, fact: Fact[RoleAssigned]) -> None:
-        """Whoever has a role may know of the incident."""
-        holding = fact.message.holding
-        if holding.responder:
-            await self._incidents.involve(tx, fact.message.incident_id, holding.responder, f"has the role {holding.role}")
+    async def on_facts(self, tx: Tx, facts: Sequence[Fact[Any]]) -> None:
+        """In their order; who is involved is noted together where nothing else comes between."""
+        for involving, group in groupby(facts, key=lambda fact: isinstance(fact.message, INVOLVING)):
+            if involving:
+                await self._incidents.involve(tx, [each for fact in group if (each := _involved(fact)).responder])
+                continue
+            for fact in group:
+                with handling(fact):
+                    await self.on_expired(tx, fact)
 
     async def on_expired(self, tx: Tx, fact: Fact[AcknowledgementExpired]) -> None:
         """Somebody took the incident and nothing followed: it waits for somebody again."""
         expired = fact.message
         await self._incidents.unacknowledge(tx, expired.incident_id, expired.acknowledged_by, expired.reason, expired.at.ToDatetime(UTC))
+
+
+def _involved(fact: Fact[ResponderSummoned | RoleAssigned]) -> Involved:
+    """Nobody's name is empty: that of a role that was left, and of a contact that is nobody's own."""
+    told, traced = fact.message, partial(handling, fact)
+    if isinstance(told, ResponderSummoned):
+        return Involved(told.incident.id, told.summons.responder, "was summoned", traced)
+    return Involved(told.incident_id, told.holding.responder, f"has the role {told.holding.role}", traced)

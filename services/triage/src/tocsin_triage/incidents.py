@@ -1,6 +1,7 @@
 """What people do with incidents: declare, take, resolve, reopen, judge, look."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,6 +41,16 @@ class Declaration:
     type: IncidentType = IncidentType.OPERATIONAL
     private: bool = False
     members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Involved:
+    """Somebody who was summoned, or got a role, and the trace in which that is gone on with."""
+
+    incident_id: str
+    responder: str
+    reason: str
+    traced: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +141,13 @@ class Incidents:
         """Raises IncidentNotFound, NotPrivate, LastMember."""
         return await self._change(tx, incident_id, lambda incident: incident.dismiss(member, by, reason, self._clock.now()))
 
-    async def involve(self, tx: Tx, incident_id: str, responder: str, reason: str) -> None:
-        """Somebody was summoned, or got a role: they may know of it, private or not."""
-        if await store.note_involved(tx, incident_id, responder):
-            await self.admit(tx, incident_id, responder, "", reason)
+    async def involve(self, tx: Tx, people: Sequence[Involved]) -> None:
+        """They may know of the incident now, private or not. Many cost one statement; only in private ones there is more to do."""
+        private = await store.note_involved(tx, [(each.incident_id, each.responder) for each in people])
+        for each in people:
+            if each.incident_id in private:
+                with each.traced():
+                    await self.admit(tx, each.incident_id, each.responder, "", each.reason)
 
     async def reopen(self, tx: Tx, incident_id: str, by: str, reason: str) -> Incident:
         """Raises IncidentNotFound, NotReopenable."""

@@ -217,6 +217,6 @@ class Placements:
         """The catalogue, read once for each transaction: a batch of alerts shares it."""
         known = self._catalogues.get(tx)
         if known is None:
-            services = {service.name: service for service in await store.services(tx)}
-            known = self._catalogues[tx] = Catalogue(services, await store.routes(tx))
+            services, routes = await store.catalogue(tx)
+            known = self._catalogues[tx] = Catalogue({service.name: service for service in services}, routes)
         return known

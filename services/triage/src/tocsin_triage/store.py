@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from enum import Enum
-from typing import LiteralString
+from typing import Any, LiteralString
 
 from psycopg.types.json import Jsonb
 
@@ -94,6 +94,18 @@ class ServiceRow:
     depends_on: list[str]
     group_by: list[str]
 
+    def to_domain(self) -> Service:
+        return Service(
+            self.name,
+            self.display_name,
+            self.description,
+            self.team,
+            self.escalation_policy,
+            self.runbook_url,
+            tuple(self.depends_on),
+            tuple(self.group_by),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RouteRow:
@@ -108,6 +120,18 @@ class RouteRow:
         severity = Severity(self.severity) if self.severity else None
         kind = IncidentType(self.incident_type) if self.incident_type else None
         return Route(self.name, self.position, self.match, self.service, severity, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class _PrivacyRow:
+    id: str
+    private: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _CatalogueRow:
+    services: list[dict[str, Any]]
+    routes: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,16 +353,20 @@ async def update_gathering(tx: Tx, incidents: Sequence[Incident]) -> None:
     )
 
 
-async def note_involved(tx: Tx, incident_id: str, responder: str) -> bool | None:
-    """Somebody was summoned, or got a role; returns whether the incident is private, None if there is no such incident.
+async def note_involved(tx: Tx, involved: Collection[tuple[str, str]]) -> set[str]:
+    """Somebody was summoned to an incident, or got a role in it (incident, responder); returns which of these incidents are private.
 
-    Whoever makes it private waits for this, or is waited for.
+    Whoever makes one private waits for this, or is waited for.
     """
-    await tx.execute(
-        "INSERT INTO involved (incident_id, responder) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-        (incident_id, responder),
+    pairs = sorted(set(involved))
+    rows = await tx.many(
+        _PrivacyRow,
+        """WITH noted AS (
+               INSERT INTO involved (incident_id, responder) SELECT * FROM unnest(%s::uuid[], %s::text[]) ON CONFLICT DO NOTHING)
+           SELECT id::text AS id, private FROM incident WHERE id = ANY(%s::uuid[]) ORDER BY incident.id FOR SHARE""",
+        ([incident for incident, _ in pairs], [responder for _, responder in pairs], [incident for incident, _ in pairs]),
     )
-    return await tx.value(bool, "SELECT private FROM incident WHERE id = %s FOR SHARE", (incident_id,))
+    return {row.id for row in rows if row.private}
 
 
 async def involved(tx: Tx, incident_id: str) -> list[str]:
@@ -466,19 +494,21 @@ async def services(tx: Tx) -> list[Service]:
         """SELECT name, display_name, description, team, escalation_policy, runbook_url, depends_on, group_by
            FROM service ORDER BY name""",
     )
-    return [
-        Service(
-            row.name,
-            row.display_name,
-            row.description,
-            row.team,
-            row.escalation_policy,
-            row.runbook_url,
-            tuple(row.depends_on),
-            tuple(row.group_by),
-        )
-        for row in rows
-    ]
+    return [row.to_domain() for row in rows]
+
+
+async def catalogue(tx: Tx) -> tuple[list[Service], list[Route]]:
+    """All services by name and all routes in the order in which they are tried, in one question: every batch of alerts asks it."""
+    row = await tx.one(
+        _CatalogueRow,
+        """SELECT coalesce((SELECT json_agg(s) FROM (
+                      SELECT name, display_name, description, team, escalation_policy, runbook_url, depends_on, group_by
+                      FROM service ORDER BY name) AS s), '[]') AS services,
+                  coalesce((SELECT json_agg(r) FROM (
+                      SELECT name, position, match, service, severity, incident_type
+                      FROM route ORDER BY position, name COLLATE "C") AS r), '[]') AS routes""",
+    )
+    return [ServiceRow(**each).to_domain() for each in row.services], [RouteRow(**each).to_domain() for each in row.routes]
 
 
 async def routes(tx: Tx) -> list[Route]:

@@ -213,7 +213,7 @@ class Consumer:
                 await self._handle_alone(item)
 
     async def _handle_together(self, items: list[_Received]) -> None:
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_once=True) as tx:
             facts = [item.fact for item in items if item.fact is not None]
             new = await inbox.receive(tx, self._name, [(fact.id, fact.occurred_at.date()) for fact in facts])
             fresh = []

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
@@ -28,6 +28,8 @@ IDLE_SECONDS = 0.5
 # The pool waits twice as long after each try, without an end: after 40 s without a database it would find it 21 s late. So it gives up
 # early; the next transaction makes it try anew, and one comes every two seconds at least (the health check).
 RECONNECT_SECONDS = 2.0
+# One message. Planning for the values at hand, as Postgres likes to where they are few, costs more than most of these statements.
+PLANNED_ONCE = b"BEGIN; SET LOCAL plan_cache_mode = force_generic_plan"
 
 
 class DatabaseBusy(Overloaded):
@@ -122,6 +124,10 @@ class Tx:
         found: Row = self._read[what]
         return found
 
+    def note(self, what: str, known: object) -> None:
+        """From now on `read_once` answers with this: somebody learned it by the way."""
+        self._read[what] = known
+
     def emit(self, fact: Message, *, aggregate: str, version: int) -> None:
         """Tell a fact once this transaction is committed. `aggregate` is the id in its subject, `version` that of the aggregate."""
         self._facts.append(outbox.row(self._ids.new(), fact, aggregate, version, self._clock.now()))
@@ -144,6 +150,7 @@ class Tx:
         except BaseException:
             del self._facts[facts:]
             del self._after_commit[callbacks:]
+            self._read.clear()
             self._undo(undone)
             raise
 
@@ -157,7 +164,7 @@ class Tx:
 class Database:
     """The pool of one service. Also says when facts wait to be published, and gives them to `hand_over`, if somebody has set it."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]], url: str, service: str, clock: FollowingClock, ids: Ids) -> None:
+    def __init__(self, pool: AsyncConnectionPool["_Connection"], url: str, service: str, clock: FollowingClock, ids: Ids) -> None:
         self.url = url
         self.service = service
         self.clock = clock
@@ -167,19 +174,43 @@ class Database:
         self._ids = ids
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Tx]:
-        """Begin, yield, commit. Raises Stale when the same rows were contended, Overloaded or Unavailable when there is no connection."""
+    async def transaction(self, *, plans_once: bool = False) -> AsyncIterator[Tx]:
+        """Begin, yield, commit. Raises Stale when the same rows were contended, Overloaded or Unavailable when there is no connection.
+
+        `plans_once`: what it asks is planned once for whatever values, for statements that are run all the time and always in one way.
+        """
+        async with self._connection() as connection:
+            tx = Tx(connection, self._ids, self.clock)
+            try:
+                async with _planned_once(connection) if plans_once else connection.transaction():
+                    yield tx
+                    if tx._facts:
+                        await outbox.insert(connection, tx._facts)
+            except BaseException:
+                tx._undo()
+                raise
+        if tx._facts:
+            if self.hand_over is not None:
+                self.hand_over(tx._facts)
+            self.facts_wait.set()
+        for callback in tx._after_commit:
+            callback()
+
+    async def ask(self, sql: LiteralString, params: Params = ()) -> tuple[Any, ...]:
+        """The one row that a single question answers, without a transaction around it. Raises Overloaded or Unavailable."""
+        async with self._connection() as connection, connection.cursor(row_factory=tuple_row) as cursor:
+            await cursor.execute(sql, params)
+            row = await cursor.fetchone()
+        if row is None:
+            raise LookupError("no row")
+        return row
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator["_Connection"]:
+        """A connection of the pool; what the driver raises becomes an error of ours."""
         try:
             async with self._pool.connection() as connection:
-                tx = Tx(connection, self._ids, self.clock)
-                try:
-                    async with connection.transaction():
-                        yield tx
-                        if tx._facts:
-                            await outbox.insert(connection, tx._facts)
-                except BaseException:
-                    tx._undo()
-                    raise
+                yield connection
         except PoolTimeout as error:
             raise (DatabaseBusy() if self._saturated() else DatabaseUnavailable()) from error
         except psycopg.DataError as error:
@@ -192,12 +223,6 @@ class Database:
                 raise Contended() from error
             log.warning("the database connection failed", exc_info=True)
             raise DatabaseUnavailable() from error
-        if tx._facts:
-            if self.hand_over is not None:
-                self.hand_over(tx._facts)
-            self.facts_wait.set()
-        for callback in tx._after_commit:
-            callback()
 
     def new_id(self) -> str:
         """A new UUIDv7."""
@@ -209,8 +234,7 @@ class Database:
 
     async def ping(self) -> None:
         """Ask the database for the time, and set the clock by it. Raises Unavailable."""
-        async with self.transaction() as tx:
-            instant: Any = await tx.value(object, "SELECT clock_timestamp()")
+        (instant,) = await self.ask("SELECT clock_timestamp()")
         self.clock.follow(instant)
 
 
@@ -220,17 +244,29 @@ class _Connection(AsyncConnection[Any]):
     used_at = 0.0
 
 
+@asynccontextmanager
+async def _planned_once(connection: _Connection) -> AsyncIterator[None]:
+    """A transaction; that its statements are planned for all values is said with its beginning, in one message."""
+    await connection.execute(PLANNED_ONCE, prepare=False)
+    try:
+        yield
+    except BaseException:
+        with suppress(psycopg.Error):  # what was wrong is told, and a connection that is lost has rolled back
+            await connection.rollback()
+        raise
+    await connection.commit()
+
+
 async def _configure(connection: AsyncConnection[Any]) -> None:
     write_arrays_quickly(connection)
 
 
-async def _check_if_idle(connection: AsyncConnection[Any]) -> None:
+async def _check_if_idle(connection: _Connection) -> None:
     """Ask a connection that has not been used for a while whether it still works.
 
     One that was just used needs no question before each transaction; if its server dies at that moment, the transaction fails
     as it would in its middle, and is repeated by whoever began it.
     """
-    assert isinstance(connection, _Connection)
     now = time.monotonic()
     if now - connection.used_at > IDLE_SECONDS:
         await AsyncConnectionPool.check_connection(connection)
@@ -242,7 +278,7 @@ async def postgres(
     url: str, service: str, *, clock: FollowingClock | None = None, ids: Ids | None = None, size: int = 8
 ) -> AsyncIterator[Database]:
     """Open the pool; close it at the end. Waits for the database at first use, not here."""
-    pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
+    pool: AsyncConnectionPool[_Connection] = AsyncConnectionPool(
         url,
         connection_class=_Connection,
         min_size=1,
@@ -254,6 +290,8 @@ async def postgres(
         check=_check_if_idle,
         configure=_configure,
         kwargs={
+            # Transactions are begun and ended by hand; a question alone needs none.
+            "autocommit": True,
             "application_name": f"tocsin-{service}",
             "connect_timeout": 3,
             "keepalives_idle": 10,

@@ -69,10 +69,12 @@ class Sender:
         try:
             await self._links.load()
             self._departures.start = self._start
+            more = True
             while True:
+                look = more or self._woken.is_set()
                 self._woken.clear()
                 try:
-                    more = await self._send_due()
+                    more = (look or await self._is_due()) and await self._send_due()
                 except DomainError as error:
                     log.warning("nothing can be sent for the moment: %s", error)
                     more = False
@@ -81,6 +83,11 @@ class Sender:
         finally:
             self._departures.start = None
             await self._finish()
+
+    async def _is_due(self) -> bool:
+        """Nearly always nothing is: what is made leaves with its commit, so that looking must cost little."""
+        (due,) = await self._database.ask(store.PAGES_DUE, {"now": self._clock.now()})
+        return bool(due)
 
     async def _send_due(self) -> bool:
         """Begin to send what is due and has room; True if more may be due that has room too."""

@@ -41,6 +41,10 @@ class AttemptRow:
     provider_id: str
 
 
+PAGES_DUE = """SELECT (SELECT min(attempt_at) FROM page WHERE state = 'PENDING') <= %(now)s
+    OR (SELECT min(lease_until) FROM page WHERE state = 'SENDING') <= now()"""
+
+
 async def claim(tx: Tx, now: datetime, under_way: UnderWay, most: int) -> list[Page]:
     """Pages whose time has come, or whose attempt was left unfinished, locked. Whoever asks for an answer comes first, then what is
     urgent, then whose turn it is: queues take turns, so that the first page of another service does not wait for a storm to end.

@@ -21,6 +21,7 @@ from tocsin_response.automation import expressions, store, wire
 from tocsin_response.automation.expressions import Unusable
 from tocsin_response.automation.rule import Proposal, ProposalNotFound, Rule, State, Trigger
 from tocsin_response.escalation.store import lock_copy
+from tocsin_response.glance.store import glance
 from tocsin_response.oncall.requests import id_of
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class Automations:
 
     async def on_fact(self, tx: Tx, fact: Fact[Any]) -> None:
         """A fact of triage. The newest that is known of the incident decides, so what comes late about one that is over starts nothing."""
-        if not await tx.read_once("automations", lambda: store.load_automations(tx)):
+        if not (await glance(tx, self._clock.now())).automations:
             return
         trigger, incident = TRIGGERS[type(fact.message)], fact.message.incident
         copy = await lock_copy(tx, incident.id)

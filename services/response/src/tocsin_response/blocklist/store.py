@@ -8,6 +8,8 @@ from tocsin_chassis.postgres.database import Tx
 from tocsin_response.blocklist.entry import BlockEntry
 from tocsin_response.containment.measure import TargetKind
 
+ENTRIES_DUE = "SELECT min(until) FROM block_entry"
+
 
 @dataclass(frozen=True, slots=True)
 class List:

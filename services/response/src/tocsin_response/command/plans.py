@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from google.protobuf import json_format
 from tocsin.response.v1 import command_events_pb2 as events
@@ -27,6 +28,7 @@ from tocsin_response.command.plan import (
     PlannedTask,
     RolePlan,
 )
+from tocsin_response.glance.store import glance
 from tocsin_response.oncall.wire import timestamp
 
 # What a newer version may know beside these is passed over.
@@ -69,13 +71,11 @@ class Plans:
 
     async def for_type(self, tx: Tx, kind: int) -> Plan:
         """The plan of an incident of this type: the first of a file, else the shipped one, else none."""
+        if not (await glance(tx, self._clock.now())).plans:
+            return shipped(kind)
         plans = await tx.read_once("incident plans", lambda: self.all(tx))
         wanted = kind or IncidentType.INCIDENT_TYPE_OPERATIONAL
-        fitting = sorted((each.message.template, name) for name, each in plans.items() if each.message.incident_type == wanted)
-        if not fitting:
-            return NO_PLAN
-        found = plans[fitting[0][1]]
-        return understood(found.message, found.version)
+        return _fitting({name: (each.message, each.version) for name, each in plans.items()}, wanted)
 
     async def version(self, tx: Tx, name: str, version: int) -> Plan:
         """The plan that an incident began with."""
@@ -97,6 +97,19 @@ class Plans:
         fact = events.PlanReviewed(plan=name, version=found.version, by=by, note=note, at=timestamp(now))
         tx.emit(fact, aggregate=name, version=int(now.timestamp()))
         return _kept(found.message, found.version, found.changed_at, store.ReviewRow(name, by, now))
+
+
+@cache
+def shipped(kind: int) -> Plan:
+    """The shipped plan of an incident of this type."""
+    made = {name: (message, templates.VERSION) for name, message in templates.templates().items()}
+    return _fitting(made, kind or IncidentType.INCIDENT_TYPE_OPERATIONAL)
+
+
+def _fitting(plans: Mapping[str, tuple[pb.IncidentPlan, int]], kind: int) -> Plan:
+    """The first of a file, then the shipped one."""
+    fitting = sorted((message.template, name) for name, (message, _) in plans.items() if message.incident_type == kind)
+    return understood(*plans[fitting[0][1]]) if fitting else NO_PLAN
 
 
 def _kept(message: pb.IncidentPlan, version: int, changed_at: datetime | None, review: store.ReviewRow | None) -> Kept:

@@ -59,7 +59,7 @@ class Rooms:
         incident = Incident.FromString(copy.incident)
         if incident.service == CHECKS:
             return
-        room = await self._ensured(tx, incident)
+        room = await self._ensured(tx, incident, first_heard_of=copy.fresh)
         if isinstance(fact.message, TypeChanged):
             room = await self._other_plan(tx, room)
         by = fact.message.changed_by if isinstance(fact.message, SeverityChanged) else ""
@@ -84,8 +84,11 @@ class Rooms:
 
     async def _add_planned_tasks(self, tx: Tx, room: Room, phase: Phase, at: datetime) -> None:
         """The tasks that the plan has for a phase, once however often it is entered."""
+        tasks = room.plan.phase(phase).tasks
+        if not tasks:
+            return
         holders = {each.role: each.responder for each in await store.holdings(tx, room.incident.id) if each.until is None}
-        for number, planned in enumerate(room.plan.phase(phase).tasks):
+        for number, planned in enumerate(tasks):
             due = at + planned.due_after if planned.due_after is not None else None
             task = Task(
                 self._ids.new(), room.incident.id, planned.title, planned.description, State.OPEN, phase, holders.get(planned.role, ""),
@@ -113,8 +116,9 @@ class Rooms:
         if await store.add_attendant(tx, room.incident.id, came):
             self.tell(tx, room, events.ResponderJoined(incident_id=room.incident.id, attendant=wire.attendant_to_proto(came)))
 
-    async def _ensured(self, tx: Tx, incident: Incident) -> Room:
-        row = await store.lock_command(tx, incident.id)
+    async def _ensured(self, tx: Tx, incident: Incident, *, first_heard_of: bool = False) -> Room:
+        """An incident that was heard of just now, in this transaction, has no room yet."""
+        row = await store.lock_command(tx, incident.id) if not first_heard_of else None
         if row is not None:
             return Room(row, await self._plans.version(tx, row.plan, row.plan_version), incident)
         plan = await self._plans.for_type(tx, incident.type)

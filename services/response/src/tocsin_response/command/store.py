@@ -15,6 +15,8 @@ from tocsin_response.command.task import State, Task
 MOST_HOLDINGS = 200
 MOST_TASKS = 500
 MOST_DECISIONS = 200
+UPDATES_DUE = "SELECT min(update_due_at) FROM command"
+TASKS_DUE = "SELECT min(remind_at) FROM incident_task"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from psycopg.types.json import Jsonb
 from tocsin_chassis.postgres.database import Tx
 from tocsin_response.containment.measure import Measure, State, TargetKind
 
+MEASURES_DUE = "SELECT min(until) FROM measure WHERE state = 'IN_FORCE'"
+
 
 @dataclass(frozen=True, slots=True)
 class _MeasureRow:

@@ -14,6 +14,7 @@ from tocsin_response.escalation.definition import PLATFORM_POLICY, Policy
 from tocsin_response.escalation.definition_store import Team
 from tocsin_response.escalation.definition_wire import hours_of, policy_of
 from tocsin_response.escalation.hours import Hours
+from tocsin_response.glance.store import glance
 from tocsin_response.oncall.rota import Rota, rota
 from tocsin_response.oncall.store import Revision
 
@@ -66,7 +67,8 @@ async def book(tx: Tx, now: datetime) -> Book:
 
 
 async def _book(tx: Tx, now: datetime) -> Book:
-    current = await tx.read_once("rota", lambda: rota(tx, now))
+    revision = (await glance(tx, now)).oncall
+    current = await tx.read_once("rota", lambda: rota(tx, now, revision))
     held = _books.get(current.revision.installation)
     if held is None or held.current.revision != current.revision:
         held = await _read(tx, current)

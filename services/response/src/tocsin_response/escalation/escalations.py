@@ -35,6 +35,7 @@ from tocsin_response.escalation.keeping import Keeping
 from tocsin_response.escalation.store import Claimed, Summons
 from tocsin_response.escalation.timer_store import Firing
 from tocsin_response.gap import store as gaps
+from tocsin_response.glance.store import glance
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class Escalations:
         now, severity = self._clock.now(), wire.severity(incident)
         known = await book(tx, now)
         policy = known.to_run(known.named(incident.escalation_policy, incident.team), incident.team, severity, now)
-        about_gap = latest.about_gap if latest is not None else await _about_gap(tx, fact.message)
+        about_gap = latest.about_gap if latest is not None else await _about_gap(tx, fact.message, now)
         fresh = Escalation(
             id=self._ids.new(),
             incident_id=incident.id,
@@ -129,8 +130,7 @@ class Escalations:
         )
         around = await situation(tx, known, fresh, severity, now, Place(0, 0))
         decision = decisions.start(fresh, incident.escalation_policy, around)
-        await store.insert_escalation(tx, decision.state, severity, traceparent())
-        await self._keeping.tell(tx, decision, incident)
+        await self._keeping.begin(tx, decision, incident, traceparent())
 
     async def _time_out_or_postpone(self, tx: Tx, due: Claimed) -> Firing | None:
         try:
@@ -166,10 +166,10 @@ def _after(latest: Escalation, incident: Incident) -> Decision[Escalation]:
     return decisions.stop(latest, why)
 
 
-async def _about_gap(tx: Tx, opening: Opening) -> bool:
+async def _about_gap(tx: Tx, opening: Opening, now: datetime) -> bool:
     """Whether the incident was opened by an alert about a coverage gap: it must not lead to another one."""
     if not isinstance(opening, IncidentOpened) or not opening.HasField("alert"):
         return False
-    if not await tx.read_once("gaps", lambda: gaps.any_report(tx)):
+    if not (await glance(tx, now)).gaps:
         return False
     return await gaps.is_about_gap(tx, opening.alert.alert_id, opening.alert.title)

@@ -41,15 +41,26 @@ class Keeping:
             await store.replace_policy(tx, decision.state)
         return await self.tell(tx, decision, incident)
 
+    async def begin(self, tx: Tx, decision: Decision[Escalation], incident: Incident, trace: str) -> None:
+        """Write an escalation that starts, together with whom it asks, and tell it."""
+        summonses = self._summonses(decision)
+        await store.insert_escalation(tx, decision.state, wire.severity(incident), trace, summonses)
+        await self._tell(tx, decision, incident, summonses)
+
     async def tell(self, tx: Tx, decision: Decision[Escalation], incident: Incident) -> list[Summons]:
         """Keep what the decision's facts say, and emit them."""
-        escalation, now = decision.state, self._clock.now()
-        summonses: list[Summons] = []
+        summonses = self._summonses(decision)
+        await self._tell(tx, decision, incident, summonses)
+        if summonses:
+            await store.insert_summonses(tx, summonses)
+        return summonses
+
+    async def _tell(self, tx: Tx, decision: Decision[Escalation], incident: Incident, summonses: list[Summons]) -> None:
+        escalation, now, asked = decision.state, self._clock.now(), iter(summonses)
         for fact in decision.facts:
             match fact:
                 case Summoned():
-                    summonses.append(self._summons(escalation, fact, now))
-                    message = wire.summoned(summonses[-1], incident)
+                    message = wire.summoned(next(asked), incident)
                 case TurnTaken(key, cursor):
                     await timer_store.save_cursor(tx, key, cursor)
                     continue
@@ -67,9 +78,10 @@ class Keeping:
                 case _:
                     message = wire.started(escalation)
             tx.emit(message, aggregate=escalation.incident_id, version=escalation.version)
-        if summonses:
-            await store.insert_summonses(tx, summonses)
-        return summonses
+
+    def _summonses(self, decision: Decision[Escalation]) -> list[Summons]:
+        now = self._clock.now()
+        return [self._summons(decision.state, fact, now) for fact in decision.facts if isinstance(fact, Summoned)]
 
     def _summons(self, escalation: Escalation, summoned: Summoned, now: datetime) -> Summons:
         return Summons(

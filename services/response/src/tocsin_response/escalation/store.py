@@ -1,6 +1,6 @@
 """Escalations, summonses and the newest that was heard of each incident, in the database."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,11 +11,19 @@ from tocsin_chassis.postgres.database import Tx
 from tocsin_response.escalation import snapshot
 from tocsin_response.escalation.escalation import Escalation, State
 
+# What is written of a summons when somebody is asked.
+ASKED = (
+    "id", "escalation_id", "responder", "step", "round", "reason", "explanation", "at", "late_by", "contact", "urgency", "stands",
+    "every_channel",
+)  # fmt: skip
 # The policy of the platform's checks of itself.
 CHECKS = "tocsin-watchdog"
 
 # Each summons with the incident that it is about.
 SUMMONS_OF_INCIDENTS = "(SELECT summons.id, incident_id FROM summons JOIN escalation ON escalation.id = escalation_id)"
+
+
+STEPS_DUE = "SELECT min(due_at) FROM escalation WHERE state = 'RUNNING'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +117,7 @@ class _SummonsRow(Summons):
 
 async def remember_incident(tx: Tx, incident_id: str, version: int, incident: bytes) -> IncidentCopy:
     """Keep this if it is newer than what is known; returns the newest. Locks it for the rest of the transaction."""
-    return await tx.one(
+    copy = await tx.one(
         IncidentCopy,
         """INSERT INTO incident_copy AS known (id, version, incident) VALUES (%s, %s, %s)
            ON CONFLICT (id) DO UPDATE SET version = greatest(known.version, excluded.version),
@@ -117,10 +125,16 @@ async def remember_incident(tx: Tx, incident_id: str, version: int, incident: by
            RETURNING version, incident, known.xmax = 0 AS fresh""",
         (incident_id, version, incident),
     )
+    tx.note(f"copy {incident_id}", copy)
+    return copy
 
 
 async def lock_copy(tx: Tx, incident_id: str) -> IncidentCopy | None:
-    """The newest that was heard of an incident, locked for the rest of the transaction."""
+    """The newest that was heard of an incident, locked for the rest of the transaction; so it is asked for only once in it."""
+    return await tx.read_once(f"copy {incident_id}", lambda: _lock_copy(tx, incident_id))
+
+
+async def _lock_copy(tx: Tx, incident_id: str) -> IncidentCopy | None:
     return await tx.maybe(IncidentCopy, "SELECT version, incident FROM incident_copy WHERE id = %s FOR UPDATE", (incident_id,))
 
 
@@ -154,11 +168,17 @@ async def claim_due(tx: Tx, now: datetime, limit: int) -> list[Claimed]:
     return [Claimed(row.to_domain(), row.incident, row.traceparent) for row in rows]
 
 
-async def insert_escalation(tx: Tx, escalation: Escalation, severity: int, traceparent: str) -> None:
+async def insert_escalation(tx: Tx, escalation: Escalation, severity: int, traceparent: str, summonses: Sequence[Summons]) -> None:
+    """It starts, and these are asked."""
     await tx.execute(
-        """INSERT INTO escalation (id, incident_id, policy, state, step, round, due_at, started_at, stop_reason, version, opened_version,
-                                   about_gap, needed, waiting, severity, first_due_at, traceparent)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+        """WITH begun AS (
+               INSERT INTO escalation (id, incident_id, policy, state, step, round, due_at, started_at, stop_reason, version,
+                                       opened_version, about_gap, needed, waiting, severity, first_due_at, traceparent)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s))
+           INSERT INTO summons (id, escalation_id, responder, step, round, reason, explanation, at, late_by, contact, urgency, stands,
+                                every_channel)
+           SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::integer[], %s::integer[], %s::text[], %s::text[],
+               %s::timestamptz[], %s::interval[], %s::text[], %s::text[], %s::boolean[], %s::boolean[])""",
         (
             escalation.id,
             escalation.incident_id,
@@ -177,6 +197,7 @@ async def insert_escalation(tx: Tx, escalation: Escalation, severity: int, trace
             severity,
             escalation.due_at,
             traceparent,
+            *([getattr(one, name) for one in summonses] for name in ASKED),
         ),
     )
 
@@ -224,24 +245,7 @@ async def insert_summonses(tx: Tx, summonses: Iterable[Summons]) -> None:
                                 every_channel)
            SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::integer[], %s::integer[], %s::text[], %s::text[],
                %s::timestamptz[], %s::interval[], %s::text[], %s::text[], %s::boolean[], %s::boolean[])""",
-        [
-            (
-                one.id,
-                one.escalation_id,
-                one.responder,
-                one.step,
-                one.round,
-                one.reason,
-                one.explanation,
-                one.at,
-                one.late_by,
-                one.contact,
-                one.urgency,
-                one.stands,
-                one.every_channel,
-            )
-            for one in summonses
-        ],
+        [[getattr(one, name) for name in ASKED] for one in summonses],
     )
 
 

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from tocsin_chassis.postgres.database import Tx
 from tocsin_response.escalation.round_robin import Cursor
 
+ACKNOWLEDGEMENTS_DUE = "SELECT min(due_at) FROM acknowledge_timer"
+
 
 @dataclass(frozen=True, slots=True)
 class Firing:

@@ -62,11 +62,6 @@ async def count_waiting(tx: Tx) -> int:
     return await tx.value(int, "SELECT count(*) FROM gap_report WHERE alert_id IS NULL") or 0
 
 
-async def any_report(tx: Tx) -> bool:
-    """Whether there is any report at all."""
-    return bool(await tx.value(bool, "SELECT EXISTS (SELECT FROM gap_report)"))
-
-
 async def is_about_gap(tx: Tx, alert_id: str, title: str) -> bool:
     """Whether an alert is one of these reports. While detection's answer is under way only the title tells."""
     return bool(

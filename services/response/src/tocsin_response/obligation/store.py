@@ -12,6 +12,8 @@ from tocsin_response.obligation.obligation import Obligation, State
 from tocsin_response.obligation.regime import Circumstances
 from tocsin_response.obligation.wire import regime_from_json, regime_of
 
+REMINDERS_DUE = "SELECT min(due_at) FROM obligation_timer"
+
 
 @dataclass(frozen=True, slots=True)
 class Happened:

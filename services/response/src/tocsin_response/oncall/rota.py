@@ -69,9 +69,9 @@ class Rota:
 _rotas: dict[str, Rota] = {}
 
 
-async def rota(tx: Tx, now: datetime) -> Rota:
-    """All schedules as they are now: one small question, unless something changed."""
-    current = await store.revision(tx)
+async def rota(tx: Tx, now: datetime, revision: Revision | None = None) -> Rota:
+    """All schedules as they are now, or were at a revision that was just asked for: one small question, unless something changed."""
+    current = revision or await store.revision(tx)
     held = _rotas.get(current.installation)
     if held is None or held.revision != current or held.since > now - MEMORY / 2 or held.since < now - 3 * MEMORY:
         held = await _read(tx, current, now, held)

@@ -6,6 +6,8 @@ from datetime import datetime
 
 from tocsin_chassis.postgres.database import Tx
 
+LEASES_DUE = "SELECT min(lease_until) FROM assignment WHERE state = 'LEASED'"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:

@@ -14,6 +14,8 @@ SELECT = """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, par
                state, dry_run, simulated, priority, started_by, reason, variables, ending, paused_at, ended_count, explanation,
                started_at, changed_at, ended_at, version FROM run """
 
+TIMERS_DUE = "SELECT min(due_at) FROM step"
+
 
 @dataclass(frozen=True, slots=True)
 class RunRow:

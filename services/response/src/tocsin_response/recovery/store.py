@@ -8,6 +8,8 @@ from tocsin_chassis.postgres.database import Tx
 from tocsin_response.containment.measure import TargetKind
 from tocsin_response.recovery.watch import Indicator, Watch
 
+REOPENINGS_DUE = "SELECT min(due_at) FROM recovery_watch"
+
 
 @dataclass(frozen=True, slots=True)
 class _WatchRow:
@@ -80,11 +82,6 @@ async def put_watch(tx: Tx, watch: Watch) -> None:
 
 async def end_watch(tx: Tx, incident_id: str, now: datetime) -> None:
     await tx.execute("UPDATE recovery_watch SET until = %s WHERE incident_id = %s AND until > %s", (now, incident_id, now))
-
-
-async def any_watch(tx: Tx, now: datetime) -> bool:
-    """Whether anything is looked out for at all."""
-    return bool(await tx.value(bool, "SELECT EXISTS (SELECT FROM recovery_watch WHERE recurred_at IS NULL AND until > %s)", (now,)))
 
 
 async def matching(tx: Tx, now: datetime, words: Sequence[str], title: str, limit: int) -> list[Watch]:

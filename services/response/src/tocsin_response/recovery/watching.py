@@ -17,6 +17,7 @@ from tocsin_response.containment.measure import TargetKind
 from tocsin_response.containment.measures import IncidentNotFound
 from tocsin_response.containment.store import list_measures
 from tocsin_response.escalation.store import lock_copy
+from tocsin_response.glance.store import glance
 from tocsin_response.oncall.wire import timestamp
 from tocsin_response.recovery import store, wire
 from tocsin_response.recovery.watch import USUAL, Indicator, Sign, Watch, spelled, why_it_is_back
@@ -53,7 +54,7 @@ class RecoveryWatching:
             return
         if message.HasField("alert"):
             await self._keep_title(tx, incident.id, message.alert.title)
-        if await tx.read_once("watches", lambda: store.any_watch(tx, now)):
+        if (await glance(tx, now)).watches:
             title = message.alert.title if message.HasField("alert") else incident.title
             await self._notice(tx, Sign(incident.id, incident.number, incident.service, title, (title, incident.title, incident.summary)))
 
