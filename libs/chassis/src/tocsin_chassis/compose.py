@@ -27,13 +27,14 @@ class Foundation:
 
 @asynccontextmanager
 async def foundation(service: str, settings: ServiceSettings, clock: Clock | None = None) -> AsyncIterator[Foundation]:
-    """Open what every service needs; close it at the end. `clock` replaces the one that follows the database, for tests."""
+    """Open what every service needs; close it at the end. `clock` replaces the one that follows the database, for tests: facts are told
+    at its time too."""
     following = FollowingClock()
     ids = RandomIds()
     keys = TrustedKeys.read(settings.trusted_keys_file, following)
     identity = Identity.read(service, settings.signing_key_file, following)
     async with (
-        postgres(settings.postgres_url, service, clock=following, ids=ids, size=settings.postgres_pool_size) as database,
+        postgres(settings.postgres_url, service, clock=following, ids=ids, size=settings.postgres_pool_size, told_by=clock) as database,
         event_bus(settings.nats_url, service) as bus,
     ):
         app = App(service, database, bus, keys, settings.grpc_listen, clock or following)

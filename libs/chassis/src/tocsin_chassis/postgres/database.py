@@ -162,9 +162,20 @@ class Tx:
 
 
 class Database:
-    """The pool of one service. Also says when facts wait to be published, and gives them to `hand_over`, if somebody has set it."""
+    """The pool of one service. Also says when facts wait to be published, and gives them to `hand_over`, if somebody has set it.
 
-    def __init__(self, pool: AsyncConnectionPool["_Connection"], url: str, service: str, clock: FollowingClock, ids: Ids) -> None:
+    `clock` follows the database's. Facts are told at its time too, unless `told_by` is another: in tests that of the whole service.
+    """
+
+    def __init__(
+        self,
+        pool: AsyncConnectionPool["_Connection"],
+        url: str,
+        service: str,
+        clock: FollowingClock,
+        ids: Ids,
+        told_by: Clock | None = None,
+    ) -> None:
         self.url = url
         self.service = service
         self.clock = clock
@@ -172,6 +183,7 @@ class Database:
         self.hand_over: Callable[[list[outbox.OutboxRow]], None] | None = None
         self._pool = pool
         self._ids = ids
+        self._told_by = told_by or clock
 
     @asynccontextmanager
     async def transaction(self, *, plans_once: bool = False) -> AsyncIterator[Tx]:
@@ -180,7 +192,7 @@ class Database:
         `plans_once`: what it asks is planned once for whatever values, for statements that are run all the time and always in one way.
         """
         async with self._connection() as connection:
-            tx = Tx(connection, self._ids, self.clock)
+            tx = Tx(connection, self._ids, self._told_by)
             try:
                 async with _planned_once(connection) if plans_once else connection.transaction():
                     yield tx
@@ -275,7 +287,13 @@ async def _check_if_idle(connection: _Connection) -> None:
 
 @asynccontextmanager
 async def postgres(
-    url: str, service: str, *, clock: FollowingClock | None = None, ids: Ids | None = None, size: int = 8
+    url: str,
+    service: str,
+    *,
+    clock: FollowingClock | None = None,
+    ids: Ids | None = None,
+    size: int = 8,
+    told_by: Clock | None = None,
 ) -> AsyncIterator[Database]:
     """Open the pool; close it at the end. Waits for the database at first use, not here."""
     pool: AsyncConnectionPool[_Connection] = AsyncConnectionPool(
@@ -302,6 +320,6 @@ async def postgres(
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     await pool.open()
     try:
-        yield Database(pool, url, service, clock or FollowingClock(), ids or RandomIds())
+        yield Database(pool, url, service, clock or FollowingClock(), ids or RandomIds(), told_by)
     finally:
         await pool.close(timeout=5)
