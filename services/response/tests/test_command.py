@@ -11,6 +11,7 @@ from tocsin.communication.v1.events_pb2 import ReachabilityChecked
 from tocsin.configuration.v1.change_pb2 import Change
 from tocsin.response.v1 import command_service_pb2 as pb
 from tocsin.response.v1 import containment_service_pb2 as containment_pb
+from tocsin.response.v1 import playbook_service_pb2 as playbook_pb
 from tocsin.response.v1 import response_service_pb2 as response_pb
 from tocsin.response.v1.command_events_pb2 import DecisionLogged, PhaseEntered, RoleAssigned, TaskAdded, TaskDue, UpdateDue
 from tocsin.response.v1.command_pb2 import Cadence, ChecklistItem, Criterion, IncidentPlan, Phase, PhasePlan, PlannedTask, Task
@@ -18,9 +19,11 @@ from tocsin.response.v1.command_service_pb2_grpc import CommandServiceStub
 from tocsin.response.v1.containment_events_pb2 import ActionProposed
 from tocsin.response.v1.containment_pb2 import Automation, Proposal
 from tocsin.response.v1.containment_service_pb2_grpc import ContainmentServiceStub
+from tocsin.response.v1.escalation_pb2 import EscalationPolicy, EscalationStep, Target
 from tocsin.response.v1.oncall_pb2 import Responder, Rotation, Schedule, Team
-from tocsin.response.v1.playbook_events_pb2 import RunStarted
+from tocsin.response.v1.playbook_events_pb2 import ApprovalSought, RunStarted
 from tocsin.response.v1.playbook_pb2 import Playbook
+from tocsin.response.v1.playbook_service_pb2_grpc import PlaybookServiceStub
 from tocsin.response.v1.response_service_pb2_grpc import ResponseServiceStub
 from tocsin.triage.v1.events_pb2 import IncidentAcknowledged, IncidentOpened, IncidentResolved, PrivacyChanged, SeverityChanged, TypeChanged
 from tocsin.triage.v1.incident_pb2 import Incident, IncidentType, Severity
@@ -30,7 +33,7 @@ from tocsin_kernel.clock import ManualClock
 from tocsin_kernel.ids import uuid7
 from tocsin_response.app import response
 from tocsin_response.settings import ResponseSettings
-from tocsin_testkit.playbook_stage import chain
+from tocsin_testkit.playbook_stage import action, cacao, chain, step
 
 MONDAY_NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -296,6 +299,23 @@ async def test_the_playbooks_of_a_phase_are_started_or_proposed_once_when_it_is_
     await room.do("ann", "EnterPhase", phase=Phase.PHASE_CONTAINMENT, override=True, reason="it was")
     again = [fact.proposal.playbook for fact in await world.facts(ActionProposed, 5)]
     assert sorted(again) == ["isolate", "look", "roll-back", "tell", "tell"]
+
+
+async def test_an_approval_that_names_nobody_is_sought_of_the_commander_else_of_whoever_is_on_call(world, app):
+    """Whoever started the run is not asked, even if they command."""
+    asks = cacao({step("action", 10): action(options={"approval": {"quorum": 1}})})
+    ladder = EscalationPolicy(name="ladder", steps=[EscalationStep(targets=[Target(responder="cid")], delay=Duration(seconds=300))])
+    await apply(world, app, playbooks=[Playbook(name="isolate", content=asks)], escalation_policies=[ladder])
+    room = Room(world, app)
+    room.incident.escalation_policy = "ladder"
+    await room.tell(IncidentOpened)
+    await room.do("ann", "AssignRole", role="commander")
+    for number, who in enumerate(("bob", "ann")):
+        request = playbook_pb.StartRunRequest(request_id=f"s{number}", playbook="isolate", incident_id=room.id)
+        await room.as_(who, stub=PlaybookServiceStub).StartRun(request)
+    of_commander, of_duty = await world.facts(ApprovalSought, 2)
+    assert (list(of_commander.responders), "you command the incident" in of_commander.why) == (["ann"], True)
+    assert (list(of_duty.responders), "cid is named by the step" in of_duty.why) == (["cid"], True)
 
 
 async def test_a_plan_of_a_file_goes_before_the_shipped_one_and_incidents_keep_the_version_they_began_with(world, app):

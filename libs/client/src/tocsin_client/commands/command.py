@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from tocsin.triage.v1 import incident_pb2 as incidents
     from tocsin.triage.v1 import triage_service_pb2 as triage_service
 
-    from tocsin_client.configuration import kinds, writing
+    from tocsin_client import configuration
 else:
     words = later("tocsin.response.v1.command_pb2")
     service = later("tocsin.response.v1.command_service_pb2")
     incidents = later("tocsin.triage.v1.incident_pb2")
     triage_service = later("tocsin.triage.v1.triage_service_pb2")
-    kinds, writing = later("tocsin_client.configuration.kinds"), later("tocsin_client.configuration.writing")
+    configuration = later("tocsin_client.configuration")
 
 NEXT = "next"
 
@@ -368,11 +368,11 @@ def plan_template(kind: str, /, *, options: Options = DEFAULTS) -> None:
     plan = next((each.plan for each in found if each.plan.template and each.plan.incident_type == wanted), None)
     if plan is None:
         raise UsageError(f"KIND: the plan that is shipped for {kind} was replaced by one of the same name; tocsin export writes it")
-    document = writing.document(kinds.kinds()["IncidentPlan"], plan.name, plan)
+    document = configuration.document_of("IncidentPlan", plan)
     if options.output == "json":
         options.screen.data(document)
     else:
-        sys.stdout.write(writing.dump([document]))
+        sys.stdout.write(configuration.dump([document]))
 
 
 def readiness(

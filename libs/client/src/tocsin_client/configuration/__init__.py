@@ -8,5 +8,7 @@ from tocsin_client.configuration.applying import present as present
 from tocsin_client.configuration.reading import load as load
 from tocsin_client.configuration.resources import ConfigurationError as ConfigurationError
 from tocsin_client.configuration.resources import Configurations as Configurations
+from tocsin_client.configuration.writing import document_of as document_of
+from tocsin_client.configuration.writing import dump as dump
 from tocsin_client.configuration.writing import export as export
 from tocsin_client.configuration.writing import file_names as file_names

@@ -57,6 +57,11 @@ def dump(documents: Iterable[dict[str, Any]]) -> str:
     return str(yaml.dump_all(documents, Dumper=Dumper, sort_keys=False, allow_unicode=True, explicit_start=True, width=120))
 
 
+def document_of(kind: str, message: Any) -> dict[str, Any]:
+    """One resource as the document of a file."""
+    return document(kinds()[kind], message.name, message)
+
+
 def document(kind: Kind, name: str, message: Any) -> dict[str, Any]:
     spec = {field.name: plain(field, getattr(message, field.name)) for field in kind.fields if is_set(message, field)}
     return {"apiVersion": API_VERSION, "kind": kind.name, "metadata": {"name": ONLY_ONE if kind.singular else name}, "spec": spec}
