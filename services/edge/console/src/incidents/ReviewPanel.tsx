@@ -1,6 +1,6 @@
 import { useQuery } from "@connectrpc/connect-query";
 import { Code } from "@connectrpc/connect";
-import { lazy, Suspense } from "react";
+import { lazy, Suspense, useState } from "react";
 import { ReviewService } from "../gen/tocsin/review/v1/review_service_pb";
 import { type Incident, Incident_State } from "../gen/tocsin/triage/v1/incident_pb";
 import { hasCode } from "../platform/errors";
@@ -11,8 +11,9 @@ import { Ago } from "../ui/Time";
 
 const Markdown = lazy(() => import("../ui/Markdown"));
 
-/** The drafted review of a resolved incident; nothing before there is one. */
+/** The drafted review of a resolved incident, its beginning until the rest is asked for; nothing before there is one. */
 export function ReviewPanel({ incident }: { incident: Incident }) {
+  const [whole, setWhole] = useState(false);
   const over = incident.state === Incident_State.RESOLVED;
   const answer = useQuery(ReviewService.method.getReview, { incidentId: incident.id }, { enabled: over });
   const review = answer.data?.review;
@@ -27,9 +28,16 @@ export function ReviewPanel({ incident }: { incident: Incident }) {
   const drafted = toDate(review.draftedAt);
   return (
     <Panel title="Review" className="review" aside={<span className="under">draft{drafted && <>, written <Ago at={drafted} /></>}</span>}>
-      <Suspense fallback={<Loading what="the review" />}>
-        <Markdown text={review.markdown} />
-      </Suspense>
+      <div className={whole ? undefined : "beginning"}>
+        <Suspense fallback={<Loading what="the review" />}>
+          <Markdown text={review.markdown} />
+        </Suspense>
+      </div>
+      <div className="rest">
+        <button type="button" className="button small" aria-expanded={whole} onClick={() => setWhole(!whole)}>
+          {whole ? "Show its beginning only" : "Show the whole review"}
+        </button>
+      </div>
     </Panel>
   );
 }
