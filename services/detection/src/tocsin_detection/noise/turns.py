@@ -10,8 +10,8 @@ from tocsin_detection.noise.storm import MOST_SERVICES_PASSING
 from tocsin_detection.rate import is_urgent
 
 # What the services behind detection take without a queue that another service's alert would have to wait in.
-AT_ONCE = 500
-PER_SECOND = 200
+AT_ONCE = 300
+PER_SECOND = 100
 APART = timedelta(seconds=1) / PER_SECOND
 # A service of which nothing was heard for so long is heard at once.
 QUIET = timedelta(minutes=1)
