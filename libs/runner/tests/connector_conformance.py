@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
+from random import Random
 from typing import Any
 
 from tocsin_runner.assignment import Assignment, Outcome, State, Verb
@@ -46,6 +48,12 @@ class Case:
     """True if the connector fetches a token that can expire."""
     lasting: bool = True
     """False if doing it again later is right: nothing shows that it was done before."""
+    by_http: bool = True
+    """False where it is not asked over HTTP: nobody is told to come later there, and a line takes a while."""
+    vary: Callable[[Any, Random], None] | None = None
+    """Makes the twin's world another one in what an undo has to put back."""
+    connect: Callable[[Any, Path], dict[str, str]] | None = None
+    """What a connection says, and which secrets there are, where the twin's address is not all of it."""
     label: str = ""
 
     @property
@@ -146,10 +154,12 @@ async def house(case: Case, folder):
         (folder / name).chmod(0o600)
     async with served(twins):
         base = f"{twins.url}/{case.connector}"
-        host = twins.url.removeprefix("http://")
+        host = "127.0.0.1"
         given = {name: "secret:" + name if rule.secret else rule.simulated or rule.default or base for name, rule in rules.items()}
         given = {name: base if value.startswith("https://") else value for name, value in given.items()}
         given |= case.settings
+        if case.connect is not None:
+            given |= case.connect(twins.twins[case.connector], folder)
         async with http_client([host]) as http, http_client([host]) as simulated:
             secrets = Secrets(folder, {}, redactor)
             bindings = Bindings(CATALOGUE, Connections({case.connector: given}, {}), secrets, http, clock, (simulated, twins.url))
@@ -232,6 +242,8 @@ class ConnectorConformance:
             assert house.is_effective
 
     async def test_too_many_requests_wait_as_long_as_they_are_told(self, house):
+        if not house.case.by_http:
+            return
         house.befall(Fault.THROTTLED)
         outcome = await house.do()
         assert outcome.state is State.FAILED, outcome
@@ -306,6 +318,33 @@ class ConnectorConformance:
             assert undone.verified
             assert (await house.undo(done)).state is State.ALREADY_IN_STATE
 
+    async def test_whatever_it_was_before_comes_back(self, house):
+        """undo(do(x)) = x, for several x: one who was disabled before is disabled after the undo."""
+        if house.case.vary is None:
+            return
+        for seed in range(4):
+            house.case.vary(house.twin, Random(seed))
+            before, house.kept = house.exact(), None
+            done = await house.do(key=f"key-{seed}")
+            undone = await house.do(key=f"undo-{seed}", verb=Verb.UNDO, token=done.undo_token)
+            assert house.exact() == before
+            expected = State.REJECTED if done.state is State.ALREADY_IN_STATE else State.SUCCEEDED
+            assert undone.state is expected, (done, undone)
+
+    async def test_the_same_twice_is_once(self, house):
+        """Handed out again with the same key, whoever did it: it is not done again."""
+        await house.do()
+        again = await house.do(look_first=True)
+        unseen = not house.case.description.verified and not house.case.description.repeatable
+        assert again.state in ((State.UNKNOWN,) if unseen else (State.SUCCEEDED, State.ALREADY_IN_STATE)), again
+        assert house.changes == 1 or house.case.description.repeatable
+
+    async def test_an_undo_of_what_was_never_done_is_refused(self, house):
+        before = house.exact()
+        refused = await house.do(verb=Verb.UNDO, key="undo-1")
+        assert refused.state is State.REJECTED and refused.explanation, refused
+        assert house.changes == 0 and house.exact() == before
+
     async def test_an_undo_does_not_destroy_what_somebody_else_did_since(self, house):
         if house.case.foreign is None:
             return
@@ -322,8 +361,8 @@ class ConnectorConformance:
         if not house.case.description.reversible:
             return
         done = await house.do()
-        for method in ("POST", "PUT", "PATCH", "DELETE"):
-            house.twin.order(Fault.BROKEN_AFTER, method, "^(?!.*(token|devices/v2|search|authenticate|List|Get|Describe|query)).*$")
+        for method in ("POST", "PUT", "PATCH", "DELETE", "RUN"):
+            house.twin.order(Fault.BROKEN_AFTER, method, "^(?!.*(token| look|devices/v2|search|authenticate|List|Get|Describe|query)).*$")
         first = await house.undo(done)
         house.twin.orders.clear()
         assert first.state in (State.UNKNOWN, State.SUCCEEDED), first
@@ -332,6 +371,8 @@ class ConnectorConformance:
         assert not house.is_effective
 
     async def test_a_system_that_hangs_does_not_hold_a_step(self, house):
+        if not house.case.by_http:
+            return
         house.befall(Fault.HANGS)
         outcome = await house.do(seconds=0.5)
         assert outcome.state is State.UNKNOWN, outcome

@@ -95,7 +95,7 @@ async def test_a_runner_works_until_it_is_told_to_stop(twins, tmp_path):
     assert outcome.state == pb.Outcome.STATE_SUCCEEDED, outcome
     assert outcome.verified and outcome.undo_token["prior"]["status"] == "ACTIVE"
     assert response.priors[name]["status"] == "ACTIVE"
-    assert {"okta", "defender", "http-api", "ssh"} <= set(response.claims[0].capabilities)
-    assert "bash" not in response.claims[0].capabilities
+    assert {"simulated:okta", "simulated:defender", "http-api", "ssh"} <= set(response.claims[0].capabilities)
+    assert not {"bash", "okta", "defender"} & set(response.claims[0].capabilities)
     assert process.returncode == 0
     assert SECRET.encode() not in log

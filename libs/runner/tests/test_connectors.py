@@ -4,13 +4,17 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import asyncssh
 import pytest
 from connector_conformance import Case, ConnectorConformance
 from connector_conformance import house as opened
 
+from tocsin_playbook.catalogue import ACTIONS
 from tocsin_runner.assignment import State
+from tocsin_runner.connectors.catalogue import Catalogue
 from tocsin_runner.connectors.signature import signed
 from tocsin_runner.http import Request
+from tocsin_runner.twins.all import everything
 from tocsin_runner.twins.aws import AwsTwin
 from tocsin_runner.twins.blocklist import BlocklistTwin
 from tocsin_runner.twins.crowdstrike import CrowdstrikeTwin
@@ -20,13 +24,16 @@ from tocsin_runner.twins.github import GithubTwin
 from tocsin_runner.twins.http import HttpTwin
 from tocsin_runner.twins.jira import JiraTwin
 from tocsin_runner.twins.kubernetes import KubernetesTwin
+from tocsin_runner.twins.linux import PAYLOAD, LinuxTwin
 from tocsin_runner.twins.okta import OktaTwin
 from tocsin_runner.twins.openc2 import Openc2Twin
 from tocsin_runner.twins.servicenow import ServicenowTwin
+from tocsin_runner.twins.tocsin import TocsinTwin
 from tocsin_runner.twins.velero import VeleroTwin
 from tocsin_runner.twins.wazuh import WazuhTwin
 
 LAPTOP = f"{1:040x}"
+SHA1 = "3395856ce81f2b7382dee72602f798b642f14140"
 
 
 def defender_offline(twin):
@@ -165,6 +172,37 @@ def defender_released(twin):
     twin.settle()
 
 
+def rolled_out(twin, replicas):
+    twin.patch("checkout", {"spec": {"replicas": replicas}})
+    twin.clock.forward(60)
+
+
+class Linux(LinuxTwin):
+    """Somebody may sign in with a key that is made here."""
+
+
+def linux(clock):
+    twin = Linux(clock)
+    twin.client = asyncssh.generate_private_key("ssh-ed25519")
+    twin.authorized = twin.client.export_public_key().decode()
+    return twin
+
+
+def by_ssh(twin, folder):
+    for name, text in (("private_key", twin.client.export_private_key().decode()), ("host_keys", twin.host_key)):
+        (folder / name).write_text(text)
+    return {"port": str(twin.port), "probe": "127.0.0.1", "hosts": "127.0.0.*, localhost", "user": "root"}
+
+
+def at(twin):
+    return twin.machine("127.0.0.1")
+
+
+def file_back_in_quarantine(twin):
+    """Somebody brings it back and takes it away anew: now it is theirs."""
+    at(twin)["quarantine"][PAYLOAD]["by"] = "another"
+
+
 CASES = [
     Case(
         "defender",
@@ -194,6 +232,53 @@ CASES = [
         token=True,
     ),
     Case(
+        "defender",
+        "quarantine-file",
+        DefenderTwin,
+        {"host": "laptop-7", "hash": SHA1},
+        ("POST", "/StopAndQuarantineFile$"),
+        lambda twin: (twin.settle(), twin.quarantined())[1] == [SHA1],
+        refuse=lambda twin: twin.machines[LAPTOP].update(healthStatus="Inactive"),
+        offline=defender_offline,
+        online=defender_online,
+        token=True,
+    ),
+    Case(
+        "linux",
+        "kill-process",
+        linux,
+        {"host": "127.0.0.1", "process": "xmrig"},
+        ("RUN", "kill-process execute"),
+        lambda twin: "4711" not in at(twin)["processes"],
+        by_http=False,
+        connect=by_ssh,
+    ),
+    Case(
+        "linux",
+        "quarantine-file",
+        linux,
+        {"host": "127.0.0.1", "path": "/opt/payload", "hash": PAYLOAD},
+        ("RUN", "quarantine-file execute"),
+        lambda twin: PAYLOAD in at(twin)["quarantine"] and not at(twin)["files"],
+        refuse=lambda twin: at(twin)["files"]["/opt/payload"].update(sum="0" * 64),
+        foreign=file_back_in_quarantine,
+        exact=lambda twin: (at(twin)["files"], at(twin)["quarantine"]),
+        by_http=False,
+        connect=by_ssh,
+        vary=lambda twin, random: at(twin)["files"]["/opt/payload"].update(mode=f"{random.choice([644, 755])} 0:{random.randint(0, 9)} 17"),
+    ),
+    Case(
+        "linux",
+        "collect-evidence",
+        linux,
+        {"host": "127.0.0.1"},
+        ("RUN", "collect-evidence execute"),
+        lambda twin: bool(at(twin)["evidence"]),
+        lasting=False,
+        by_http=False,
+        connect=by_ssh,
+    ),
+    Case(
         "velero",
         "restore-backup",
         VeleroTwin,
@@ -213,6 +298,7 @@ CASES = [
         refuse=lambda twin: twin.become("00u1", "DEPROVISIONED"),
         foreign=okta_foreign,
         exact=lambda twin: twin.users["00u1"]["status"],
+        vary=lambda twin, random: twin.become("00u1", random.choice(["ACTIVE", "SUSPENDED"])),
     ),
     Case(
         "okta",
@@ -243,6 +329,7 @@ CASES = [
         foreign=lambda twin: twin.change("user-1", accountEnabled=False),
         exact=lambda twin: twin.users["user-1"],
         token=True,
+        vary=lambda twin, random: twin.change("user-1", accountEnabled=random.choice([True, False])),
     ),
     Case(
         "entra",
@@ -251,6 +338,17 @@ CASES = [
         {"user": "ada@example.org"},
         ("POST", "/revokeSignInSessions$"),
         lambda twin: len(twin.audits) > 0,
+        lasting=False,
+        token=True,
+    ),
+    Case(
+        "entra",
+        "reset-password",
+        EntraTwin,
+        {"user": "ada@example.org"},
+        ("PATCH", "/users/"),
+        lambda twin: twin.users["user-1"].get("forceChange") is True,
+        refuse=lambda twin: twin.users["user-1"].update(onPremisesSyncEnabled=True),
         lasting=False,
         token=True,
     ),
@@ -264,6 +362,7 @@ CASES = [
         refuse=lambda twin: twin.documents.clear(),
         foreign=lambda twin: twin.documents.update({"flags/checkout": {"enabled": False, "by": "ada"}}),
         exact=lambda twin: twin.documents["flags/checkout"],
+        vary=lambda twin, random: twin.documents.update({"flags/checkout": {"enabled": True, "by": random.random()}}),
     ),
     Case(
         "github",
@@ -319,6 +418,35 @@ CASES = [
         exact=lambda twin: twin.issues["SHOP-1"]["status"],
     ),
     Case(
+        "tocsin",
+        "page-responder",
+        TocsinTwin,
+        {"responder": "ada", "message": "The database does not answer"},
+        ("POST", "/AddResponder$"),
+        lambda twin: [each["responder"] for each in twin.summonses] == ["ada"],
+        lasting=False,
+    ),
+    Case(
+        "tocsin",
+        "post-update",
+        TocsinTwin,
+        {"message": "The host is isolated"},
+        ("POST", "/NoteUpdate$"),
+        lambda twin: [each["fact"] for each in twin.timeline] == ["UpdateNoted"],
+        lasting=False,
+    ),
+    Case(
+        "tocsin",
+        "create-task",
+        TocsinTwin,
+        {"title": "Call the bank"},
+        ("POST", "/AddTask$"),
+        lambda twin: any(task["state"] == "STATE_OPEN" for task in twin.tasks),
+        foreign=lambda twin: twin.tasks[-1].update(state="STATE_COMPLETED", closedBy="ada"),
+        exact=lambda twin: [task for task in twin.tasks if task["state"] != "STATE_CANCELLED"],
+        lasting=False,
+    ),
+    Case(
         "servicenow",
         "open-ticket",
         ServicenowTwin,
@@ -354,6 +482,16 @@ CASES = [
         token=True,
     ),
     Case(
+        "crowdstrike",
+        "kill-process",
+        CrowdstrikeTwin,
+        {"host": "aid1", "process": "4711"},
+        ("POST", "/active-responder-command/v1$"),
+        lambda twin: "4711" not in twin.processes["aid1"],
+        refuse=lambda twin: twin.hosts.clear(),
+        token=True,
+    ),
+    Case(
         "wazuh",
         "block-address",
         WazuhTwin,
@@ -375,6 +513,7 @@ CASES = [
         refuse=lambda twin: twin.deployments.clear(),
         foreign=lambda twin: twin.patch("checkout", {"spec": {"replicas": 5}}),
         exact=replicas,
+        vary=lambda twin, random: rolled_out(twin, random.randint(0, 9)),
     ),
     Case(
         "kubernetes",
@@ -407,6 +546,7 @@ CASES = [
         refuse=lambda twin: twin.nodes.clear(),
         foreign=cordoned_by_another,
         exact=lambda twin: (twin.nodes["node-1"]["spec"], twin.nodes["node-1"]["metadata"]["annotations"]),
+        vary=lambda twin, random: twin.nodes["node-1"].update(spec=random.choice([{"unschedulable": True}, {}])),
     ),
     Case(
         "kubernetes",
@@ -461,6 +601,7 @@ CASES = [
         refuse=lambda twin: twin.keys["ada"].clear(),
         foreign=lambda twin: twin.keys["ada"].pop("AKIAADA1"),
         exact=lambda twin: twin.keys,
+        vary=lambda twin, random: twin.keys["ada"].update(AKIAADA1=random.choice(["Active", "Inactive"])),
     ),
     Case(
         "aws",
@@ -483,6 +624,18 @@ CASES = [
         refuse=lambda twin: setattr(twin, "scaled", True),
         foreign=lambda twin: twin.interfaces.update({"eni-2": ["sg-other"]}),
         exact=lambda twin: twin.interfaces,
+        vary=lambda twin, random: twin.interfaces.update({"eni-1": [f"sg-{random.randint(1, 9)}", "sg-ssh"]}),
+    ),
+    Case(
+        "aws",
+        "snapshot",
+        AwsTwin,
+        {"host": "i-1"},
+        ("POST", "CreateSnapshots$"),
+        lambda twin: (twin.settle(), twin.snapshots and {each["status"] for each in twin.snapshots} == {"completed"})[1],
+        offline=lambda twin: setattr(twin, "slow", True),
+        online=lambda twin: setattr(twin, "slow", False),
+        lasting=False,
     ),
     Case(
         "defender",
@@ -583,3 +736,15 @@ async def test_a_restore_is_whole_or_it_is_said_what_is_missing(tmp_path, lost, 
         assert not lost or "39 of 42 items" in outcome.explanation
         nothing = await house.do(key="key-3", arguments={"target": "sales"})
         assert (nothing.state, nothing.explanation) == (State.REJECTED, "nothing was restored there")
+
+
+def test_whatever_an_undo_has_to_put_back_is_compared_exactly():
+    """A reversible action whose case does not say what is to come back would prove nothing."""
+    tickets = ("open-ticket",)
+    assert not [case.id for case in CASES if case.description.reversible and case.exact is None and case.action not in tickets]
+
+
+def test_every_action_of_the_catalogue_has_a_connector_and_every_connector_a_twin():
+    kinds = Catalogue(None).kinds
+    assert set(ACTIONS) <= {action for kind in kinds.values() for action in kind.descriptions}
+    assert set(kinds) <= set(everything().twins)

@@ -16,7 +16,7 @@ from tocsin.response.v1 import containment_service_pb2 as containment_pb
 from tocsin.response.v1 import playbook_service_pb2 as pb
 from tocsin.response.v1 import response_service_pb2 as response_pb
 from tocsin.response.v1 import runner_service_pb2 as runner_pb
-from tocsin.response.v1.containment_events_pb2 import MeasureApplied, MeasureLifted
+from tocsin.response.v1.containment_events_pb2 import MeasureApplied, MeasureLifted, MeasureNotVerified, MeasureVerified
 from tocsin.response.v1.containment_pb2 import TARGET_KIND_HOST, GuardRails, Measure, NeverTouch
 from tocsin.response.v1.containment_service_pb2_grpc import ContainmentServiceStub
 from tocsin.response.v1.playbook_events_pb2 import (
@@ -398,14 +398,14 @@ async def test_what_an_exercise_changed_is_in_the_ledger_as_simulated_and_its_tw
     await stage.put(cacao({A: isolation()}, HOST))
     run = await stage.start(simulated=True, variables={"__host__": "web-7"})
     assert run.simulated
-    [isolating] = await stage.claim(capabilities=["defender"])
+    [isolating] = await stage.claim(capabilities=["simulated:defender"])
     token = Struct()
     token.update({"machine": "m1"})
     await stage.report(isolating, undo_token=token, verified=True)
     [applied] = await world.facts(MeasureApplied)
     assert applied.measure.simulated and (await stage.shown(run)).run.simulated
     world.clock.forward(timedelta(hours=8))
-    [lifting] = await stage.claim(capabilities=["defender"], wait=10)
+    [lifting] = await stage.claim(capabilities=["simulated:defender"], wait=10)
     assert (lifting.verb, lifting.simulated) == (runner_pb.Assignment.VERB_UNDO, True)
 
 
@@ -433,6 +433,80 @@ async def test_a_measure_outlives_its_run_and_is_undone_by_a_runner_when_its_tim
     assert (lifted.measure.id, lifted.measure.decision) == (measure.id, "it is back")
 
 
+async def test_accepted_is_not_effective_until_a_look_shows_it(stage: Stage, world: World) -> None:
+    """The agent is offline: the order is taken on, and nothing is isolated until a look says so."""
+    run = await stage.run(cacao({A: isolation()}, HOST), variables={"__host__": "web-7"})
+    [isolating] = await stage.claim(capabilities=["defender"])
+    assert (isolating.verb, isolating.hold.seconds) == (runner_pb.Assignment.VERB_EXECUTE, 8 * 3600)
+    token = Struct()
+    token.update({"machine": "m1"})
+    await stage.report(isolating, state=Outcome.STATE_ACCEPTED, undo_token=token, explanation="the agent is offline")
+    ledger = world.stub(ContainmentServiceStub, stage.app, Caller("alice", Role.ROLE_MANAGER))
+    [measure] = (await ledger.ListMeasures(containment_pb.ListMeasuresRequest())).measures
+    assert measure.verification == Measure.VERIFICATION_AWAITED and "the agent is offline" in measure.finding
+    assert await stage.state(run) == "RUNNING"
+    world.clock.forward(timedelta(seconds=11))
+    [looking] = await stage.claim(capabilities=["defender"])
+    assert (looking.verb, looking.undo_token["machine"]) == (runner_pb.Assignment.VERB_VERIFY, "m1")
+    assert looking.idempotency_key == isolating.idempotency_key
+    await stage.report(looking, undo_token=token, verified=True, explanation="it stands")
+    assert await stage.state(run) == "SUCCEEDED"
+    [measure] = (await ledger.ListMeasures(containment_pb.ListMeasuresRequest())).measures
+    assert measure.verification == Measure.VERIFICATION_EFFECTIVE and measure.HasField("verified_at")
+    [verified] = await world.facts(MeasureVerified)
+    assert verified.measure.id == measure.id
+
+
+async def test_what_no_look_shows_is_not_verified_and_says_why(stage: Stage, world: World) -> None:
+    """The looks are numbered; after the last one the step failed, and the measure stays in the ledger to be called off."""
+    run = await stage.run(cacao({A: isolation()}, HOST), variables={"__host__": "web-7"})
+    token = Struct()
+    token.update({"machine": "m1"})
+    for look in range(11):
+        [given] = await stage.claim(capabilities=["defender"])
+        assert given.verb == (runner_pb.Assignment.VERB_VERIFY if look else runner_pb.Assignment.VERB_EXECUTE)
+        await stage.report(given, state=Outcome.STATE_ACCEPTED, undo_token=token, explanation="the agent is offline")
+        world.clock.forward(timedelta(minutes=25))
+    assert await stage.state(run) == "FAILED"
+    ledger = world.stub(ContainmentServiceStub, stage.app, Caller("alice", Role.ROLE_MANAGER))
+    [measure] = (await ledger.ListMeasures(containment_pb.ListMeasuresRequest())).measures
+    assert (measure.verification, measure.state) == (Measure.VERIFICATION_NOT_VERIFIED, Measure.STATE_IN_FORCE)
+    assert measure.finding == "not verified: the agent is offline (looked at 10 times)"
+    [told] = await world.facts(MeasureNotVerified)
+    assert told.measure.finding == measure.finding
+    await ledger.LiftMeasure(containment_pb.LiftMeasureRequest(request_id="off", measure_id=measure.id, reason="not needed"))
+    [undo] = await stage.claim(capabilities=["defender"])
+    assert (undo.verb, undo.undo_token["machine"]) == (runner_pb.Assignment.VERB_UNDO, "m1")
+
+
+async def test_what_was_taken_on_by_a_run_that_was_cancelled_is_not_verified(stage: Stage, world: World) -> None:
+    run = await stage.run(cacao({A: isolation()}, HOST), variables={"__host__": "web-7"})
+    [given] = await stage.claim(capabilities=["defender"])
+    await stage.report(given, state=Outcome.STATE_ACCEPTED, explanation="the agent is offline")
+    await stage.alice.CancelRun(pb.CancelRunRequest(run_id=run.id, reason="a false alarm"))
+    [told] = await world.facts(MeasureNotVerified)
+    assert "the run ended before it was seen" in told.measure.finding
+
+
+async def test_a_plan_names_what_no_runner_has(stage: Stage) -> None:
+    await stage.put(cacao({A: isolation(B), B: action()}, HOST))
+    wish = pb.PlanRunRequest(playbook="try", variables={"__host__": "web-7"})
+    assert list((await stage.alice.PlanRun(wish)).plan.problems) == ["no runner is at work"]
+    assert await stage.claim(capabilities=["http-api"]) == []
+    [missing] = (await stage.alice.PlanRun(wish)).plan.problems
+    assert "no runner has the connector defender set up" in missing
+    await stage.claim(capabilities=["http-api", "defender"])
+    assert not (await stage.alice.PlanRun(wish)).plan.problems
+
+
+async def test_an_exercise_waits_for_a_runner_with_twins(stage: Stage) -> None:
+    """A runner that has the real connector does not get it, one that has its twin does."""
+    await stage.run(cacao({A: isolation()}, HOST), variables={"__host__": "web-7"}, simulated=True)
+    assert await stage.claim(capabilities=["defender"]) == []
+    [given] = await stage.claim(capabilities=["simulated:defender"])
+    assert given.simulated
+
+
 async def test_guard_rails_keep_a_step_from_ever_reaching_a_runner(stage: Stage) -> None:
     never = GuardRails(name="keep", never_touch=[NeverTouch(kind=TARGET_KIND_HOST, pattern="dc-*", reason="domain controllers")])
     configuration = response_pb.Configuration(guard_rails=[never])
@@ -453,7 +527,7 @@ async def test_a_playbook_with_mistakes_is_refused_and_its_text_is_kept_in_versi
     assert [each.version for each in versions] == [2, 1]
     exported = await stage.response.ExportConfiguration(response_pb.ExportConfigurationRequest())
     request = response_pb.ApplyConfigurationRequest(configuration=exported.configuration)
-    [change] = (await stage.response.ApplyConfiguration(request)).changes
+    [change] = [each for each in (await stage.response.ApplyConfiguration(request)).changes if each.kind == "Playbook"]
     assert (change.kind, change.action) == ("Playbook", Change.ACTION_UNCHANGED)
     plan = (await stage.alice.PlanRun(pb.PlanRunRequest(playbook="try"))).plan
     assert [each.step_id for each in plan.steps if each.type == "action"] == [A, B]

@@ -38,7 +38,7 @@ def _assignment(run: Run, instance: StepInstance, index: int, slot: Slot) -> Ass
         path=instance.path,
         index=index,
         attempt=slot.attempt,
-        verb=Verb.UNDO if original else Verb.EXECUTE,
+        verb=Verb.UNDO if original else Verb.VERIFY if slot.looks and command["type"] == ACTION_TYPE else Verb.EXECUTE,
         look_first=slot.look_first,
         not_before=slot.not_before,
         deadline=instance.deadline,

@@ -196,9 +196,10 @@ _ALL = (
     Action(
         "quarantine-file",
         "Take a file away from a host and keep it",
-        {"host": _HOST, "hash": Argument("hash"), "reason": _OPTIONAL},
+        {"host": _HOST, "hash": Argument("hash"), "path": _OPTIONAL, "reason": _OPTIONAL},
         Blast.HOST,
         Weight.GRAVE,
+        timed=True,
         verify="the file is gone from the host",
         d3fend=("D3-FEV", "D3-CQ"),
         react=("RA3302",),
@@ -222,7 +223,7 @@ _ALL = (
     Action(
         "verify-integrity",
         "Compare what was restored with what it should be",
-        {"target": Argument(), "expected": _OPTIONAL},
+        {"target": Argument(), "expected": _OPTIONAL, "host": _OPTIONAL},
         verify="hashes of a sample",
     ),
     Action(
@@ -265,6 +266,13 @@ _ALL = (
     Action("close-ticket", "Close a ticket", _TICKET, verify="the ticket's state"),
     Action("page-responder", "Page somebody", {"responder": Argument(), "message": Argument()}, verify="the page's receipt"),
     Action("post-update", "Tell an audience how things are", {"message": Argument(), "audience": _OPTIONAL}),
+    Action(
+        "create-task",
+        "Make a task of the incident",
+        {"title": Argument(), "description": _OPTIONAL, "owner": _OPTIONAL},
+        reversible=True,
+        verify="the incident's tasks",
+    ),
     Action(
         "collect-evidence",
         "Bring files or an investigation package of a host into the evidence store",

@@ -124,7 +124,9 @@ class Ledger:
         if instance.undoes or not step.options.undo_on_failure:
             return []
         slots = enumerate(instance.slots)
-        return [index for index, slot in slots if slot.state is SlotState.CHANGED and undoable(step.commands[slot.command])]
+        # What was taken on may still become effective: it is called off.
+        to_undo = (SlotState.CHANGED, SlotState.UNVERIFIED)
+        return [index for index, slot in slots if slot.state in to_undo and undoable(step.commands[slot.command])]
 
     def note_undone(self, path: str) -> None:
         """Note at a step what became of undoing it."""

@@ -14,6 +14,9 @@ LOOK_AGAIN = timedelta(seconds=10)
 # How often an action whose outcome is unknown is done once more, if the playbook does not say.
 TRIES_AFTER_UNKNOWN = 3
 LONGEST_BACKOFF = timedelta(hours=1)
+# How often it is looked whether what was taken on became effective; the first looks come as the runner says, later ones ever more rarely.
+MOST_LOOKS = 10
+EVEN_LOOKS = 3
 WELL = {OutcomeState.SUCCEEDED: SlotState.CHANGED, OutcomeState.ALREADY_IN_STATE: SlotState.UNNEEDED}
 
 
@@ -34,9 +37,9 @@ def took(walk: Walk, path: str, index: int, outcome: Outcome) -> None:
         case OutcomeState.SUCCEEDED | OutcomeState.ALREADY_IN_STATE:
             _well(walk, path, index, outcome)
         case OutcomeState.ACCEPTED:
-            later = outcome.look_again_at or walk.now + LOOK_AGAIN
-            again = replace(slot, look_first=True, doubted=False, not_before=later, explanation=outcome.explanation)
-            put_slot(walk, path, index, again)
+            _look_again(walk, path, index, outcome)
+        case OutcomeState.TIMED_OUT if slot.looks:
+            _look_again(walk, path, index, outcome)
         case OutcomeState.UNKNOWN if not slot.look_first:
             put_slot(walk, path, index, replace(slot, look_first=True, doubted=True, explanation=outcome.explanation))
         case OutcomeState.UNKNOWN:
@@ -72,6 +75,21 @@ def _well(walk: Walk, path: str, index: int, outcome: Outcome) -> None:
             walk.end(path, StepState.FAILED, explanation)
             return
     put_slot(walk, path, index, replace(slot, state=state, explanation=explanation))
+
+
+def _look_again(walk: Walk, path: str, index: int, outcome: Outcome) -> None:
+    """It was taken on, and is not effective until a look shows it: look again, but not for ever."""
+    slot = walk.instance(path).slots[index]
+    why = outcome.explanation or "taken on by the other side"
+    if slot.looks >= MOST_LOOKS:
+        told = f"not verified: {why} (looked at {slot.looks} times)"
+        put_slot(walk, path, index, replace(slot, state=SlotState.UNVERIFIED, explanation=told))
+        return
+    looks = slot.looks + 1
+    pause = max((outcome.look_again_at or walk.now + LOOK_AGAIN) - walk.now, timedelta())
+    later = walk.now + min(pause * 2 ** max(0, looks - EVEN_LOOKS), max(pause, LONGEST_BACKOFF))
+    told = f"taken on, not seen to be effective yet (look {looks} of {MOST_LOOKS} to come): {why}"
+    put_slot(walk, path, index, replace(slot, look_first=True, doubted=False, looks=looks, not_before=later, explanation=told))
 
 
 def _never_known(walk: Walk, path: str, index: int, outcome: Outcome) -> None:

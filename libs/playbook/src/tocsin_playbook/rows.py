@@ -118,6 +118,7 @@ def _slot_to_plain(slot: Slot) -> dict[str, Any]:
         "explanation": slot.explanation,
         "undoes": slot.undoes,
         **({"doubted": True} if slot.doubted else {}),
+        **({"looks": slot.looks} if slot.looks else {}),
     }
 
 
@@ -133,6 +134,7 @@ def _slot_from_plain(plain: Plain) -> Slot:
         explanation=plain["explanation"],
         undoes=plain["undoes"],
         doubted=plain.get("doubted", False),
+        looks=plain.get("looks", 0),
     )
 
 

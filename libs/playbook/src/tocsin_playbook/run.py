@@ -70,6 +70,8 @@ class SlotState(Enum):
     UNKNOWN = "unknown"
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
+    # Taken on by the other side, and never seen to be effective.
+    UNVERIFIED = "unverified"
     UNDONE = "undone"
     # It should have been undone, and was not.
     STANDS = "stands"
@@ -93,6 +95,8 @@ class Verb(Enum):
 
     EXECUTE = "execute"
     UNDO = "undo"
+    # Only look what became of what was taken on.
+    VERIFY = "verify"
 
 
 class OutcomeState(Enum):
@@ -143,7 +147,7 @@ class Slot:
     """One assignment of a step: a command (by its number) at a target (by its id). `tries` counts those of this visit of the step.
 
     `undoes` is, in a step that undoes another one's effects, the index of the slot there. `doubted`: it was handed out once more because
-    nobody knew what had come of it.
+    nobody knew what had come of it. `looks` counts how often it was only found to be taken on.
     """
 
     command: int = 0
@@ -156,6 +160,7 @@ class Slot:
     explanation: str = ""
     undoes: int = 0
     doubted: bool = False
+    looks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

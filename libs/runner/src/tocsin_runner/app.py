@@ -20,7 +20,7 @@ from tocsin_runner.commands.local import bash, powershell
 from tocsin_runner.commands.openc2_http import OpenC2Http
 from tocsin_runner.commands.ssh import Ssh
 from tocsin_runner.connectors.catalogue import Bindings, Catalogue
-from tocsin_runner.connectors.connections import read
+from tocsin_runner.connectors.connections import own, read
 from tocsin_runner.connectors.lifecycle import Lifecycle
 from tocsin_runner.http import Http, http_client
 from tocsin_runner.runner import Runner
@@ -61,11 +61,22 @@ async def work(settings: RunnerSettings, redactor: Redactor, clock: Clock) -> As
 async def connected(settings: RunnerSettings, redactor: Redactor, clock: Clock | None = None) -> AsyncIterator[Bindings]:
     """All connectors at their connections. Raises SettingsError."""
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(http_client(listed(settings.private_hosts), ports(settings.ports), settings.ca_file))
-        given = read(settings.connections)
+        private = [*listed(settings.private_hosts), *_own_hosts(settings)]
+        http = await stack.enter_async_context(http_client(private, ports(settings.ports), settings.ca_file))
+        given = own(read(settings.connections), settings.tocsin)
         secrets = Secrets(settings.secrets, given.hosts, redactor)
         twins = await _twins(stack, settings)
         yield Bindings(Catalogue(settings.connectors), given, secrets, http, clock or FollowingClock(), twins)
+
+
+def _own_hosts(settings: RunnerSettings) -> list[str]:
+    """Tocsin's own host may be private: the operator named it. Raises SettingsError."""
+    if not settings.tocsin:
+        return []
+    parts = urlsplit(settings.tocsin)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError("TOCSIN_RUNNER_TOCSIN: must be an http or https address")
+    return [f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"]
 
 
 async def _twins(stack: AsyncExitStack, settings: RunnerSettings) -> tuple[Http, str] | None:

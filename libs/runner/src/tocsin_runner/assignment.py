@@ -58,6 +58,8 @@ class Assignment:
     variables: Mapping[str, Variable] = field(default_factory=dict)
     out_args: tuple[str, ...] = ()
     seconds: float = 60.0
+    hold_seconds: float | None = None
+    """How long the effect is to hold; None: until somebody lifts it."""
     simulated: bool = False
     prior_state: Document | None = None
     undo_token: Document | None = None

@@ -81,6 +81,11 @@ class Http:
         self._private_hosts = private_hosts
         self._ports = ports
 
+    @property
+    def private_hosts(self) -> frozenset[str]:
+        """What the operator listed: hosts that may have private addresses."""
+        return self._private_hosts
+
     async def send(self, request: Request, seconds: float = SECONDS) -> Answer:
         """The answer, whatever its status. Raises Refused, NotSent, NoAnswer."""
         headers = self._checked(request)

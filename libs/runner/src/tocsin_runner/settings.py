@@ -24,6 +24,11 @@ class RunnerSettings:
     connections: Path | None = setting(
         "TOCSIN_RUNNER_CONNECTIONS", "YAML file: where connectors go, by which secrets, and which hosts may get which secret", default=None
     )
+    tocsin: str = setting(
+        "TOCSIN_RUNNER_TOCSIN",
+        "Tocsin's own address: connections `tocsin` and `blocklist` go there by the secret TOCSIN; empty: none but those of the file",
+        default="",
+    )
     connectors: Path | None = setting(
         "TOCSIN_RUNNER_CONNECTORS", "folder with connectors of your own (*.yaml, *.py), read again when they change", default=None
     )

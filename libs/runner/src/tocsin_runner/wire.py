@@ -51,6 +51,7 @@ def assignment(given: pb.Assignment) -> Assignment:
         out_args=tuple(given.out_args),
         seconds=given.timeout.ToTimedelta().total_seconds() or 60.0,
         simulated=given.simulated,
+        hold_seconds=given.hold.ToTimedelta().total_seconds() if given.HasField("hold") else None,
         prior_state=document(given.prior_state) if given.HasField("prior_state") else None,
         undo_token=document(given.undo_token) if given.HasField("undo_token") else None,
     )

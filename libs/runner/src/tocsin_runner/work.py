@@ -26,7 +26,7 @@ class Work:
 
     @property
     def capabilities(self) -> list[str]:
-        """The types of commands, and the connectors, that are known."""
+        """The types of commands, and the connectors that are set up."""
         return sorted({*self._commands, *self._connectors()})[:MOST_CAPABILITIES]
 
     async def carry_out(

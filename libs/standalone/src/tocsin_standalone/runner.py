@@ -3,11 +3,19 @@
 import importlib.util
 import sys
 
+from tocsin.access.v1 import access_pb2
+from tocsin.edge.v1 import edge_service_pb2 as edge
+
+from tocsin_client.client import Tocsin
+from tocsin_client.connection import Connection
 from tocsin_standalone.demo import twins
+from tocsin_standalone.home import write_private
 from tocsin_standalone.process import Program
 from tocsin_standalone.services import INHERITED, Surroundings
 
 RUNNER = "runner"
+# The file among its secrets that has its key of Tocsin.
+KEY = "TOCSIN"
 # Everything that the operator may decide for it begins so.
 OWN = "TOCSIN_RUNNER_"
 OFF = "off"
@@ -39,6 +47,7 @@ def environment(around: Surroundings) -> dict[str, str]:
         "TOCSIN_SIGNING_KEY_FILE": str(around.keys.signing_key_files[RUNNER]),
         "TOCSIN_RUNNER_SECRETS": str(folder / "secrets"),
         "TOCSIN_RUNNER_CONNECTORS": str(folder / "connectors"),
+        "TOCSIN_RUNNER_TOCSIN": around.ports.console,
         **({"TOCSIN_RUNNER_CONNECTIONS": str(connections)} if connections.exists() else {}),
     }
     operator = around.operator
@@ -49,10 +58,21 @@ def environment(around: Surroundings) -> dict[str, str]:
     return {"PYTHONUNBUFFERED": "1", **own, **chosen, **level}
 
 
-def prepare(around: Surroundings) -> None:
-    """Make the folders that it reads, where they are missing."""
+def prepare(connection: Connection, around: Surroundings) -> None:
+    """Make the folders that it reads, and a responder's key of its own, where they are missing."""
     for name in ("secrets", "connectors"):
         (around.home.runner / name).mkdir(parents=True, exist_ok=True)
     around.home.runner.chmod(0o700)
+    kept = around.home.runner / "secrets" / KEY
+    if not kept.exists():
+        with Tocsin(connection) as tocsin:
+            write_private(kept, _api_key(tocsin))
     if around.ports.twins:
         twins.prepare(around)
+
+
+def _api_key(tocsin: Tocsin) -> str:
+    """A fresh key; one of that name whose secret is lost is revoked."""
+    tocsin.edge.RevokeApiKey(edge.RevokeApiKeyRequest(name=RUNNER))
+    wanted = edge.ApiKey(name=RUNNER, role=access_pb2.ROLE_RESPONDER)
+    return str(tocsin.edge.CreateApiKey(edge.CreateApiKeyRequest(api_key=wanted)).secret)

@@ -135,7 +135,7 @@ def _start_services(supervisor: Supervisor, around: Surroundings, demo: bool, st
     if runner.wanted(around):
         if demo:
             supervisor.keep(Child(twins.program(around)))
-        runner.prepare(around)
+        runner.prepare(_connection(around), around)
         supervisor.keep(Child(runner.program(around)))
     if watchdog.installed() and around.operator.get("TOCSIN_WATCHDOG", "on") != "off":
         _start_watchdog(supervisor, around, stop)

@@ -66,7 +66,7 @@ from tocsin_response.command.view import Views
 from tocsin_response.configuration.configurations import Configurations
 from tocsin_response.containment.api import ContainmentApi
 from tocsin_response.containment.measures import Measures
-from tocsin_response.containment.store import MEASURES_DUE
+from tocsin_response.containment.store import AWAITED_DUE, MEASURES_DUE
 from tocsin_response.escalation.acknowledgements import Acknowledgements
 from tocsin_response.escalation.api import EscalationApi
 from tocsin_response.escalation.asked import AskedBySenders
@@ -100,7 +100,7 @@ from tocsin_response.oncall.watch import DutyWatch
 from tocsin_response.playbook.assignment_store import LEASES_DUE
 from tocsin_response.playbook.audit_command import AUDIT_RUNS
 from tocsin_response.playbook.compose import playbooks
-from tocsin_response.playbook.containing import Evidence, Ledger, Lifting, Rails, Starting
+from tocsin_response.playbook.containing import Evidence, Ledger, Lifting, Rails, Starting, Unseen
 from tocsin_response.playbook.incidents import HeardIncidents
 from tocsin_response.playbook.run_store import TIMERS_DUE
 from tocsin_response.recovery.store import REOPENINGS_DUE
@@ -162,6 +162,7 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
         played = playbooks(base.database, base.clock, base.ids, alerts, rails, RoleHolders(), effects=effects)
         automations.starter = Starting(played.runs)
         measures.undo = Lifting(played.undoing)
+        measures.prolonging = blocklists
         configurations = Configurations(base.database, base.clock, played.library)
         api = ResponseApi(base.database, oncall, escalations, configurations)
         obligations = Obligations(base.database, base.clock, base.ids, custody, RoleHolders())
@@ -211,6 +212,7 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
             .ticks("measures whose time is up", EXPIRY_SECONDS, measures.expire_due, MEASURES_DUE)
             .ticks("block entries whose time is up", EXPIRY_SECONDS, blocklists.expire_due, ENTRIES_DUE)
             .ticks("incidents that came back", REPORT_SECONDS, watching.reopen_due, REOPENINGS_DUE)
+            .ticks("measures that nobody looks at any more", EXPIRY_SECONDS, Unseen(base.database, measures).settle, AWAITED_DUE)
             .ticks("forgetting of counted acts", HOUR_SECONDS, guards.forget)
             .ticks("forgetting of the platform's checks", HOUR_SECONDS, Checks(base.database, base.clock).forget)
             .ticks("reminders of obligations", EXPIRY_SECONDS, obligations.remind_due, REMINDERS_DUE)
@@ -219,6 +221,7 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
             .runs("wakes of runners", played.wake.listen)
             .ticks("timers of runs", RUN_SECONDS, played.timers.fire_due, TIMERS_DUE)
             .ticks("leases of runners that are gone", LEASE_SECONDS, played.expiry.end_due, LEASES_DUE)
+            .ticks("forgetting of runners that are gone", HOUR_SECONDS, played.runners.forget)
             .ticks("audit of runs", AUDIT_SECONDS, played.auditor.look)
             .ticks("gap reports", REPORT_SECONDS, GapReports(base.database, base.clock, alerts).send_due)
         )

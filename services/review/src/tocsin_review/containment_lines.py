@@ -15,7 +15,8 @@ def _measure_applied(fact: containment.MeasureApplied) -> Line:
     until = f" until {measure.until.ToDatetime():%Y-%m-%d %H:%M}Z" if measure.HasField("until") else ""
     how = f" by {measure.connector}" if measure.connector else " by hand"
     exercise = " in an exercise" if measure.simulated else ""
-    summary = f"Measure: {measure.action} {measure.target}{how}{exercise}{until}"
+    awaited = ", taken on and not seen to be effective yet" if measure.verification == Measure.VERIFICATION_AWAITED else ""
+    summary = f"Measure: {measure.action} {measure.target}{how}{exercise}{until}{awaited}"
     return Line(summary, measure.applied_by, measure.reason, instant(measure.applied_at), measure.incident_id)
 
 
@@ -42,6 +43,14 @@ def _measure_prolonged(fact: containment.MeasureProlonged) -> Line:
 
 def _measure_lost(fact: containment.MeasureLost) -> Line:
     return Line(f"Does not hold any more: {_what(fact.measure)}", reason=fact.finding, incident_id=fact.measure.incident_id)
+
+
+def _measure_verified(fact: containment.MeasureVerified) -> Line:
+    return Line(f"Seen to be effective: {_what(fact.measure)}", reason=fact.measure.finding, incident_id=fact.measure.incident_id)
+
+
+def _measure_not_verified(fact: containment.MeasureNotVerified) -> Line:
+    return Line(f"Not verified: {_what(fact.measure)}", reason=fact.measure.finding, incident_id=fact.measure.incident_id)
 
 
 def _action_proposed(fact: containment.ActionProposed) -> Line:
@@ -86,6 +95,8 @@ CONTAINMENT_NARRATORS: Mapping[type[Message], Callable[[Any], Line]] = {
     containment.ProposalAnswered: _proposal_answered,
     containment.ActionRefused: _action_refused,
     containment.MeasureApplied: _measure_applied,
+    containment.MeasureVerified: _measure_verified,
+    containment.MeasureNotVerified: _measure_not_verified,
     containment.MeasureProlonged: _measure_prolonged,
     containment.MeasureKept: _measure_kept,
     containment.MeasureExpired: _measure_expired,

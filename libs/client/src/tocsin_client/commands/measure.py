@@ -48,9 +48,10 @@ def list_(
             "STATE": lambda measure: coloured(state(measure)),
             "ACTION": lambda measure: measure.action,
             "TARGET": lambda measure: measure.target,
+            "VERIFIED": lambda measure: coloured(verification(measure)),
             "UNTIL": lambda measure: times.local(measure, "until"),
             "BY": lambda measure: measure.applied_by,
-            "WHY": lambda measure: measure.trouble or measure.reason,
+            "WHY": lambda measure: measure.trouble or (measure.finding if unseen(measure) else "") or measure.reason,
         },
         nothing="Nothing is in force.",
     )
@@ -198,6 +199,19 @@ def state(measure: "containment.Measure") -> str:
     return " ".join(filter(None, [word, "kept" if measure.kept else "", "simulated" if measure.simulated else ""]))
 
 
+def verification(measure: "containment.Measure") -> str:
+    """Whether it was seen to be effective."""
+    words = {"AWAITED": "taken on, not seen yet", "EFFECTIVE": "effective", "NOT_VERIFIED": "not verified"}
+    name = containment.Measure.Verification.Name(measure.verification).removeprefix("VERIFICATION_")
+    return words.get(name, "nobody looked")
+
+
+def unseen(measure: "containment.Measure") -> bool:
+    """Whether it was taken on, and not seen to be effective."""
+    kinds = containment.Measure
+    return measure.verification in (kinds.VERIFICATION_AWAITED, kinds.VERIFICATION_NOT_VERIFIED)
+
+
 def drawn(measure: "containment.Measure") -> "RenderableType":
     return facts(
         {
@@ -208,7 +222,9 @@ def drawn(measure: "containment.Measure") -> "RenderableType":
             "By": f"{measure.applied_by} ({measure.connector or 'by hand'}) {times.local(measure, 'applied_at')}",
             "Why": measure.reason,
             "Until": times.local(measure, "until") or "it is lifted",
+            "Verification": verification(measure),
             "Looked at": times.local(measure, "verified_at") or "never",
+            "Found": measure.finding,
             "Lifted": " ".join(filter(None, [measure.lifted_by, times.local(measure, "lifted_at")])),
             "Decision": measure.decision,
             "Trouble": measure.trouble,

@@ -386,6 +386,11 @@ def votes(question: Any) -> str:
     return f"{said}{needed and f' ({len(question.votes)}{needed})'}"
 
 
+def _looked(work: Any) -> str:
+    """What was taken on and is not seen to be effective."""
+    return f"{work.target or work.command}: looked at {work.looks} times, not seen to be effective yet: {work.explanation}"
+
+
 def planned(plan: Any) -> "RenderableType":
     """A plan as a table, with what would be touched."""
     touched = facts({"Touches": ", ".join(plan.blast_radius), "Remarks": "; ".join(plan.remarks), "Missing": "; ".join(plan.problems)})
@@ -405,7 +410,7 @@ STEPS: dict[str, Any] = {
     "TRY": lambda each: str(each.attempt) if each.attempt > 1 else "",
     "DUE": lambda each: times.local(each, "due_at"),
     "ENDED": lambda each: times.local(each, "ended_at"),
-    "": lambda each: each.explanation,
+    "": lambda each: each.explanation or "; ".join(_looked(work) for work in each.work if work.looks),
 }
 QUESTIONS: dict[str, Any] = {
     "ID": lambda each: each.id,

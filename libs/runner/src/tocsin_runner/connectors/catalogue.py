@@ -21,6 +21,8 @@ from tocsin_runner.connectors.session import Session
 from tocsin_runner.http import Http
 from tocsin_runner.secrets import Secrets
 
+# In front of what may be done at twins only.
+SIMULATED = "simulated:"
 log = logging.getLogger(__name__)
 
 
@@ -141,9 +143,13 @@ class Bindings:
 
     @property
     def names(self) -> list[str]:
-        """What `connector` of an action may name: connections, and connectors that need no connection or are simulated."""
+        """What is set up: connections whose connector there is, connectors that need none; those of exercises with `simulated:`."""
         self.catalogue.refresh()
-        return sorted({*self._given.named, *self.catalogue.kinds})
+        kinds = self.catalogue.kinds
+        there = {name for name, given in self._given.named.items() if str(given.get("connector", name)) in kinds}
+        ready = {name for name, kind in kinds.items() if not any(rule.secret or rule.default is None for rule in kind.settings.values())}
+        simulated = {f"{SIMULATED}{name}" for name in there | set(kinds)} if self.twins is not None else set()
+        return sorted(there | ready | simulated)
 
     def kind(self, name: str) -> Kind:
         """The connector of a connection. Raises Refused."""

@@ -12,6 +12,9 @@ from tocsin_runner.assignment import Document, Json, Refused
 from tocsin_runner.secrets import REFERENCE, Redactor, Secrets
 
 SIMULATED_SECRET = "simulated-"
+# What goes to Tocsin itself, and the key for it.
+OWN_CONNECTORS = ("tocsin", "blocklist")
+OWN_SECRET = "TOCSIN"
 
 
 class Rule(Protocol):
@@ -38,9 +41,18 @@ class Connections:
 class Connection:
     """One connection, as its connector sees it."""
 
-    def __init__(self, name: str, settings: Document, references: Mapping[str, str], secrets: Secrets | None, redactor: Redactor) -> None:
-        """Without `secrets` it is one of an exercise, and the references are what a twin takes."""
+    def __init__(
+        self,
+        name: str,
+        settings: Document,
+        references: Mapping[str, str],
+        secrets: Secrets | None,
+        redactor: Redactor,
+        twin: str = "",
+    ) -> None:
+        """Without `secrets` it is one of an exercise, with the twin at `twin`, and the references are what that takes."""
         self.name = name
+        self.twin = twin
         self.settings = settings
         self.redactor = redactor
         self._references = references
@@ -75,6 +87,14 @@ def read(path: Path | None) -> Connections:
     return Connections({str(name): dict(item) for name, item in named.items()}, hosts)
 
 
+def own(given: Connections, address: str) -> Connections:
+    """With connections to Tocsin itself, unless the operator wrote others of these names."""
+    if not address:
+        return given
+    ours = {name: {"url": address, "token": f"{REFERENCE}{OWN_SECRET}"} for name in OWN_CONNECTORS}
+    return Connections({**ours, **given.named}, given.hosts)
+
+
 def bound(name: str, rules: Mapping[str, Rule], given: Document, secrets: Secrets) -> Connection:
     """A connection with everything that its connector wants. Raises Refused naming what is missing."""
     if unknown := sorted(set(given) - set(rules) - {"connector"}):
@@ -106,7 +126,7 @@ def simulated(name: str, connector: str, rules: Mapping[str, Rule], given: Docum
         if not rule.secret:
             settings[setting] = _plain(value)
     references = {setting: SIMULATED_SECRET + setting for setting, rule in rules.items() if rule.secret}
-    return Connection(name, settings, references, None, redactor)
+    return Connection(name, settings, references, None, redactor, f"{twins}/{connector}")
 
 
 def _plain(value: Json) -> Json:

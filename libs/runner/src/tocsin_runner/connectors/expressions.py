@@ -33,6 +33,8 @@ NAMES = (
     "bearer",
     "item",
     "retried",
+    "until",
+    "fresh",
 )
 
 

@@ -34,7 +34,7 @@ class Lifecycle:
             case Verb.UNDO:
                 return await self._undo(action, job)
             case Verb.VERIFY:
-                return self._stands(action, job, await action.look(job))
+                return await self._verify(action, job)
 
     async def _execute(self, action: Action, job: Job) -> Outcome:
         sight = await action.look(job)
@@ -113,9 +113,20 @@ class Lifecycle:
             return self._accepted(action, job, sight.why or "taken on by the other side, not effective yet")
         return self._failed(action, job, "the other side took it, but a look does not show the effect")
 
-    def _stands(self, action: Action, job: Job, sight: Sight) -> Outcome:
+    async def _verify(self, action: Action, job: Job) -> Outcome:
+        """Look whether what was taken on, or done, stands; nothing is changed. What cannot be looked at now is looked at again."""
+        if not action.description.verified and not action.description.repeatable:
+            return self._accepted(action, job, "the other side offers nothing to look at")
         if not action.description.verified:
-            return Outcome(State.SUCCEEDED, "the other side offers nothing to look at", **self._brought(action, job))
+            # The other side takes the same key once, and says again what came of it.
+            return await self._execute(action, job)
+        try:
+            sight = await action.look(job)
+        except (Refused, Failed) as error:
+            return self._accepted(action, job, f"it could not be looked at: {error}")
+        return self._stands(action, job, sight)
+
+    def _stands(self, action: Action, job: Job, sight: Sight) -> Outcome:
         match sight.standing:
             case Standing.EFFECTIVE:
                 return self._done(action, job, sight, "it stands")

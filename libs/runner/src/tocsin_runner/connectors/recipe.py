@@ -48,6 +48,11 @@ class Step:
     when: Expression | None = None
     each: Expression | None = None
     """A list: the request is made for each `item` of it."""
+    until: Expression | None = None
+    """Asked again, a little later each time, until the answer says this."""
+    script: str = ""
+    """In place of a request: what the other machine's shell runs. Values reach it through `environment` alone."""
+    environment: Template | None = None
     save: Mapping[str, Expression] = field(default_factory=dict)
     errors: tuple[ErrorRule, ...] = ()
     may_be_missing: bool = False
@@ -118,6 +123,8 @@ class ActionRecipe:
     """False where the last answer only says that it was taken on."""
     undo: Undo | None
     brings: Brought | None = None
+    fresh: bool = False
+    """True if `fresh`, a password that nobody knows yet, stands in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +138,5 @@ class Recipe:
     errors: tuple[ErrorRule, ...]
     check: Step
     actions: Mapping[str, ActionRecipe]
+    shell: Template | None = None
+    """Where scripts run, and as whom: host, hosts, port, user, private_key, host_keys."""

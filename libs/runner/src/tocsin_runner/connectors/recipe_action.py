@@ -1,7 +1,9 @@
 """Actions of connectors that are written as a file."""
 
 import json
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from tocsin_kernel.clock import Clock
 from tocsin_runner.assignment import Document, Failed, Finding, Json, Partly, Refused
@@ -84,8 +86,9 @@ class RecipeAction:
 
     async def _change(self, job: Job, sight: Sight, steps: Sequence[Step]) -> None:
         done = 0
+        fresh = self._session.kept_secret("password", secrets.token_urlsafe(24) + "aA1!") if self._recipe.fresh else None
         for step in steps:
-            given = self._given(job, sight.state)
+            given = {**self._given(job, sight.state), "fresh": fresh}
             if step.when is not None and not step.when.holds(given):
                 continue
             for item in step.each.value(given) if step.each is not None else [None]:
@@ -112,6 +115,7 @@ class RecipeAction:
         return Sight(given["state"], Standing.ABSENT, mine)
 
     def _given(self, job: Job, state: Document) -> dict[str, Json]:
+        hold = job.task.assignment.hold_seconds
         return {
             "arguments": dict(job.arguments),
             "settings": dict(self._settings),
@@ -123,7 +127,8 @@ class RecipeAction:
             "marker": job.marker,
             "retried": job.task.assignment.look_first,
             "incident": job.task.assignment.incident_id,
-            "now": self._clock.now().isoformat().replace("+00:00", "Z"),
+            "now": _written(self._clock.now()),
+            "until": None if hold is None else _written(self._clock.now() + timedelta(seconds=hold)),
         }
 
 
@@ -141,7 +146,11 @@ class RecipeConnector:
     async def check(self) -> str:
         """Ask something that changes nothing. Raises Ended."""
         answer = await self._session.look(None, self._recipe.check, {"settings": dict(self._settings)})
-        return f"HTTP {answer.status}"
+        return "the script ran" if self._recipe.check.script else f"HTTP {answer.status}"
+
+
+def _written(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def _first(rules: Iterable[Rule], given: Document) -> str:

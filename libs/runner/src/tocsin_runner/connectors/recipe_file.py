@@ -23,7 +23,10 @@ from tocsin_runner.connectors.recipe import (
     Undo,
 )
 
+COMMON_TO_STEPS = "when each save errors"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+MACHINE = "host hosts port user private_key host_keys"
+SEEN = re.compile(r"[a-z][a-z0-9_]{0,62}")
 REQUEST = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (\S.*)")
 Found = TypeVar("Found")
 
@@ -87,11 +90,13 @@ class _Place:
 
 
 def _recipe(place: _Place) -> Recipe:
-    found = place.map("connector title settings authentication errors check actions", "connector title settings check actions")
+    found = place.map("connector title settings authentication shell errors check actions", "connector title settings check actions")
     name = found["connector"].text()
     if NAME.fullmatch(name) is None:
         raise BadRecipe("connector: must be a lower-case name with dashes")
     authentication = found["authentication"].map("") if "authentication" in found else {}
+    if "shell" in found:
+        found["shell"].map(MACHINE, MACHINE)
     return Recipe(
         connector=name,
         title=found["title"].text(),
@@ -100,6 +105,7 @@ def _recipe(place: _Place) -> Recipe:
         errors=_errors(found),
         check=_step(found["check"]),
         actions={name: _action(name, item) for name, item in found["actions"].map("").items()},
+        shell=found["shell"].of(template, object) if "shell" in found else None,
     )
 
 
@@ -146,6 +152,7 @@ def _action(name: str, place: _Place) -> ActionRecipe:
         complete=found["complete"].of(Expression) if "complete" in found else None,
         undo=_undo(found["undo"]) if "undo" in found else None,
         brings=_brought(found["brings"]) if "brings" in found else None,
+        fresh="${fresh}" in str(found["execute"].value),
     )
 
 
@@ -194,22 +201,40 @@ def _steps(place: _Place) -> tuple[Step, ...]:
 
 
 def _step(place: _Place) -> Step:
-    found = place.map("request base query json form headers when each save errors may_be_missing", "request")
+    if isinstance(place.value, Mapping) and "run" in place.value:
+        return _script(place)
+    found = place.map(f"request base query json form headers until may_be_missing {COMMON_TO_STEPS}", "request")
     line = REQUEST.fullmatch(found["request"].text())
     if line is None:
         raise BadRecipe(f"{place.where}.request: must read like 'POST /path'")
-    templates = {name: found[name].of(template, object) for name in ("query", "json", "form", "headers") if name in found}
+    templates: dict[str, Any] = {name: found[name].of(template, object) for name in ("query", "json", "form", "headers") if name in found}
     return Step(
         method=line[1],
         path=_Place(found["request"].where, line[2]).of(Text),
         base=found["base"].text() if "base" in found else "url",
-        when=found["when"].of(Expression) if "when" in found else None,
-        each=found["each"].of(Expression) if "each" in found else None,
-        save={name: item.of(Expression) for name, item in found["save"].map("").items()} if "save" in found else {},
-        errors=_errors(found),
+        until=found["until"].of(Expression) if "until" in found else None,
         may_be_missing=found["may_be_missing"].value is True if "may_be_missing" in found else False,
         **templates,
+        **_common(found),
     )
+
+
+def _script(place: _Place) -> Step:
+    found = place.map(f"run environment {COMMON_TO_STEPS}", "run")
+    if "environment" in found and (odd := [name for name in found["environment"].map("") if SEEN.fullmatch(name) is None]):
+        raise BadRecipe(f"{place.where}.environment.{odd[0]}: must be a lower-case name; scripts see it as TOCSIN_NAME")
+    environment = found["environment"].of(template, object) if "environment" in found else None
+    return Step("RUN", Text(""), script=found["run"].text(), environment=environment, **_common(found))
+
+
+def _common(found: Mapping[str, _Place]) -> dict[str, Any]:
+    """What requests and scripts have alike."""
+    return {
+        "when": found["when"].of(Expression) if "when" in found else None,
+        "each": found["each"].of(Expression) if "each" in found else None,
+        "save": {name: item.of(Expression) for name, item in found["save"].map("").items()} if "save" in found else {},
+        "errors": _errors(found),
+    }
 
 
 def _rules(found: Mapping[str, _Place], name: str) -> tuple[Rule, ...]:

@@ -1,5 +1,6 @@
 """Asks the system of one connection: as whom, with which token, and what its answers mean."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ from tocsin_runner.connectors.connections import Connection
 from tocsin_runner.connectors.expressions import as_text
 from tocsin_runner.connectors.interface import Job
 from tocsin_runner.connectors.recipe import Authentication, ErrorRule, Means, Recipe, Step, TokenRequest
+from tocsin_runner.connectors.scripts import WELL, Scripts, words
 from tocsin_runner.connectors.signature import signed
 from tocsin_runner.connectors.xml import plain
 from tocsin_runner.http import Answer, Http, NoAnswer, NotSent, Request, exchange
@@ -21,6 +23,10 @@ RENEW_SECONDS = 30.0
 # What these say is that the request was not carried out, and that it would not be another time.
 CONFLICTS = (409, 412, 423, 425)
 UNAUTHORIZED = 401
+# Between asking again for an answer that is not complete, growing; and how often.
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 2.0
+MOST_ASKED = 16
 
 
 class Session:
@@ -32,6 +38,7 @@ class Session:
         self._http = http
         self._clock = clock
         self._tokens: dict[str, tuple[str, datetime]] = {}
+        self._scripts = Scripts(recipe, connection, http)
 
     @property
     def title(self) -> str:
@@ -41,7 +48,7 @@ class Session:
     async def look(self, job: Job | None, step: Step, given: Document) -> Answer:
         """Ask something that changes nothing. Raises Refused, Failed."""
         try:
-            return await self._asked(job, step, given)
+            return await self._asked(job, step, given, "")
         except NoAnswer as error:
             raise Failed(str(error)) from error
         except Unknown as error:
@@ -51,7 +58,7 @@ class Session:
         """Ask for something that may have an effect. Raises Refused, Failed, Unknown, LeaseLost."""
         job.task.about_to_change()
         try:
-            answer = await self._asked(job, step, given)
+            answer = await self._asked(job, step, given, job.key)
         except NoAnswer as error:
             raise Unknown(str(error)) from error
         except (Refused, Failed):
@@ -60,7 +67,41 @@ class Session:
         job.task.answered()
         return answer
 
-    async def _asked(self, job: Job | None, step: Step, given: Document) -> Answer:
+    def kept_secret(self, name: str, value: str) -> str:
+        """A secret that was made here: it is blacked out like the others."""
+        self._connection.redactor.add(name, value)
+        return value
+
+    async def _asked(self, job: Job | None, step: Step, given: Document, key: str) -> Answer:
+        """The answer, asked for again until it is complete. `key` is given for what may have an effect."""
+        if step.script:
+            return await self._ran(job, step, given, key)
+        pause = FIRST_PAUSE
+        for _ in range(MOST_ASKED):
+            answer = await self._answered(job, step, given)
+            if step.until is None or step.until.holds({**given, **said(answer)}):
+                return answer
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_PAUSE, pause * 2)
+        raise NoAnswer(f"{self._recipe.title} has not answered completely in time")
+
+    async def _ran(self, job: Job | None, step: Step, given: Document, key: str) -> Answer:
+        try:
+            answer, record = await self._scripts.run(step, given, key)
+        except NotSent as error:
+            raise Failed(str(error)) from error
+        if job is not None:
+            job.exchanges.append(record)
+        heard = {**given, **said(answer)}
+        for rule in (*step.errors, *self._recipe.errors):
+            if rule.when.holds(heard):
+                self._told(rule, answer, heard)
+                return answer
+        if answer.status != WELL:
+            raise Failed(f"exit status {answer.status}: {(answer.headers['stderr'] or answer.text).strip()[-300:]}")
+        return answer
+
+    async def _answered(self, job: Job | None, step: Step, given: Document) -> Answer:
         answer = await self._sent(job, step, given)
         if answer.status == UNAUTHORIZED and step.base in self._tokens:
             # It was not carried out: the token has run out before its time.
@@ -175,6 +216,8 @@ class Session:
 
 def said(answer: Answer) -> Mapping[str, Json]:
     """An answer as expressions see it."""
+    if "stderr" in answer.headers:
+        return {"body": words(answer), "status": answer.status, "headers": dict(answer.headers)}
     is_xml = "xml" in answer.headers.get("content-type", "")
     return {"body": plain(answer.content) if is_xml else answer.json, "status": answer.status, "headers": dict(answer.headers)}
 

@@ -11,10 +11,12 @@ from tocsin_runner.twins.github import GithubTwin
 from tocsin_runner.twins.http import HttpTwin
 from tocsin_runner.twins.jira import JiraTwin
 from tocsin_runner.twins.kubernetes import KubernetesTwin
+from tocsin_runner.twins.linux import LinuxTwin
 from tocsin_runner.twins.okta import OktaTwin
 from tocsin_runner.twins.openc2 import Openc2Twin
 from tocsin_runner.twins.server import Twins
 from tocsin_runner.twins.servicenow import ServicenowTwin
+from tocsin_runner.twins.tocsin import TocsinTwin
 from tocsin_runner.twins.twin import TwinClock
 from tocsin_runner.twins.velero import VeleroTwin
 from tocsin_runner.twins.wazuh import WazuhTwin
@@ -32,9 +34,11 @@ def everything(lists: Path | None = None) -> Twins:
         HttpTwin,
         JiraTwin,
         KubernetesTwin,
+        LinuxTwin,
         OktaTwin,
         Openc2Twin,
         ServicenowTwin,
+        TocsinTwin,
         VeleroTwin,
         WazuhTwin,
     )

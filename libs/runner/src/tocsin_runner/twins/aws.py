@@ -15,6 +15,8 @@ from tocsin_runner.connectors.signature import signed
 from tocsin_runner.http import Request as Outgoing
 from tocsin_runner.twins.twin import SECRET, Twin, form
 
+SECONDS_TO_COPY = 8.0
+
 
 @dataclass(slots=True)
 class AwsTwin(Twin):
@@ -24,6 +26,9 @@ class AwsTwin(Twin):
     policies: dict[str, dict[str, str]] = field(default_factory=lambda: {"ada": {}, "ben": {}})
     interfaces: dict[str, list[str]] = field(default_factory=lambda: {"eni-1": ["sg-web", "sg-ssh"], "eni-2": ["sg-db"]})
     scaled: bool = False
+    snapshots: list[dict[str, Any]] = field(default_factory=list)
+    slow: bool = False
+    """True if snapshots do not get on."""
 
     name = "aws"
 
@@ -35,7 +40,14 @@ class AwsTwin(Twin):
 
     def world(self) -> Any:
         """Keys, policies, groups."""
-        return {"keys": self.keys, "policies": self.policies, "interfaces": self.interfaces}
+        self.settle()
+        return {"keys": self.keys, "policies": self.policies, "interfaces": self.interfaces, "snapshots": self.snapshots}
+
+    def settle(self) -> None:
+        """Snapshots that had their time are complete."""
+        for each in self.snapshots:
+            if not self.slow and each["due"] <= self.clock.now().timestamp():
+                each["status"] = "completed"
 
     def label(self, body: bytes) -> str:
         """All requests have the same address; the action tells them apart."""
@@ -56,8 +68,10 @@ class AwsTwin(Twin):
             "GetUserPolicy": lambda: self._get_policy(said),
             "PutUserPolicy": lambda: self._put_policy(said),
             "DeleteUserPolicy": lambda: self._delete_policy(said),
-            "DescribeInstances": self._describe,
+            "DescribeInstances": lambda: self._describe(said),
             "ModifyNetworkInterfaceAttribute": lambda: self._modify(said),
+            "DescribeSnapshots": lambda: self._list_snapshots(said),
+            "CreateSnapshots": lambda: self._create_snapshots(said),
         }
         act = acts.get(said.get("Action", ""))
         return act() if act else _error(400, "InvalidAction", "The action is not valid")
@@ -96,7 +110,24 @@ class AwsTwin(Twin):
             self.policies[said["UserName"]].pop(said["PolicyName"], None)
         return _answer("DeleteUserPolicy", "")
 
-    def _describe(self) -> Response:
+    def _list_snapshots(self, said: dict[str, str]) -> Response:
+        self.settle()
+        found = [each for each in self.snapshots if each["tag"] == said["Filter.1.Value.1"]]
+        items = "".join(f"<item><snapshotId>{each['id']}</snapshotId><status>{each['status']}</status></item>" for each in found)
+        return _xml(f"<DescribeSnapshotsResponse><snapshotSet>{items}</snapshotSet></DescribeSnapshotsResponse>")
+
+    def _create_snapshots(self, said: dict[str, str]) -> Response:
+        made = [f"snap-{len(self.snapshots) + number}" for number in (1, 2)]
+        if not self.ignoring:
+            due = self.clock.now().timestamp() + SECONDS_TO_COPY
+            tag = said["TagSpecification.1.Tag.1.Value"]
+            self.snapshots += [{"id": name, "status": "pending", "tag": tag, "due": due} for name in made]
+        items = "".join(f"<item><snapshotId>{name}</snapshotId><state>pending</state></item>" for name in made)
+        return _xml(f"<CreateSnapshotsResponse><snapshotSet>{items}</snapshotSet></CreateSnapshotsResponse>")
+
+    def _describe(self, said: dict[str, str]) -> Response:
+        if said["InstanceId.1"] != "i-1":
+            return _xml("<Response><Errors><Error><Code>InvalidInstanceID.NotFound</Code></Error></Errors></Response>", 400)
         interfaces = "".join(
             f"<item><networkInterfaceId>{name}</networkInterfaceId><groupSet>"
             + "".join(f"<item><groupId>{group}</groupId></item>" for group in groups)

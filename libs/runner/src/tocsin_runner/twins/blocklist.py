@@ -72,7 +72,9 @@ class BlocklistTwin(Twin):
         if said["value"] in self.protected:
             return answer({"code": "invalid_argument", "message": "value: guard rails protect it"}, 400)
         was_there = said["value"] in self.lists.get(said["list"], {})
-        entry = self.put(said["list"], said["value"], {"kind": said["kind"], "comment": said.get("comment", "")})
+        entry = self.put(
+            said["list"], said["value"], {"kind": said["kind"], "comment": said.get("comment", ""), "until": said.get("until")}
+        )
         return answer({"entry": entry, "wasThere": was_there})
 
     async def _remove(self, request: Request) -> Response:

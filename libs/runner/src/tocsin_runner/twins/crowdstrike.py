@@ -18,12 +18,16 @@ class CrowdstrikeTwin(Twin):
     """Hosts."""
 
     hosts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    processes: dict[str, dict[str, str]] = field(default_factory=dict)
+    sessions: dict[str, str] = field(default_factory=dict)
+    commands: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     name = "crowdstrike"
 
     def __post_init__(self) -> None:
         for number, host in enumerate(("laptop-7", "db-1"), 1):
             self.hosts[f"aid{number}"] = {"device_id": f"aid{number}", "hostname": host, "status": "normal", "online": True, "due": 0.0}
+            self.processes[f"aid{number}"] = {"640": "winlogon.exe", "4711": "locker.exe"}
 
     def refusal(self, request: Request, path: str) -> Response | None:
         """Everybody needs a token, but for asking for one."""
@@ -34,7 +38,7 @@ class CrowdstrikeTwin(Twin):
     def world(self) -> Any:
         """Hosts."""
         self.settle()
-        return {"hosts": list(self.hosts.values())}
+        return {"hosts": list(self.hosts.values()), "processes": self.processes}
 
     def settle(self) -> None:
         """Hosts that have checked in since have done what they were told."""
@@ -55,6 +59,9 @@ class CrowdstrikeTwin(Twin):
             Route("/devices/queries/devices/v1", self._query),
             Route("/devices/entities/devices/v2", self._devices, methods=["POST"]),
             Route("/devices/entities/devices-actions/v2", self._act, methods=["POST"]),
+            Route("/real-time-response/entities/sessions/v1", self._session, methods=["POST"]),
+            Route("/real-time-response/entities/command/v1", self._command, methods=["GET", "POST"]),
+            Route("/real-time-response/entities/active-responder-command/v1", self._command, methods=["GET", "POST"]),
         ]
 
     async def _token(self, request: Request) -> Response:
@@ -80,3 +87,40 @@ class CrowdstrikeTwin(Twin):
             if aid in self.hosts:
                 self.tell(aid, status[name])
         return answer({"resources": [{"id": aid} for aid in wanted if aid in self.hosts], "errors": errors}, 202)
+
+    async def _session(self, request: Request) -> Response:
+        aid = (await request.json())["device_id"]
+        if not self.hosts.get(aid, {}).get("online"):
+            return answer({"resources": [], "errors": [{"code": 40401, "message": "could not establish sensor comms"}]}, 404)
+        name = f"session-{len(self.sessions) + 1}"
+        self.sessions[name] = aid
+        return answer({"resources": [{"session_id": name}], "errors": []}, 201)
+
+    async def _command(self, request: Request) -> Response:
+        if request.method == "GET":
+            return self._told(self.commands.get(request.query_params.get("cloud_request_id", "")))
+        said = await request.json()
+        if said["session_id"] not in self.sessions:
+            return answer({"resources": [], "errors": [{"code": 40407, "message": "session not found"}]}, 404)
+        name = f"request-{len(self.commands) + 1}"
+        self.commands[name] = {"complete": False, "stdout": "", "stderr": "", **self._done(self.sessions[said["session_id"]], said)}
+        return answer({"resources": [{"session_id": said["session_id"], "cloud_request_id": name}], "errors": []}, 201)
+
+    def _told(self, command: dict[str, Any] | None) -> Response:
+        """What a command wrote; the first one who asks hears that it has not ended."""
+        if command is None:
+            return answer({"resources": [], "errors": [{"code": 404, "message": "command not found"}]}, 404)
+        told = {**command} if command["complete"] else {"complete": False, "stdout": "", "stderr": ""}
+        command["complete"] = True
+        return answer({"resources": [told], "errors": []})
+
+    def _done(self, aid: str, said: dict[str, Any]) -> dict[str, str]:
+        running = self.processes[aid]
+        if said["base_command"] == "ps":
+            return {"stdout": "\n".join(f"{number} {name}" for number, name in running.items())}
+        number = said["command_string"].split()[-1]
+        if number not in running:
+            return {"stderr": f"no process {number}"}
+        if not self.ignoring:
+            del running[number]
+        return {"stdout": f"killed {number}"}

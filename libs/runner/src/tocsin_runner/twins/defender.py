@@ -35,7 +35,12 @@ class DefenderTwin(Twin):
         """Which machines are isolated, and what is pending."""
         self.settle()
         isolated = {machine["computerDnsName"]: self.isolated(name) for name, machine in self.machines.items()}
-        return {"isolated": isolated, "actions": self.actions}
+        return {"isolated": isolated, "quarantined": self.quarantined(), "actions": self.actions}
+
+    def quarantined(self) -> list[str]:
+        """The files in quarantine, by their SHA-1."""
+        done = [each for each in self.actions if each["type"] == "StopAndQuarantineFile" and each["status"] == "Succeeded"]
+        return [each["relatedFileInfo"]["fileIdentifier"] for each in done]
 
     def isolated(self, machine: str) -> bool:
         """True if the machine is cut off."""
@@ -43,7 +48,7 @@ class DefenderTwin(Twin):
         done = [each for each in self.actions if each["machineId"] == machine and each["status"] == "Succeeded" and each["type"] in kinds]
         return bool(done) and done[-1]["type"] == "Isolate"
 
-    def act(self, machine: str, kind: str, comment: str) -> dict[str, Any]:
+    def act(self, machine: str, kind: str, comment: str, file: str = "") -> dict[str, Any]:
         """Order something of a machine."""
         action = {
             "id": str(uuid4()),
@@ -52,6 +57,7 @@ class DefenderTwin(Twin):
             "machineId": machine,
             "requestor": "app",
             "requestorComment": comment,
+            "relatedFileInfo": {"fileIdentifier": file, "fileIdentifierType": "Sha1"} if file else None,
             "creationDateTimeUtc": self.now(),
             "lastUpdateDateTimeUtc": self.now(),
             "due": self.clock.now().timestamp() + SECONDS_TO_ACT,
@@ -82,6 +88,7 @@ class DefenderTwin(Twin):
             Route("/api/machines/{machine}/isolate", self._isolate, methods=["POST"]),
             Route("/api/machines/{machine}/unisolate", self._unisolate, methods=["POST"]),
             Route("/api/machines/{machine}/collectInvestigationPackage", self._collect, methods=["POST"]),
+            Route("/api/machines/{machine}/StopAndQuarantineFile", self._quarantine, methods=["POST"]),
             Route("/api/machines/{machine}/alerts", self._alerts),
             Route("/api/machines/{machine}/logonusers", self._users),
             Route("/api/machineactions", self._actions),
@@ -110,6 +117,9 @@ class DefenderTwin(Twin):
     async def _collect(self, request: Request) -> Response:
         return await self._ordered(request, "CollectInvestigationPackage")
 
+    async def _quarantine(self, request: Request) -> Response:
+        return await self._ordered(request, "StopAndQuarantineFile")
+
     async def _alerts(self, request: Request) -> Response:
         found = self._found(request.path_params["machine"])
         title = "Ransomware behavior was detected in the file system"
@@ -129,7 +139,7 @@ class DefenderTwin(Twin):
         said = await request.json()
         if not said.get("Comment"):
             return answer({"error": {"code": "InvalidRequestBody", "message": "Comment is missing"}}, 400)
-        return answer(self.act(found["id"], kind, said["Comment"]), 201)
+        return answer(self.act(found["id"], kind, said["Comment"], said.get("Sha1", "")), 201)
 
     async def _actions(self, request: Request) -> Response:
         self.settle()

@@ -29,6 +29,7 @@ class EntraTwin(Twin):
                 "accountEnabled": True,
                 "onPremisesSyncEnabled": None,
                 "signInSessionsValidFromDateTime": self.now(),
+                "lastPasswordChangeDateTime": self.now(),
             }
 
     def refusal(self, request: Request, path: str) -> Response | None:
@@ -72,7 +73,12 @@ class EntraTwin(Twin):
             return _error(404, "Request_ResourceNotFound", "Resource does not exist")
         if request.method == "GET":
             return answer(found)
-        self.change(found["id"], **await request.json())
+        changed = await request.json()
+        if profile := changed.pop("passwordProfile", None):
+            if len(profile["password"]) < 8:
+                return _error(400, "Request_BadRequest", "The specified password does not comply with password complexity requirements.")
+            changed |= {"lastPasswordChangeDateTime": self.now(), "forceChange": profile["forceChangePasswordNextSignIn"]}
+        self.change(found["id"], **changed)
         return Response(status_code=204)
 
     async def _revoke(self, request: Request) -> Response:

@@ -87,9 +87,13 @@ async def served(twins: Twins, host: str = "127.0.0.1", port: int = 0) -> AsyncI
     await server.startup(sockets=[listening])
     serving = asyncio.create_task(server.main_loop())
     twins.url = f"http://{host}:{listening.getsockname()[1]}"
+    for twin in twins.twins.values():
+        await twin.listen(host)
     try:
         yield twins
     finally:
+        for twin in twins.twins.values():
+            await twin.deafen()
         # Nor by `shutdown`, which waits a tenth of a second for answers that nobody reads any more.
         serving.cancel()
         for listener in server.servers:

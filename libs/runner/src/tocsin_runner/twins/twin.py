@@ -93,6 +93,12 @@ class Twin:
         """Everything that is so now."""
         raise NotImplementedError
 
+    async def listen(self, host: str) -> None:
+        """Begin to listen, beside what `routes` answer."""
+
+    async def deafen(self) -> None:
+        """Listen no more."""
+
     def refusal(self, request: Request, path: str) -> Response | None:
         """What somebody gets who may not ask; None for those who may."""
         raise NotImplementedError

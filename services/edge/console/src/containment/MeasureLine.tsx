@@ -11,13 +11,14 @@ import { toDate } from "../platform/time";
 import { Dialog, DialogForm } from "../ui/Dialog";
 import { At } from "../ui/Time";
 import { useContainmentOutcome } from "./outcome";
-import { measureWord, targetKind } from "./words";
+import { measureWord, targetKind, verificationWord } from "./words";
 
 export function MeasureLine({ measure, withIncident = false }: { measure: Measure; withIncident?: boolean }) {
   const [word, tone] = measureWord(measure.state);
   const at = toDate(measure.appliedAt);
   const until = toDate(measure.until);
   const looked = toDate(measure.verifiedAt);
+  const verification = measure.state === Measure_State.LIFTED ? undefined : verificationWord(measure.verification);
   return (
     <li data-id={measure.id}>
       <p className="line">
@@ -28,7 +29,10 @@ export function MeasureLine({ measure, withIncident = false }: { measure: Measur
           <span className="under">{targetKind(measure.targetKind)}</span>
           {measure.simulated && <span className="badge info">simulated</span>}
         </span>
-        <span className={`badge ${tone}`}>{measure.kept ? `${word}, stays` : word}</span>
+        <span>
+          {verification && <span className={`badge ${verification[1]}`}>{verification[0]}</span>}{" "}
+          <span className={`badge ${tone}`}>{measure.kept ? `${word}, stays` : word}</span>
+        </span>
       </p>
       <p className="under">
         {measure.appliedBy} {measure.connector ? `by ${measure.connector}` : "by hand"} {at && <At at={at} />}
@@ -58,6 +62,7 @@ export function MeasureLine({ measure, withIncident = false }: { measure: Measur
         )}
       </p>
       {(measure.decision || measure.reason) && <p className="why">{measure.decision || measure.reason}</p>}
+      {verification && verification[1] !== "good" && measure.finding && <p className={verification[1] === "bad" ? "why bad" : "why"}>{measure.finding}</p>}
       {measure.trouble && <p className="why bad">{measure.trouble}</p>}
       {measure.state !== Measure_State.LIFTED && <Deeds measure={measure} />}
     </li>

@@ -1,6 +1,6 @@
 /** What measures and proposals are called on the screen. Pure. */
 
-import { Measure_State, Proposal_State, TargetKind } from "../gen/tocsin/response/v1/containment_pb";
+import { Measure_State, Measure_Verification, Proposal_State, TargetKind } from "../gen/tocsin/response/v1/containment_pb";
 import type { Tone } from "../playbooks/words";
 
 type Word = readonly [string, Tone];
@@ -12,6 +12,12 @@ const MEASURES: Partial<Record<Measure_State, Word>> = {
   [Measure_State.LIFTING]: ["being lifted", "info"],
   [Measure_State.LIFTED]: ["lifted", "good"],
   [Measure_State.LOST]: ["does not hold", "bad"],
+};
+
+const VERIFICATIONS: Partial<Record<Measure_Verification, Word>> = {
+  [Measure_Verification.AWAITED]: ["taken on, not seen to be effective yet", "info"],
+  [Measure_Verification.EFFECTIVE]: ["effective", "good"],
+  [Measure_Verification.NOT_VERIFIED]: ["not verified", "bad"],
 };
 
 const PROPOSALS: Partial<Record<Proposal_State, Word>> = {
@@ -35,5 +41,6 @@ const KINDS: Partial<Record<TargetKind, string>> = {
 export const TARGET_KINDS = [TargetKind.HOST, TargetKind.ADDRESS, TargetKind.DOMAIN, TargetKind.HASH, TargetKind.USER, TargetKind.KEY, TargetKind.WORKLOAD] as const;
 
 export const measureWord = (state: Measure_State): Word => MEASURES[state] ?? UNKNOWN;
+export const verificationWord = (verification: Measure_Verification): Word | undefined => VERIFICATIONS[verification];
 export const proposalWord = (state: Proposal_State): Word => PROPOSALS[state] ?? UNKNOWN;
 export const targetKind = (kind: TargetKind): string => KINDS[kind] ?? "";

@@ -48,6 +48,7 @@ const ICONS: Record<string, [LucideIcon, string]> = {
   MeasureApplied: [Shield, "warn"],
   MeasureLifted: [ShieldCheck, "good"],
   MeasureLost: [ShieldAlert, "bad"],
+  MeasureNotVerified: [ShieldAlert, "bad"],
   ActionRefused: [ShieldAlert, "bad"],
   EvidenceCollected: [FileLock2, "info"],
   ObligationStarted: [Scale, "warn"],

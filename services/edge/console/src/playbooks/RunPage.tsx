@@ -193,8 +193,8 @@ function Work({ work }: { work: StepWork }) {
   return (
     <li className="under">
       {work.target && <strong>{work.target} </strong>}
-      {OUTCOMES[work.outcome] ?? (work.runner ? `at work: ${work.runner}` : "waits for a runner")}
-      {work.verified && " · seen to be effective"}
+      {OUTCOMES[work.outcome] ?? (work.runner ? `at work: ${work.runner}` : `waits for a runner${work.needs && ` that has ${work.needs}`}`)}
+      {work.verified ? " · seen to be effective" : work.looks > 0 && ` · looked at ${work.looks} ${work.looks === 1 ? "time" : "times"}, not seen to be effective`}
       {work.explanation && ` · ${work.explanation}`}
     </li>
   );

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tocsin_chassis.paging import decode, encode, page_size
-from tocsin_chassis.postgres.database import Database
+from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import Invalid
 from tocsin_kernel.ids import Ids
 from tocsin_response.blocklist import store
 from tocsin_response.blocklist.entry import BlockEntry, BlockListNotFound, lines, spelled
 from tocsin_response.blocklist.store import List, Reader
-from tocsin_response.containment.measure import TargetKind
+from tocsin_response.containment.measure import Measure, TargetKind
 from tocsin_response.guard.guards import Guards
 from tocsin_response.guard.rails import Act
 
@@ -90,6 +90,13 @@ class BlockLists:
             if there:
                 await store.changed(tx, [name], self._clock.now())
         return there
+
+    async def prolonged(self, tx: Tx, measure: Measure) -> None:
+        """A line that a playbook put for as long as its measure was to hold gets the measure's new end."""
+        if measure.action not in BLOCK_ACTIONS.values() or not measure.incident_id:
+            return
+        value = spelled(measure.target_kind, measure.target)
+        await store.prolong(tx, measure.incident_id, measure.target_kind, value, measure.until)
 
     async def expire_due(self) -> int:
         """Take off what has had its time; returns how many lists changed."""

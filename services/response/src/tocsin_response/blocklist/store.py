@@ -107,6 +107,14 @@ async def put_entry(tx: Tx, entry: BlockEntry) -> bool:
     )
 
 
+async def prolong(tx: Tx, incident_id: str, kind: TargetKind, value: str, until: datetime | None) -> None:
+    """Give the lines of an incident with an end another one, on whichever list they are."""
+    await tx.execute(
+        "UPDATE block_entry SET until = %s WHERE incident_id = %s AND kind = %s AND value = %s AND until IS NOT NULL",
+        (until, incident_id, int(kind), value),
+    )
+
+
 async def load_entry(tx: Tx, name: str, value: str) -> BlockEntry | None:
     row = await tx.maybe(
         _EntryRow,

@@ -44,9 +44,18 @@ class State(Enum):
     LOST = "lost"
 
 
+class Verification(Enum):
+    """Whether it was seen to be effective: that the other side took it on says nothing."""
+
+    NONE = "nothing to look at"
+    AWAITED = "taken on, not seen to be effective yet"
+    EFFECTIVE = "effective"
+    NOT_VERIFIED = "not verified"
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """`decision` says why it is lifted, or why it stays; `trouble` what went wrong with lifting it.
+    """`decision` says why it is lifted, or why it stays; `trouble` what went wrong with lifting it; `finding` what the last look found.
 
     `simulated`: taken in an exercise, at a simulated twin; nothing real is held.
     """
@@ -75,12 +84,34 @@ class Measure:
     decision: str = ""
     kept: bool = False
     trouble: str = ""
+    verification: Verification = Verification.NONE
+    finding: str = ""
     version: int = 1
 
     @property
     def is_undecided(self) -> bool:
         """Whether a phase that wants every measure decided has to wait for this one."""
         return self.state is not State.LIFTED and not self.kept
+
+    def seen(self, finding: str, now: datetime) -> Decision["Measure"]:
+        """A look shows that it is effective. One that was seen, or is lifted, stays as it is."""
+        if self.state is State.LIFTED or self.verification is Verification.EFFECTIVE:
+            return Decision(self)
+        after = self._changed(verification=Verification.EFFECTIVE, verified_at=now, finding=finding)
+        return Decision(after, (Verified(after, now),), finding)
+
+    def not_seen_yet(self, finding: str) -> Decision["Measure"]:
+        """A look does not show it yet."""
+        if self.state is State.LIFTED or self.verification is not Verification.AWAITED or self.finding == finding:
+            return Decision(self)
+        return Decision(self._changed(finding=finding))
+
+    def not_verified(self, finding: str, now: datetime) -> Decision["Measure"]:
+        """Nobody looks any more, and it was not seen: whether it holds is not known, and a person has to look."""
+        if self.state is State.LIFTED or self.verification is not Verification.AWAITED:
+            return Decision(self)
+        after = self._changed(verification=Verification.NOT_VERIFIED, finding=finding)
+        return Decision(after, (NotVerified(after, now),), finding)
 
     def expire(self, now: datetime) -> Decision["Measure"]:
         """Its time is up. Expiring what is not in force changes nothing."""
@@ -138,7 +169,8 @@ class Measure:
         if self.state not in (State.IN_FORCE, State.LOST):
             raise MeasureNotInForce(measure=self.id, state=self.state.value, wanted="looked at")
         if holds:
-            return Decision(self._changed(state=State.IN_FORCE, verified_at=now, trouble=""))
+            seen = {"verification": Verification.EFFECTIVE, "finding": finding}
+            return Decision(self._changed(state=State.IN_FORCE, verified_at=now, trouble="", **seen))
         if self.state is State.LOST:
             return Decision(self)
         after = self._changed(state=State.LOST, trouble=finding or "it does not hold any more")
@@ -201,4 +233,20 @@ class Lost:
     at: datetime
 
 
-Fact = Applied | Expired | Lifted | Kept | Prolonged | Lost
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """It was taken on before, and is seen to be effective now."""
+
+    measure: Measure
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NotVerified:
+    """It was taken on, and was not seen to be effective as long as anybody looked."""
+
+    measure: Measure
+    at: datetime
+
+
+Fact = Verified | NotVerified | Applied | Expired | Lifted | Kept | Prolonged | Lost

@@ -12,11 +12,12 @@ from tocsin_kernel.decision import Decision
 from tocsin_kernel.errors import Invalid, NotFound
 from tocsin_kernel.ids import Ids
 from tocsin_response.containment import store, wire
-from tocsin_response.containment.measure import Applied, Measure, MeasureNotFound, TargetKind
+from tocsin_response.containment.measure import Applied, Measure, MeasureNotFound, TargetKind, Verification
 from tocsin_response.escalation.store import lock_copy
 from tocsin_response.oncall.requests import id_of
 
 BATCH = 20
+MOST_AWAITED = 1000
 
 
 class IncidentNotFound(NotFound):
@@ -38,6 +39,9 @@ class Taken:
     until: datetime | None = None
     at: datetime | None = None
     verified: bool = False
+    awaited: bool = False
+    """True if the other side has only taken it on: it is effective once a look shows it."""
+    finding: str = ""
     reversible: bool = False
     run_id: str = ""
     step_path: str = ""
@@ -65,6 +69,14 @@ class Undo(Protocol):
         ...
 
 
+class Prolonging(Protocol):
+    """What has an end of its own for what measures do."""
+
+    async def prolonged(self, tx: Tx, measure: Measure) -> None:
+        """The measure has another end."""
+        ...
+
+
 class Measures:
     """The ledger. Until `undo` is set, what is lifted waits for a person."""
 
@@ -73,6 +85,7 @@ class Measures:
         self._clock = clock
         self._ids = ids
         self.undo: Undo | None = None
+        self.prolonging: Prolonging | None = None
 
     async def applied(self, tx: Tx, taken: Taken) -> Measure:
         """Enter what a step did, in the transaction that keeps its result. The same step enters it once."""
@@ -89,6 +102,8 @@ class Measures:
             applied_at=taken.at or now,
             until=taken.until,
             verified_at=now if taken.verified else None,
+            verification=_verification(taken),
+            finding=taken.finding,
             reversible=taken.reversible,
             run_id=taken.run_id,
             step_path=taken.step_path,
@@ -98,7 +113,26 @@ class Measures:
         )
         if await store.insert_measure(tx, measure):
             _tell(tx, Decision(measure, (Applied(measure),)))
+            return measure
+        for known in await store.of_assignment(tx, taken.assignment_id) if taken.assignment_id else []:
+            decision = known.seen(taken.finding, now) if taken.verified else known.not_seen_yet(taken.finding)
+            await self._save(tx, known, decision)
         return measure
+
+    async def not_verified(self, tx: Tx, assignment_id: str, finding: str) -> None:
+        """What an assignment had done was taken on, and nobody looks any more."""
+        for measure in await store.of_assignment(tx, assignment_id):
+            await self._save(tx, measure, measure.not_verified(finding, self._clock.now()))
+
+    async def awaited_runs(self, tx: Tx) -> list[str]:
+        """The runs of which something was only taken on."""
+        return await store.awaited_runs(tx, MOST_AWAITED)
+
+    async def run_ended(self, tx: Tx, run_id: str) -> None:
+        """A run ended: what it only had taken on is not looked at any more."""
+        for measure in await store.awaited_of_run(tx, run_id):
+            finding = f"the run ended before it was seen: {measure.finding}"
+            await self._save(tx, measure, measure.not_verified(finding, self._clock.now()))
 
     async def taken_back(self, tx: Tx, run_id: str, action: str, target: str, reason: str) -> None:
         """A run took back what one of its steps had done."""
@@ -153,7 +187,10 @@ class Measures:
             raise Invalid(field="until", detail="must be later than now; to end it now, lift it")
         async with self._database.transaction() as tx:
             measure = await _locked(tx, measure_id)
-            return await self._save(tx, measure, measure.prolong(until, by, now))
+            after = await self._save(tx, measure, measure.prolong(until, by, now))
+            if after != measure and self.prolonging is not None:
+                await self.prolonging.prolonged(tx, after)
+            return after
 
     async def report(self, measure_id: str, *, holds: bool, finding: str) -> Measure:
         """Somebody looked. Raises MeasureNotFound, MeasureNotInForce."""
@@ -206,6 +243,12 @@ async def _locked(tx: Tx, measure_id: str) -> Measure:
     if found is None:
         raise MeasureNotFound(measure=measure_id)
     return found
+
+
+def _verification(taken: Taken) -> Verification:
+    if taken.verified:
+        return Verification.EFFECTIVE
+    return Verification.AWAITED if taken.awaited else Verification.NONE
 
 
 def _tell(tx: Tx, decision: Decision[Measure]) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from tocsin_chassis.postgres.database import Tx
-from tocsin_response.containment.measure import Measure, State, TargetKind
+from tocsin_response.containment.measure import Measure, State, TargetKind, Verification
 
 MEASURES_DUE = "SELECT min(until) FROM measure WHERE state = 'IN_FORCE'"
+AWAITED_DUE = "SELECT min(applied_at) FROM measure WHERE verification = 'AWAITED'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class _MeasureRow:
     decision: str
     kept: bool
     trouble: str
+    verification: str
+    finding: str
     version: int
 
     def to_domain(self) -> Measure:
@@ -66,6 +69,8 @@ class _MeasureRow:
             decision=self.decision,
             kept=self.kept,
             trouble=self.trouble,
+            verification=Verification[self.verification],
+            finding=self.finding,
             version=self.version,
         )
 
@@ -76,8 +81,8 @@ async def insert_measure(tx: Tx, measure: Measure) -> bool:
         await tx.execute(
             """INSERT INTO measure (id, incident_id, action, connector, target_kind, target, reason, applied_by, applied_at, until, state,
                    verified_at, reversible, run_id, step_path, prior_state, assignment_id, simulated, lifted_by, decision, kept, trouble,
-                   version)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                   verification, finding, version)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                ON CONFLICT DO NOTHING""",
             (
                 measure.id,
@@ -102,6 +107,8 @@ async def insert_measure(tx: Tx, measure: Measure) -> bool:
                 measure.decision,
                 measure.kept,
                 measure.trouble,
+                measure.verification.name,
+                measure.finding,
                 measure.version,
             ),
         )
@@ -111,7 +118,7 @@ async def insert_measure(tx: Tx, measure: Measure) -> bool:
 async def save_measure(tx: Tx, measure: Measure) -> None:
     await tx.execute(
         """UPDATE measure SET until = %s, state = %s, verified_at = %s, undo_run_id = %s, lifted_by = %s, lifted_at = %s, decision = %s,
-               kept = %s, trouble = %s, version = %s WHERE id = %s""",
+               kept = %s, trouble = %s, verification = %s, finding = %s, version = %s WHERE id = %s""",
         (
             measure.until,
             measure.state.name,
@@ -122,6 +129,8 @@ async def save_measure(tx: Tx, measure: Measure) -> None:
             measure.decision,
             measure.kept,
             measure.trouble,
+            measure.verification.name,
+            measure.finding,
             measure.version,
             measure.id,
         ),
@@ -135,7 +144,7 @@ async def load_measure(tx: Tx, measure_id: str) -> Measure | None:
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
                coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding, version
            FROM measure WHERE id = %s FOR UPDATE""",
         (measure_id,),
     )
@@ -149,7 +158,7 @@ async def of_run(tx: Tx, run_id: str, action: str, target: str) -> list[Measure]
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
                coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding, version
            FROM measure WHERE run_id = %s AND action = %s AND target = %s AND state <> 'LIFTED' ORDER BY id FOR UPDATE""",
         (run_id, action, target),
     )
@@ -163,7 +172,7 @@ async def of_target(tx: Tx, incident_id: str, action: str, target: str, *, simul
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
                coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding, version
            FROM measure WHERE incident_id = %s AND action = %s AND target = %s AND simulated = %s AND state <> 'LIFTED'
            ORDER BY id FOR UPDATE""",
         (incident_id, action, target, simulated),
@@ -178,11 +187,31 @@ async def of_assignment(tx: Tx, assignment_id: str) -> list[Measure]:
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
                coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding, version
            FROM measure WHERE assignment_id = %s ORDER BY id FOR UPDATE""",
         (assignment_id,),
     )
     return [row.to_domain() for row in rows]
+
+
+async def awaited_of_run(tx: Tx, run_id: str) -> list[Measure]:
+    """What a run only had taken on; locked for the rest of the transaction."""
+    rows = await tx.many(
+        _MeasureRow,
+        """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
+               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
+               coalesce(assignment_id::text, '') AS assignment_id, simulated,
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding, version
+           FROM measure WHERE run_id = %s AND verification = 'AWAITED' ORDER BY id FOR UPDATE""",
+        (run_id,),
+    )
+    return [row.to_domain() for row in rows]
+
+
+async def awaited_runs(tx: Tx, limit: int) -> list[str]:
+    return await tx.values(
+        str, "SELECT DISTINCT run_id::text FROM measure WHERE verification = 'AWAITED' AND run_id IS NOT NULL LIMIT %s", (limit,)
+    )
 
 
 async def claim_expired(tx: Tx, now: datetime, limit: int) -> list[Measure]:
@@ -192,7 +221,7 @@ async def claim_expired(tx: Tx, now: datetime, limit: int) -> list[Measure]:
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
                coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding, version
            FROM measure WHERE state = 'IN_FORCE' AND until <= %s ORDER BY until LIMIT %s FOR UPDATE SKIP LOCKED""",
         (now, limit),
     )
@@ -206,7 +235,7 @@ async def list_measures(tx: Tx, incident_id: str | None, in_force_only: bool, be
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
                coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, version
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding, version
            FROM measure
            WHERE (%(incident)s::uuid IS NULL OR incident_id = %(incident)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)
                AND (NOT %(open)s OR state <> 'LIFTED')

@@ -5,7 +5,20 @@ from google.protobuf.struct_pb2 import Struct
 from tocsin.response.v1 import containment_events_pb2 as events
 from tocsin.response.v1 import containment_pb2 as pb
 
-from tocsin_response.containment.measure import Applied, Expired, Kept, Lifted, Lost, Measure, Prolonged, State, TargetKind
+from tocsin_response.containment.measure import (
+    Applied,
+    Expired,
+    Kept,
+    Lifted,
+    Lost,
+    Measure,
+    NotVerified,
+    Prolonged,
+    State,
+    TargetKind,
+    Verification,
+    Verified,
+)
 from tocsin_response.oncall.wire import timestamp
 
 _STATES = {
@@ -13,6 +26,14 @@ _STATES = {
     State.LIFTING: pb.Measure.STATE_LIFTING,
     State.LIFTED: pb.Measure.STATE_LIFTED,
     State.LOST: pb.Measure.STATE_LOST,
+}
+
+
+_VERIFICATIONS = {
+    Verification.NONE: pb.Measure.VERIFICATION_UNSPECIFIED,
+    Verification.AWAITED: pb.Measure.VERIFICATION_AWAITED,
+    Verification.EFFECTIVE: pb.Measure.VERIFICATION_EFFECTIVE,
+    Verification.NOT_VERIFIED: pb.Measure.VERIFICATION_NOT_VERIFIED,
 }
 
 
@@ -44,6 +65,8 @@ def measure_to_proto(measure: Measure) -> pb.Measure:
         decision=measure.decision,
         kept=measure.kept,
         trouble=measure.trouble,
+        verification=_VERIFICATIONS[measure.verification],
+        finding=measure.finding,
         version=measure.version,
         simulated=measure.simulated,
     )
@@ -64,6 +87,10 @@ def fact_to_proto(fact: object) -> Message:
             return events.MeasureKept(measure=measure_to_proto(measure), by=by, at=timestamp(at))
         case Prolonged(measure, by, at):
             return events.MeasureProlonged(measure=measure_to_proto(measure), by=by, at=timestamp(at))
+        case Verified(measure, at):
+            return events.MeasureVerified(measure=measure_to_proto(measure), at=timestamp(at))
+        case NotVerified(measure, at):
+            return events.MeasureNotVerified(measure=measure_to_proto(measure), at=timestamp(at))
         case Lost(measure, finding, at):
             return events.MeasureLost(measure=measure_to_proto(measure), finding=finding, at=timestamp(at))
     raise TypeError(f"{type(fact).__name__} is no fact about measures")

@@ -41,8 +41,10 @@ class Claimed:
     priority: int
     not_before: datetime
     look_first: bool
+    looks: int
     work: bytes
     prior_state: bytes | None
+    undo_token: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,9 @@ class Assignment:
     verified: bool
     outcome: str
     explanation: str
+    looks: int
+    not_before: datetime
+    needs: str
 
 
 async def insert(tx: Tx, made: Sequence[Made], now: datetime) -> None:
@@ -167,7 +172,8 @@ async def claim(tx: Tx, owner: str, capabilities: Sequence[str], now: datetime, 
            FROM (SELECT id FROM assignment WHERE state = 'READY' AND not_before <= %s AND needs = ANY(%s)
                  ORDER BY priority, not_before LIMIT %s FOR UPDATE SKIP LOCKED) AS picked
            WHERE a.id = picked.id
-           RETURNING a.id::text, a.run_id::text, a.fence, a.priority, a.not_before, a.look_first, a.work, a.prior_state""",
+           RETURNING a.id::text, a.run_id::text, a.fence, a.priority, a.not_before, a.look_first, a.looks, a.work, a.prior_state,
+               a.undo_token""",
         (owner, until, now, ["", *capabilities], most),
     )
     return sorted(found, key=lambda each: (each.priority, each.not_before, each.id))
@@ -270,12 +276,13 @@ async def finish(tx: Tx, ended: Sequence[Ended], now: datetime) -> set[str]:
     return set(kept)
 
 
-async def look_again(tx: Tx, again: Sequence[tuple[str, bool, datetime, bool]]) -> None:
-    """Hand these (id, look first, not before, held) out again."""
+async def look_again(tx: Tx, again: Sequence[tuple[str, bool, datetime, bool, int]]) -> None:
+    """Hand these (id, look first, not before, held, looks) out again; one with looks was taken on, and is only looked at."""
     await tx.execute_set(
         """UPDATE assignment AS a SET state = CASE WHEN given.held THEN 'HELD' ELSE 'READY' END, not_before = given.not_before,
-               look_first = given.look_first, lease_until = NULL, ended_at = NULL
-           FROM unnest(%s::uuid[], %s::boolean[], %s::timestamptz[], %s::boolean[]) AS given (id, look_first, not_before, held)
+               look_first = given.look_first, looks = given.looks, lease_until = NULL, ended_at = NULL
+           FROM unnest(%s::uuid[], %s::boolean[], %s::timestamptz[], %s::boolean[], %s::integer[])
+               AS given (id, look_first, not_before, held, looks)
            WHERE a.id = given.id""",
         again,
     )
@@ -328,6 +335,6 @@ async def of_run(tx: Tx, run_id: str) -> list[Assignment]:
     return await tx.many(
         Assignment,
         """SELECT id::text, path, slot, command, target, attempt, idempotency_key, state, fence, lease_owner, lease_until, prior_state,
-               undo_token, verified, outcome, explanation FROM assignment WHERE run_id = %s ORDER BY id""",
+               undo_token, verified, outcome, explanation, looks, not_before, needs FROM assignment WHERE run_id = %s ORDER BY id""",
         (run_id,),
     )

@@ -23,6 +23,7 @@ from tocsin_response.playbook.moves import Moves
 from tocsin_response.playbook.people import IncidentRoles, People
 from tocsin_response.playbook.questions import Questions
 from tocsin_response.playbook.reports import Effects, Reports
+from tocsin_response.playbook.runners import Runners
 from tocsin_response.playbook.runs import Runs
 from tocsin_response.playbook.timers import Timers
 from tocsin_response.playbook.undoing import Undoing
@@ -45,6 +46,7 @@ class Playbooks:
     timers: Timers
     auditor: RunAuditor
     undoing: Undoing
+    runners: Runners
     wake: Wake
 
 
@@ -62,7 +64,8 @@ def playbooks(
     keeping = Keeping(book)
     asking = Asking(clock, ids, Addressees(clock, people), incidents)
     moves = Moves(clock, ids, book, keeping, asking, wake)
-    library = Library(clock, book)
+    runners = Runners(database, clock)
+    library = Library(clock, book, runners)
     runs = Runs(clock, ids, book, keeping, moves, incidents)
     questions = Questions(clock, moves, asking, people)
     reports = Reports(database, clock, moves, effects)
@@ -70,7 +73,7 @@ def playbooks(
     auditor = RunAuditor(database, clock, alerts)
     return Playbooks(
         api=PlaybookApi(database, library, runs, questions, auditor),
-        door=RunnerApi(leases, reports),
+        door=RunnerApi(leases, reports, runners),
         library=library,
         runs=runs,
         questions=questions,
@@ -81,5 +84,6 @@ def playbooks(
         timers=Timers(database, clock, moves),
         auditor=auditor,
         undoing=Undoing(clock, ids, wake),
+        runners=runners,
         wake=wake,
     )

@@ -7,10 +7,11 @@ from datetime import UTC, timedelta
 from tocsin.response.v1.runner_service_pb2 import Assignment, Outcome
 from tocsin.response.v1.runner_service_pb2 import Finding as WireFinding
 
-from tocsin_chassis.postgres.database import Tx
+from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import DomainError
 from tocsin_playbook.catalogue import ACTIONS
+from tocsin_playbook.run import RunState, SlotState
 from tocsin_response.automation.automations import RunWish
 from tocsin_response.containment.measure import Measure
 from tocsin_response.containment.measures import Measures, Released, Taken
@@ -19,6 +20,7 @@ from tocsin_response.evidence.item import Collected
 from tocsin_response.guard.guards import Guards
 from tocsin_response.guard.rails import Act
 from tocsin_response.oncall.wire import instant
+from tocsin_response.playbook import run_store
 from tocsin_response.playbook.asking import Incidents
 from tocsin_response.playbook.deeds import Deed, deed_of, plain
 from tocsin_response.playbook.guard import Refusal
@@ -65,6 +67,19 @@ class Ledger:
                 await self._lifting_ended(tx, lifted, each.outcome)
             elif each.outcome.state == Outcome.STATE_SUCCEEDED:
                 await self._enter(tx, each)
+            else:
+                await self._not_seen(tx, each)
+
+    async def _not_seen(self, tx: Tx, done: Done) -> None:
+        """It was taken on; or it was before, and is not looked at any more."""
+        outcome, slot = done.outcome, done.slot
+        if done.assignment.verb == Assignment.VERB_UNDO:
+            return
+        if outcome.state == Outcome.STATE_ACCEPTED and slot is not None and slot.state is SlotState.OPEN:
+            await self._enter(tx, done)
+        elif slot is None or slot.state is not SlotState.OPEN or slot.attempt != done.assignment.attempt:
+            told = slot.explanation if slot is not None and slot.explanation else outcome.explanation
+            await self._measures.not_verified(tx, outcome.lease.assignment_id, told)
 
     async def _enter(self, tx: Tx, done: Done) -> None:
         deed = deed_of(done.assignment, self._clock.now())
@@ -76,7 +91,7 @@ class Ledger:
             return
         if deed.action.timed:
             await self._measures.applied(tx, _taken(done, deed))
-        for other in ACTIONS.values():
+        for other in ACTIONS.values() if done.outcome.state == Outcome.STATE_SUCCEEDED else ():
             if other.timed and other.undo == deed.name:
                 released = Released(other.name, deed.target, done.run.started_by, why, done.run.simulated)
                 await self._measures.released(tx, done.run.incident_id, released)
@@ -101,6 +116,8 @@ def _taken(done: Done, deed: Deed) -> Taken:
         by=done.run.started_by,
         until=deed.until,
         verified=done.outcome.verified,
+        awaited=done.outcome.state == Outcome.STATE_ACCEPTED,
+        finding=done.slot.explanation if done.slot is not None else done.outcome.explanation,
         reversible=done.outcome.HasField("undo_token"),
         run_id=done.run.id,
         step_path=done.assignment.step_path,
@@ -108,6 +125,23 @@ def _taken(done: Done, deed: Deed) -> Taken:
         assignment_id=done.outcome.lease.assignment_id,
         simulated=done.run.simulated,
     )
+
+
+class Unseen:
+    """What was taken on, and whose run ended before it was seen to be effective: by a timeout, or by somebody who cancelled it."""
+
+    def __init__(self, database: Database, measures: Measures) -> None:
+        self._database = database
+        self._measures = measures
+
+    async def settle(self) -> int:
+        """Say of each that nobody looks any more; returns how many there were."""
+        async with self._database.transaction() as tx:
+            runs = await run_store.load(tx, await self._measures.awaited_runs(tx))
+            ended = [run.id for run in runs if RunState[run.state].final]
+            for run_id in ended:
+                await self._measures.run_ended(tx, run_id)
+        return len(ended)
 
 
 class Lifting:

@@ -1,5 +1,6 @@
 """What an assignment does to what, as guard rails and the ledger of measures name it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -61,7 +62,7 @@ def deed_of(assignment: Assignment, now: datetime) -> Deed | None:
         kind=KINDS.get(subject, TargetKind.OTHER),
         target=shown(arguments[subject], values),
         reason=shown(arguments.get("reason", ""), values),
-        until=_until(command.get("until"), now),
+        until=now + length if (length := length_of(command.get("until"), values)) else None,
     )
 
 
@@ -75,6 +76,7 @@ def _target(assignment: Assignment) -> str:
     return str(target.get("name", ""))
 
 
-def _until(text: object, now: datetime) -> datetime | None:
-    length = milliseconds(from_iso(text)) if isinstance(text, str) else None
-    return now + timedelta(milliseconds=length) if length else None
+def length_of(text: object, values: Mapping[str, str]) -> timedelta | None:
+    """How long something is to hold: an ISO 8601 duration, or the variable that has one; None if it is none."""
+    length = milliseconds(from_iso(shown(text, values))) if isinstance(text, str) else None
+    return timedelta(milliseconds=length) if length else None

@@ -10,6 +10,7 @@ from tocsin_chassis.grpc.wrapping import Context
 from tocsin_response.oncall.wire import text, timestamp
 from tocsin_response.playbook.leases import Leases
 from tocsin_response.playbook.reports import Reports
+from tocsin_response.playbook.runners import Runners
 
 LONGEST_WAIT_SECONDS = 20.0
 # What an answer needs on its way.
@@ -19,14 +20,17 @@ MARGIN_SECONDS = 0.5
 class RunnerApi(RunnerServiceServicer):
     """The RPCs of runners."""
 
-    def __init__(self, leases: Leases, reports: Reports) -> None:
+    def __init__(self, leases: Leases, reports: Reports, runners: Runners) -> None:
         self._leases = leases
+        self._runners = runners
         self._reports = reports
 
     async def ClaimSteps(self, request: pb.ClaimStepsRequest, context: Context) -> pb.ClaimStepsResponse:
         wait = min(request.wait.ToTimedelta().total_seconds(), remaining(LONGEST_WAIT_SECONDS) - MARGIN_SECONDS)
         capabilities = [text("capabilities", each) for each in request.capabilities]
-        claimed = await self._leases.claim(text("runner", request.runner), capabilities, request.most, timedelta(seconds=wait))
+        runner = text("runner", request.runner)
+        await self._runners.note(runner, capabilities)
+        claimed = await self._leases.claim(runner, capabilities, request.most, timedelta(seconds=wait))
         return pb.ClaimStepsResponse(assignments=claimed)
 
     async def RenewLeases(self, request: pb.RenewLeasesRequest, context: Context) -> pb.RenewLeasesResponse:

@@ -59,7 +59,7 @@ class Expiry:
     async def _hand_out(self, tx: Tx, undoings: Sequence[Place], now: datetime) -> None:
         """What undoes a measure after its run is no step of it; it is looked at before anything is done, and may be tried for ever."""
         if undoings:
-            await assignment_store.look_again(tx, [(each.id, True, now, False) for each in undoings])
+            await assignment_store.look_again(tx, [(each.id, True, now, False, 0) for each in undoings])
             self._wake.after(tx)
 
 

@@ -12,6 +12,7 @@ from tocsin.response.v1.runner_service_pb2 import Assignment
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import Stale
+from tocsin_playbook.catalogue import ACTION_TYPE
 from tocsin_response.playbook import assignment_store
 from tocsin_response.playbook.assignment_store import Claimed
 from tocsin_response.playbook.guard import Guard, Refusal
@@ -113,9 +114,17 @@ def _offered(claimed: Claimed, until: datetime) -> Assignment:
     assignment.lease.fence = claimed.fence
     assignment.lease_until.CopyFrom(_timestamp(until))
     assignment.look_first = claimed.look_first
+    if claimed.looks and assignment.verb == Assignment.VERB_EXECUTE and _is_action(assignment):
+        # It was taken on: nothing is done again, it is only looked what became of it.
+        assignment.verb = Assignment.VERB_VERIFY
+        assignment.undo_token.ParseFromString(bytes(claimed.undo_token or b""))
     if claimed.prior_state is not None:
         assignment.prior_state.ParseFromString(bytes(claimed.prior_state))
     return assignment
+
+
+def _is_action(assignment: Assignment) -> bool:
+    return assignment.command.fields["type"].string_value == ACTION_TYPE
 
 
 def _timestamp(at: datetime) -> Timestamp:

@@ -13,6 +13,7 @@ from tocsin_kernel.clock import Clock
 from tocsin_response.playbook import library_store, reading
 from tocsin_response.playbook.book import Book, PlaybookNotFound
 from tocsin_response.playbook.library_store import Version
+from tocsin_response.playbook.runners import Runners
 from tocsin_response.playbook.runs import Shown
 
 NEWEST = 2**31 - 1
@@ -21,9 +22,10 @@ NEWEST = 2**31 - 1
 class Library:
     """The playbooks."""
 
-    def __init__(self, clock: Clock, book: Book) -> None:
+    def __init__(self, clock: Clock, book: Book, runners: Runners) -> None:
         self._clock = clock
         self._book = book
+        self._runners = runners
 
     async def put(self, tx: Tx, name: str, content: str, by: str) -> tuple[Version, list[str]]:
         """Check it and keep it as the newest version; the same text again makes no new one.
@@ -76,7 +78,9 @@ class Library:
     async def plan(self, tx: Tx, name: str, variables: Mapping[str, str | None]) -> Plan:
         """What a run would do. Raises PlaybookNotFound, PlaybookRetired, Invalid."""
         _, playbook = await self._book.newest(tx, name)
-        return reading.plan(playbook, variables)
+        plan = reading.plan(playbook, variables)
+        plan.problems.extend(await self._runners.missing(tx, playbook))
+        return plan
 
     def as_cacao(self, version: Version) -> str:
         """A version in CACAO v2.0, whatever form it was put in."""

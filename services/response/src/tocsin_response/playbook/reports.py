@@ -14,7 +14,7 @@ from tocsin_kernel.clock import Clock
 from tocsin_kernel.decision import Decision
 from tocsin_playbook import engine
 from tocsin_playbook.run import Outcome as Came
-from tocsin_playbook.run import OutcomeState, Run
+from tocsin_playbook.run import OutcomeState, Run, Slot
 from tocsin_response.playbook import assignment_store
 from tocsin_response.playbook.assignment_store import Ended, Place
 from tocsin_response.playbook.keeping import Kept
@@ -33,6 +33,8 @@ class Done:
     assignment: WireAssignment
     outcome: Outcome
     prior_state: bytes | None
+    slot: Slot | None = None
+    """How its step has it now; None for what is no step's: the undoing of a measure."""
 
 
 class Effects(Protocol):
@@ -90,13 +92,15 @@ class Reports:
     async def _account(self, tx: Tx, runs: dict[str, Kept], done: Sequence[tuple[Place, Outcome]]) -> None:
         if not self.effects:
             return
-        told = [_done(runs[place.run_id].row, place, outcome) for place, outcome in done]
+        told = [_done(runs[place.run_id], place, outcome) for place, outcome in done]
         for effects in self.effects:
             await effects.done(tx, told)
 
 
-def _done(run: RunRow, place: Place, outcome: Outcome) -> Done:
-    return Done(run, WireAssignment.FromString(bytes(place.work)), outcome, place.prior_state)
+def _done(kept: Kept, place: Place, outcome: Outcome) -> Done:
+    step = kept.run.steps.get(place.path)
+    slot = step.slots[place.slot] if step is not None and place.slot < len(step.slots) else None
+    return Done(kept.row, WireAssignment.FromString(bytes(place.work)), outcome, place.prior_state, slot)
 
 
 def _refusal(refused: Refused) -> Outcome:

@@ -70,7 +70,7 @@ class Undoing:
 
 async def look_again(tx: Tx, assignment_id: str, at: datetime) -> None:
     """An undo was taken on and is not effective yet: hand it out again then, only to look."""
-    await assignment_store.look_again(tx, [(assignment_id, True, at, False)])
+    await assignment_store.look_again(tx, [(assignment_id, True, at, False, 0)])
 
 
 def lifted_assignment(path: str) -> str:

@@ -111,6 +111,9 @@ def work_to_proto(assignment: Assignment) -> pb.StepWork:
         verified=assignment.verified,
         prior_state=Struct.FromString(bytes(assignment.prior_state)) if assignment.prior_state is not None else None,
         undoable=assignment.undo_token is not None,
+        looks=assignment.looks,
+        needs=assignment.needs,
+        not_before=timestamp(assignment.not_before) if state == "READY" else None,
     )
 
 

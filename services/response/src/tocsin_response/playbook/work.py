@@ -6,19 +6,24 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from google.protobuf import json_format
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct
 from tocsin.response.v1.runner_service_pb2 import Assignment as WireAssignment
 
 from tocsin_chassis.postgres.database import Tx
 from tocsin_kernel.ids import Ids
 from tocsin_playbook.assignments import assignments_of
+from tocsin_playbook.catalogue import ACTION_TYPE
 from tocsin_playbook.once import Once
 from tocsin_playbook.run import Assignment, Run, RunState, SlotState, StepInstance, Verb, changed_steps, idempotency_key
 from tocsin_response.playbook import assignment_store
 from tocsin_response.playbook.assignment_store import Made, Place
+from tocsin_response.playbook.deeds import length_of
 from tocsin_response.playbook.keeping import Kept
 from tocsin_response.playbook.wire import wire_variables
 
+# In front of the connector that an exercise needs.
+SIMULATED = "simulated:"
 Key = tuple[str, int, int]
 
 
@@ -27,7 +32,7 @@ class Work:
     """What is to be written of assignments after some runs moved on."""
 
     made: list[Made] = field(default_factory=list)
-    again: list[tuple[str, bool, datetime, bool]] = field(default_factory=list)
+    again: list[tuple[str, bool, datetime, bool, int]] = field(default_factory=list)
     given_up: list[tuple[str, str, int, int, str]] = field(default_factory=list)
 
     async def save(self, tx: Tx, now: datetime) -> bool:
@@ -51,7 +56,8 @@ async def gather(tx: Tx, work: Work, before: Kept | None, after: Kept, reported:
         for key, assignment in wanted.items():
             if key in reported:
                 later = assignment.not_before or now
-                work.again.append((reported[key].id, assignment.look_first, later, held))
+                looks = instance.slots[assignment.index].looks
+                work.again.append((reported[key].id, assignment.look_first, later, held, looks))
             elif key not in old:
                 work.made.append(await _made(tx, after, assignment, held, ids, now))
         given_up = [key for key in old if key not in wanted and key not in reported]
@@ -90,10 +96,10 @@ async def _made(tx: Tx, kept: Kept, assignment: Assignment, held: bool, ids: Ids
         slot=assignment.index,
         command=str(assignment.command.get("action") or assignment.command["type"]),
         target=target_name(assignment),
-        verb=assignment.verb.name,
+        verb=("UNDO" if assignment.verb is Verb.UNDO else "EXECUTE"),
         attempt=assignment.attempt,
         idempotency_key=message.idempotency_key,
-        needs=assignment.capability,
+        needs=needs_of(kept, assignment),
         priority=kept.row.priority,
         held=held,
         not_before=assignment.not_before or now,
@@ -119,7 +125,26 @@ def work_of(kept: Kept, assignment: Assignment) -> WireAssignment:
         variables=wire_variables(assignment.variables),
         out_args=assignment.out_args,
         simulated=kept.row.simulated,
+        hold=_hold(assignment),
     )
+
+
+def _hold(assignment: Assignment) -> Duration | None:
+    """How long the effect is to hold."""
+    values = {name: each.value for name, each in assignment.variables.items() if each.value}
+    return duration_of(length_of(assignment.command.get("until"), values))
+
+
+def duration_of(length: timedelta | None) -> Duration | None:
+    made = Duration()
+    made.FromTimedelta(length or timedelta())
+    return made if length else None
+
+
+def needs_of(kept: Kept, assignment: Assignment) -> str:
+    """What a runner must have for it. In an exercise it is a twin of the connector."""
+    is_action = assignment.command["type"] == ACTION_TYPE
+    return f"{SIMULATED}{assignment.capability}" if kept.row.simulated and is_action else assignment.capability
 
 
 def struct(plain: Mapping[str, Any]) -> Struct:
