@@ -362,7 +362,7 @@ def test_every_field_that_names_a_resource_is_checked() -> None:
         "Participant.escalation_policy", "Layer.calendar", "PlannedOverride.responder", "PlannedOverride.instead_of_responder",
         "PlannedShift.responders", "Calendar.responder", "UrgencyRule.escalation_policy", "Team.managers", "PersonalStep.contact_method",
         "Condition.business_hours", "Target.responder", "Target.schedule", "Target.team", "Fallback.responders",
-        "ContactMethod.responder", "ChangeWindow.business_hours", "Automation.playbook", "PhasePlan.playbooks",
+        "ContactMethod.responder", "ChangeWindow.business_hours", "Automation.playbook", "PhasePlan.playbooks", "PlannedRun.playbook",
         "Service.team", "Service.escalation_policy", "Service.depends_on", "Route.service", "Integration.service",
         "Heartbeat.service", "Heartbeat.integration", "MaintenanceWindow.services",
     }  # fmt: skip
