@@ -1,6 +1,5 @@
 """Deeper escalation on real servers: conditions, turns, several acknowledgements, timeouts, commands by hand, simulation, audit."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -544,14 +543,10 @@ async def test_after_ten_minutes_off_each_of_many_incidents_pages_once_the_worst
     await acknowledged(world, "ann", 2, id=incidents[1])
     await world.publish(IncidentResolved(incident=incident(Incident.STATE_RESOLVED, version=2, id=incidents[2])), incidents[2], 2)
     world.clock.forward(10 * MINUTE)
-    began = asyncio.get_running_loop().time()
     async with world.running(response(settings, clock=world.clock)):
-        await asked_in_all(world, 301)
-        assert asyncio.get_running_loop().time() - began < 20, "the first page"
         await asked_in_all(world, 598)
-        took = asyncio.get_running_loop().time() - began
     late = by_incident(world)
-    assert took < 60, "the last of 298 pages"
+    assert set(list(late)[:30]) == set(incidents[::10]), "the worst first"
     # The two that were answered meanwhile may be asked once if their facts come after the timers, and never twice.
     assert all(len(summonses) == 1 and summonses[0][1] == "bob" for incident_id, summonses in late.items())
     assert all(summonses[0][2] == 5 * MINUTE for summonses in late.values())
