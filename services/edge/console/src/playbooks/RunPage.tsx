@@ -155,6 +155,8 @@ function StepLine({ run, step }: { run: Run; step: Step }) {
   const due = toDate(step.dueAt);
   const stuck = step.state === Step_State.FAILED || step.state === Step_State.TIMED_OUT;
   const waiting = step.state === Step_State.WAITING || step.state === Step_State.DELAYED || step.state === Step_State.RUNNING;
+  // The only deed of a step that is over has nothing to add to what the step itself says.
+  const work = step.work.filter((each) => each.target || !each.outcome || each.explanation !== step.explanation);
   return (
     <li className="step">
       <p className="line">
@@ -180,8 +182,8 @@ function StepLine({ run, step }: { run: Run; step: Step }) {
       </p>
       {step.explanation && <p className={tone === "bad" ? "why bad" : "why"}>{step.explanation}</p>}
       <ul>
-        {step.work.map((work) => (
-          <Work key={work.assignmentId} work={work} />
+        {work.map((each) => (
+          <Work key={each.assignmentId} work={each} />
         ))}
       </ul>
       {(stuck || (waiting && !isOver(run.state))) && <StepDeeds run={run} step={step} rerun={stuck} skip={waiting} />}
