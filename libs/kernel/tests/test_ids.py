@@ -12,9 +12,11 @@ from tocsin_kernel.ids import RandomIds
 RandomIds().new()
 child = os.fork()
 # All of the id but its time.
-print(*(RandomIds().new()[14:] for _ in range(20)), sep="\\n", flush=True)
+drawn = [RandomIds().new()[14:] for _ in range(20)]
+# One after the other: what two write at once to one pipe can mix.
 if child:
     os.waitpid(child, 0)
+print(*drawn, sep="\\n", flush=True)
 """
 
 
