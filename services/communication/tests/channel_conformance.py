@@ -19,6 +19,7 @@ from tocsin_communication.channels.channel import ChannelDriver, ChannelKind, Ou
 from tocsin_communication.channels.inbound import BadRequest, BadSignature, InboundRequest, NoInbound
 from tocsin_communication.contacts.contact import Channel
 from tocsin_communication.incidents.incident import Incident, IncidentState
+from tocsin_communication.pages.message import Text, decided
 from tocsin_communication.pages.page import Kind, Page
 from tocsin_communication.pages.receipt import Outcome, Receipt
 
@@ -224,6 +225,18 @@ class ChannelConformance:
         again = await bench.driver.edit(changed, sent.provider_id, 5.0)
         assert again is not None
         assert again.outcome.taken
+
+    async def test_a_message_says_how_the_question_ended_and_asks_nothing_any_more(self, bench: Bench) -> None:
+        asked = outgoing(bench.kind.channel, bench.address, incident=None, kind=Kind.APPROVAL)
+        sent = await bench.driver.send(asked, KEY, 5.0)
+        text = decided(Text("Approve? isolate the host", asked.page.body), "denied by carol")
+        over = replace(asked.page, subject=text.subject, body=text.body)
+        edited = await bench.driver.edit(Outgoing(over, None, "", ""), sent.provider_id, 5.0)
+        assert (edited is not None and edited.outcome.taken) is bench.edits
+        if bench.edits:
+            shown = bench.now_shown()[-1]
+            assert "No answer needed" in shown
+            assert not any(word in shown for word in ("Approve", "Deny", SECRET_TOKEN))
 
     async def test_an_edit_that_fails_is_a_receipt(self, bench: Bench) -> None:
         receipt = await bench.nowhere().edit(outgoing(bench.kind.channel, bench.address, incident=TAKEN), "nonsense", 2.0)

@@ -16,7 +16,7 @@ from tocsin.communication.v1.events_pb2 import ReplyReceived
 from tocsin.communication.v1.page_pb2 import Configuration, ContactMethod, Page
 from tocsin.response.v1.escalation_pb2 import Summons
 from tocsin.response.v1.events_pb2 import ResponderSummoned
-from tocsin.response.v1.playbook_events_pb2 import ApprovalSought
+from tocsin.response.v1.playbook_events_pb2 import ApprovalGranted, ApprovalSought
 from tocsin.response.v1.playbook_pb2 import Question
 from tocsin.triage.v1 import triage_service_pb2 as triage_pb
 from tocsin.triage.v1.incident_pb2 import Incident
@@ -241,6 +241,12 @@ async def test_in_a_room_everybody_who_is_asked_for_an_approval_has_a_vote_and_n
         return str([use for url in chats.slack.response_urls.values() for use in url.uses])
 
     await chats.until(lambda: "Carol is not among those who are asked" in told() and "not known here" in told(), "each hears why not")
+    question.explanation = "approved by alice, bob"
+    await chats.world.publish(ApprovalGranted(question=question, by="bob"), incident.id, 2)
+    await chats.until(
+        lambda: all("Approved by alice, bob." in each.text for each in chats.slack.messages), "every message says how it ended"
+    )
+    assert not any({"ack", "esc"} & set(each.buttons) for each in chats.slack.messages)
 
 
 async def test_what_is_taken_is_resolved_by_its_button(chats):

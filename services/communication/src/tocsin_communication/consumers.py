@@ -37,7 +37,7 @@ from tocsin_chassis.telemetry import name_incident, trace_context, tracer
 from tocsin_communication.contacts import reachability_store
 from tocsin_communication.incidents import store as incident_store
 from tocsin_communication.incidents.incidents import Incidents
-from tocsin_communication.pages.message import Question, handoff, obligation, silence_ends, task_due, update_due
+from tocsin_communication.pages.message import Question, handoff, obligation, one_line, silence_ends, task_due, update_due
 from tocsin_communication.pages.page import Kind
 from tocsin_communication.pages.pages import Pages
 from tocsin_communication.pages.questions import Questions
@@ -63,6 +63,8 @@ QUESTION_OVER = (ApprovalGranted, ApprovalDenied, ApprovalWithdrawn)
 ON_DUTY = (DutyChanged, HandoffDue)
 REMINDING = (ObligationDue, TaskDue, UpdateDue)
 FROM_RESPONSE = (*SUMMONED, EscalationStopped, EscalationExhausted, *ON_DUTY, *REMINDING, ApprovalSought, *QUESTION_OVER)
+# How a question ended may quote what somebody gave as the reason.
+LONGEST_HOW = 300
 # From this part of its time on an obligation is urgent.
 URGENT_PERCENT = 90
 # A duty without an end is asked after again; one that begins soon lasts this long at least, as far as reachability goes.
@@ -171,9 +173,9 @@ class Consumers:
                     incident = to_incident(told.incident)
                 await self._questions.seek(tx, _question(told), told.responders, incident)
             case ApprovalGranted():
-                await self._questions.over(tx, told.question.id, "it was approved")
+                await self._questions.over(tx, told.question.id, one_line(told.question.explanation, LONGEST_HOW) or "it was approved")
             case ApprovalDenied():
-                await self._questions.over(tx, told.question.id, "it was denied")
+                await self._questions.over(tx, told.question.id, one_line(told.question.explanation, LONGEST_HOW) or "it was denied")
             case ApprovalWithdrawn():
                 await self._questions.over(tx, told.question.id, "the run does not need it any more")
 

@@ -1,6 +1,7 @@
 """The pages that an answer or a receipt is about, as rows."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from tocsin_chassis.postgres.database import Tx
@@ -83,6 +84,14 @@ async def lock_waiting_of(tx: Tx, ask_id: str) -> list[Page]:
     return [row.to_domain() for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class ClosedRow:
+    """How a question ended."""
+
+    question_id: str
+    how: str
+
+
 async def is_asked(tx: Tx, question_id: str, responder: str) -> bool:
     """Whether somebody was asked for an approval."""
     return bool(
@@ -124,6 +133,12 @@ async def close_question(tx: Tx, question_id: str, how: str, at: datetime) -> li
         (question_id,),
     )
     return [row.to_domain() for row in rows]
+
+
+async def hows_closed(tx: Tx, question_ids: Sequence[str]) -> dict[str, str]:
+    """How questions ended, by their ids; without those that did not."""
+    rows = await tx.many(ClosedRow, "SELECT question_id, how FROM question_closed WHERE question_id = ANY(%s)", (list(question_ids),))
+    return {row.question_id: row.how for row in rows}
 
 
 async def how_closed(tx: Tx, question_id: str) -> str:

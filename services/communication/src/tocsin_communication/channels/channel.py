@@ -37,6 +37,11 @@ class Outgoing:
         return self.page.kind is Kind.APPROVAL
 
     @property
+    def is_decided(self) -> bool:
+        """It asked whether a run may go on, and nobody needs to answer any more; it says how it ended."""
+        return self.is_approval and not self.acknowledge_url
+
+    @property
     def yes(self) -> str:
         """What the first answer is called."""
         return "Approve" if self.is_approval else "Acknowledge"
@@ -56,6 +61,8 @@ class ChannelDriver(Protocol):
 
     async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
         """Bring the message that was sent to what the incident is now: who took it, that it is over. None: this channel cannot.
+
+        A question that is over comes with other words and without links; its buttons go.
 
         Safe to repeat. A call that still rings is hung up by it.
         """

@@ -166,7 +166,7 @@ def _priority(outgoing: Outgoing) -> int:
     """As loud as it is bad; what only tells does not ring."""
     incident = outgoing.incident
     over = incident is not None and incident.state is not IncidentState.OPEN and not outgoing.is_approval
-    if outgoing.page.kind in (Kind.TAKEN, Kind.RESOLVED) or over:
+    if outgoing.page.kind in (Kind.TAKEN, Kind.RESOLVED) or over or outgoing.is_decided:
         return 2
     return PRIORITY.get(incident.severity, 3) if incident is not None else 4
 

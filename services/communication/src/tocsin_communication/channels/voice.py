@@ -218,7 +218,9 @@ def _about(incident: Incident) -> str:
 def _news(outgoing: Outgoing) -> str:
     """What somebody on the line is told; empty if nothing has changed for them, or they did it themselves."""
     incident = outgoing.incident
-    if incident is None or incident.state is IncidentState.OPEN:
+    if outgoing.is_decided:
+        return f"{spoken(outgoing.page.subject)}. {GOOD_BYE}" if outgoing.page.used_at is None else ""
+    if outgoing.is_approval or incident is None or incident.state is IncidentState.OPEN:
         return ""
     if incident.state is IncidentState.RESOLVED:
         return f"Incident {incident.number} is resolved. {GOOD_BYE}"

@@ -187,7 +187,7 @@ def _read(answer: Answer, topic: str) -> Receipt:
 
 def _loud(outgoing: Outgoing) -> bool:
     """It asks for something; what only tells makes no sound."""
-    tells = outgoing.page.kind in (Kind.TAKEN, Kind.RESOLVED)
+    tells = outgoing.page.kind in (Kind.TAKEN, Kind.RESOLVED) or outgoing.is_decided
     return not tells and (outgoing.is_approval or outgoing.incident is None or outgoing.incident.state is IncidentState.OPEN)
 
 

@@ -109,9 +109,10 @@ class UpdatingWebhookChannel(WebhookChannel):
 
     async def edit(self, outgoing: Outgoing, provider_id: str, seconds: float) -> Receipt | None:
         """See ChannelDriver. How the incident goes on is an event of its own, with the same id however often it is sent."""
-        if outgoing.incident is None:
+        if outgoing.incident is None and not outgoing.is_decided:
             return None
-        event_id = f"{outgoing.page.id}-{outgoing.incident.version}"
+        news = outgoing.incident.version if outgoing.incident is not None and not outgoing.is_decided else "decided"
+        event_id = f"{outgoing.page.id}-{news}"
         return await self._post(outgoing, event_id, body(outgoing, "page.updated", self._clock.now()), seconds)
 
 

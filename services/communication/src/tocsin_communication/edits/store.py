@@ -37,13 +37,25 @@ async def ask(tx: Tx, incident: Incident, channels: Collection[Channel], now: da
     )
 
 
+async def ask_decided(tx: Tx, question_id: str, channels: Collection[Channel], now: datetime) -> None:
+    """Every message that sought this approval over these channels is to say how it ended; one that is just being sent, once it is."""
+    await tx.execute(
+        """INSERT INTO page_edit (page_id, turn, due_at)
+           SELECT id, 1, %s FROM page
+           WHERE summons_id = %s AND kind = 'APPROVAL' AND channel = ANY(%s) AND state IN ('SENDING', 'SENT', 'DELIVERED')
+           ON CONFLICT (page_id) DO NOTHING""",
+        (now, question_id, [channel.value for channel in channels]),
+    )
+
+
 async def claim(tx: Tx, now: datetime, lease: timedelta, limit: int) -> list[EditRow]:
-    """Edits whose time has come, each for this process alone while the lease lasts."""
+    """Edits whose time has come, each for this process alone while the lease lasts. What has not left cannot be edited yet."""
     return await tx.many(
         EditRow,
         """UPDATE page_edit SET lease_until = clock_timestamp() + %s, attempts = page_edit.attempts + 1
            FROM (
                SELECT page_id FROM page_edit WHERE due_at <= %s AND (lease_until IS NULL OR lease_until <= clock_timestamp())
+                   AND NOT EXISTS (SELECT FROM page WHERE page.id = page_edit.page_id AND page.state IN ('PENDING', 'SENDING'))
                ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
            ) AS next
            WHERE page_edit.page_id = next.page_id RETURNING page_edit.page_id::text, page_edit.attempts, page_edit.turn""",

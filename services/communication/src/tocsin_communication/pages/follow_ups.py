@@ -40,6 +40,12 @@ class FollowUps:
         ]
         await self._pages.keep(tx, [Decision(page) for page in pages])
 
+    async def decided(self, tx: Tx, question_id: str) -> None:
+        """Messages that sought an approval are to say how it ended, and to offer nothing any more."""
+        if self._channels.edited:
+            await edits.ask_decided(tx, question_id, self._channels.edited, self._clock.now())
+            tx.after_commit(self._wake_editor)
+
     async def tell_by_message(self, tx: Tx, page: Page, incident: Incident) -> None:
         """Tell whoever got this page by a message of its own, because the one they have cannot be edited."""
         kind = Kind.RESOLVED if incident.state is IncidentState.RESOLVED else Kind.TAKEN

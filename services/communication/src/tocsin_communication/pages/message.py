@@ -11,6 +11,7 @@ from tocsin_communication.pages.page import Kind
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 LONGEST_SUBJECT = 150
 EXERCISE = "[EXERCISE] "
+ASKS, DECIDED = "Approve? ", "No answer needed: "
 # How many incidents of a bundle its subject and its body name.
 SHOWN, LISTED = 5, 25
 
@@ -158,7 +159,13 @@ def approval(question: Question, incident: Incident | None) -> Text:
     until = f" It is decided without you at {question.until:%Y-%m-%d %H:%M} UTC." if question.until else ""
     lines = [question.text, "", f"The playbook {question.playbook} wants to: {question.step}. {needed}{until}"]
     because = ["", f"Why you: {question.why}"] if question.why else []
-    return Text(f"{exercise}Approve? {one_line(question.step, 60)}{title}", "\n".join([*lines, *about, *because]))
+    return Text(f"{exercise}{ASKS}{one_line(question.step, 60)}{title}", "\n".join([*lines, *about, *because]))
+
+
+def decided(asked: Text, how: str) -> Text:
+    """What a message that sought an approval says once nobody needs to answer any more; `how` it ended comes first."""
+    said = f"{how[:1].upper()}{how[1:]}" if how else "It is decided"
+    return Text(asked.subject.replace(ASKS, DECIDED, 1), f"{said}.\n\n{asked.body}")
 
 
 def handoff(schedule: str, at: datetime, coming: Sequence[str], going: Sequence[str], responder: str) -> Text:

@@ -8,6 +8,7 @@ from tocsin_communication.answers import store as answers
 from tocsin_communication.incidents.incident import Incident
 from tocsin_communication.incidents.incidents import Incidents
 from tocsin_communication.pages import message
+from tocsin_communication.pages.follow_ups import FollowUps
 from tocsin_communication.pages.page import Kind, Page
 from tocsin_communication.pages.pages import Pages, judged
 from tocsin_communication.pages.reach import nowhere, planned_pages, reach_of
@@ -20,11 +21,12 @@ from tocsin_kernel.ids import Ids
 class Questions:
     """Asks responders what a run of a playbook waits for."""
 
-    def __init__(self, clock: Clock, ids: Ids, pages: Pages, incidents: Incidents) -> None:
+    def __init__(self, clock: Clock, ids: Ids, pages: Pages, incidents: Incidents, follow_ups: FollowUps) -> None:
         self._clock = clock
         self._ids = ids
         self._pages = pages
         self._incidents = incidents
+        self._follow_ups = follow_ups
 
     async def seek(self, tx: Tx, question: message.Question, responders: Sequence[str], heard: Incident | None) -> None:
         """Ask responders what a run waits for, as urgently as for an incident. One who answers is not asked again on other channels."""
@@ -47,6 +49,7 @@ class Questions:
         await self._pages.keep(tx, [judged(page, incident) for page in pages])
 
     async def over(self, tx: Tx, question_id: str, how: str) -> None:
-        """Nobody needs to answer any more: what has not left does not leave, and links say so."""
+        """Nobody needs to answer any more: what has not left does not leave, links say so, and messages are edited where they can be."""
         for page in await answers.close_question(tx, question_id, how, self._clock.now()):
             await tell(tx, page.cancel(how), self._clock.now())
+        await self._follow_ups.decided(tx, question_id)
