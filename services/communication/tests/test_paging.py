@@ -13,7 +13,15 @@ from tocsin.communication.v1 import communication_service_pb2 as pb
 from tocsin.communication.v1 import contact_service_pb2 as contact_pb
 from tocsin.communication.v1 import paging_service_pb2 as paging_pb
 from tocsin.communication.v1.contact_pb2 import Contact
-from tocsin.communication.v1.events_pb2 import ContactFailing, PageFailed, PagingStopped, ReachabilityInDoubt, ReplyReceived
+from tocsin.communication.v1.events_pb2 import (
+    ContactFailing,
+    DelegationEnded,
+    DelegationMade,
+    PageFailed,
+    PagingStopped,
+    ReachabilityInDoubt,
+    ReplyReceived,
+)
 from tocsin.communication.v1.page_pb2 import Configuration, ContactMethod, Page
 from tocsin.communication.v1.rules_pb2 import Allowance, PageLimit, PersonalRules, PersonalStep, QuietHours, QuietWindow
 from tocsin.response.v1.escalation_pb2 import URGENCY_LOW, Escalation
@@ -125,6 +133,9 @@ async def test_delegated_pages_go_to_the_other_one_and_say_why(house):
     assert "alice's pages go to bob: dentist" in page.reason
     assert "dentist" in house.mails[0].get_body(("plain",)).get_content()
     await house.contacts.EndDelegation(contact_pb.EndDelegationRequest(delegation_id=made.id))
+    for kind in (DelegationMade, DelegationEnded):
+        [fact] = await house.world.facts(kind)
+        assert (fact.delegation.id, fact.delegation.made_by) == (made.id, made.made_by)
     await house.summon("alice", another(house, 8))
     await house.expect(responder="alice", state=Page.STATE_SENT)
     assert not (await house.contacts.ListDelegations(contact_pb.ListDelegationsRequest(only_current=True))).delegations

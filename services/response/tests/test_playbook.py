@@ -11,6 +11,8 @@ import pytest
 from google.protobuf.struct_pb2 import Struct
 from grpc import aio
 from tocsin.access.v1.access_pb2 import Role
+from tocsin.communication.v1.contact_pb2 import Delegation
+from tocsin.communication.v1.events_pb2 import DelegationMade
 from tocsin.configuration.v1.change_pb2 import Change
 from tocsin.response.v1 import containment_service_pb2 as containment_pb
 from tocsin.response.v1 import playbook_service_pb2 as pb
@@ -201,9 +203,23 @@ async def test_two_people_approve_and_who_started_it_does_not_count(stage: Stage
     mine = await stage.person("bob").ListQuestions(pb.ListQuestionsRequest(for_me=True))
     assert [each.id for each in mine.questions] == [question.id]
     assert not (await stage.person("dan").ListQuestions(pb.ListQuestionsRequest(for_me=True))).questions
-    for _ in range(2):
-        answer = await stage.person("bob").VoteApproval(vote)
-        assert (answer.question.state, len(answer.question.votes)) == (Question.STATE_OPEN, 1)
+    for whose, maker in (("cid", "maria"), ("bob", "bob")):
+        made = Delegation(id=str(uuid7()), from_responder=whose, to_responder="dan", made_by=maker)
+        made.starts_at.FromDatetime(MONDAY_NOON)
+        made.ends_at.FromDatetime(MONDAY_NOON + timedelta(days=1))
+        await world.publish(DelegationMade(delegation=made), whose)
+
+    async def is_dans() -> bool:
+        return bool((await stage.person("dan").ListQuestions(pb.ListQuestionsRequest(for_me=True))).questions)
+
+    await world.eventually(is_dans, what="Dan stands in for Bob")
+    for who, place in (("dan", "bob"), ("bob", ""), ("bob", "")):
+        answer = await stage.person(who).VoteApproval(vote)
+        assert [(each.by, each.in_place_of) for each in answer.question.votes] == [(who, place)]
+        assert answer.question.state == Question.STATE_OPEN
+    with pytest.raises(aio.AioRpcError) as refused:
+        await stage.person("dan").VoteApproval(vote)
+    assert "in the place of bob, and that was answered already" in reason(refused)
     answer = await stage.person("cid").VoteApproval(vote)
     assert (answer.question.state, answer.question.explanation) == (Question.STATE_GRANTED, "approved by bob, cid")
     assert [each.step_path for each in await stage.claim()] == [A]

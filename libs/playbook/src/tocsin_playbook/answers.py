@@ -22,9 +22,10 @@ def unanswered(walk: Walk, path: str) -> None:
 
 def approved(walk: Walk, path: str, answer: Answer) -> None:
     instance, approval = walk.instance(path), walk.step(path).options.approval
-    if answer.by in instance.approvals:
+    place = answer.in_place_of or answer.by
+    if place in instance.approvals:
         return
-    approvals = (*instance.approvals, answer.by)
+    approvals = (*instance.approvals, place)
     walk.put(path, approvals=approvals)
     missing = (approval.quorum if approval else 1) - len(approvals)
     if missing > 0:

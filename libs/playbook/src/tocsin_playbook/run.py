@@ -134,12 +134,13 @@ class Say(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of a person. Whether they have the role for it was decided before."""
+    """An answer of a person. Whether they have the role for it, or stand in for one who has (`in_place_of`), was decided before."""
 
     say: Say
     by: str
     why: str = ""
     variables: Mapping[str, str | None] = field(default_factory=dict)
+    in_place_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

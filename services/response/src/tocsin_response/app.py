@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tocsin.communication.v1.events_pb2 import ReachabilityChecked, ReplyReceived
+from tocsin.communication.v1.events_pb2 import DelegationEnded, DelegationMade, ReachabilityChecked, ReplyReceived
 from tocsin.response.v1 import oncall_service_pb2
 from tocsin.response.v1.command_service_pb2 import DESCRIPTOR as COMMAND
 from tocsin.response.v1.command_service_pb2_grpc import add_CommandServiceServicer_to_server
@@ -198,6 +198,8 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
                     TypeChanged: in_turn(escalations.on_change, rooms.on_fact),
                     PrivacyChanged: escalations.on_change,
                     ReplyReceived: in_turn(Replies(by_hand).on_reply, played.questions.on_reply),
+                    DelegationMade: played.stand_ins.on_delegation,
+                    DelegationEnded: played.stand_ins.on_delegation,
                     ReachabilityChecked: looking.on_reachability,
                     ResponseAsked: AskedBySenders(by_hand, base.clock).on_asked,
                 }

@@ -331,6 +331,18 @@ def _reachability_checked(fact: communication.ReachabilityChecked) -> Line:
     return Line(f"{fact.responder} was looked at: can they be reached?", reason=fact.problem)
 
 
+def _delegation_made(fact: communication.DelegationMade) -> Line:
+    """About a responder; no incident asks for it."""
+    made = fact.delegation
+    return Line(f"Pages of {made.from_responder} go to {made.to_responder}", made.made_by, made.reason, _instant(fact.at))
+
+
+def _delegation_ended(fact: communication.DelegationEnded) -> Line:
+    """About a responder; no incident asks for it."""
+    made = fact.delegation
+    return Line(f"Pages of {made.from_responder} do not go to {made.to_responder} any more", at=_instant(fact.at))
+
+
 def _paging_stopped(fact: communication.PagingStopped) -> Line:
     return Line("All paging was stopped", fact.by, fact.reason, service=EVERY_SERVICE)
 
@@ -378,6 +390,8 @@ NARRATORS: Mapping[type[Message], Callable[[Any], Line]] = {
     communication.ContactFailing: _contact_failing,
     communication.ReachabilityInDoubt: _reachability_in_doubt,
     communication.ReachabilityChecked: _reachability_checked,
+    communication.DelegationMade: _delegation_made,
+    communication.DelegationEnded: _delegation_ended,
     communication.PagingStopped: _paging_stopped,
     communication.PagingResumed: _paging_resumed,
     communication.PageSent: _page("sent", lambda page: page.sent_at),

@@ -381,7 +381,9 @@ def asked(question: Any) -> "RenderableType":
 
 def votes(question: Any) -> str:
     """Who said what, and how many are needed."""
-    said = ", ".join(f"{each.by} {'yes' if each.approves else 'no'}" for each in question.votes)
+    said = ", ".join(
+        f"{each.by}{each.in_place_of and f' for {each.in_place_of}'} {'yes' if each.approves else 'no'}" for each in question.votes
+    )
     needed = f" of {question.quorum}" if question.quorum > 1 else ""
     return f"{said}{needed and f' ({len(question.votes)}{needed})'}"
 

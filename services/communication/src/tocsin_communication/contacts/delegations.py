@@ -2,7 +2,10 @@
 
 from datetime import datetime
 
+from tocsin.communication.v1.events_pb2 import DelegationEnded, DelegationMade
+
 from tocsin_chassis.postgres.database import Database, Tx
+from tocsin_communication import wire
 from tocsin_communication.contacts import delegation_store, methods_store
 from tocsin_communication.pages.reach import Unreachable
 from tocsin_communication.rules.delegation import LONGEST, Delegation, closes_circle
@@ -43,12 +46,21 @@ class Delegations:
         if not await methods_store.methods_of(tx, to):
             raise Unreachable(responder=to)
         await delegation_store.add_delegation(tx, new)
+        self._tell(tx, DelegationMade, new)
         return new
 
     async def end(self, delegation_id: str) -> Delegation:
         """End one now. Raises DelegationNotFound."""
+        now = self._clock.now()
         async with self._database.transaction() as tx:
-            ended = await delegation_store.end_delegation(tx, delegation_id, self._clock.now())
+            ended = await delegation_store.end_delegation(tx, delegation_id, now)
+            if ended is not None and ended.ended_at == now:
+                self._tell(tx, DelegationEnded, ended)
         if ended is None:
             raise DelegationNotFound(id=delegation_id)
         return ended
+
+    def _tell(self, tx: Tx, kind: type[DelegationMade] | type[DelegationEnded], delegation: Delegation) -> None:
+        now = self._clock.now()
+        fact = kind(delegation=wire.delegation_to_proto(delegation), at=wire.instant(now))
+        tx.emit(fact, aggregate=delegation.from_responder, version=int(now.timestamp()))

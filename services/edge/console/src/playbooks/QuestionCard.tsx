@@ -37,7 +37,8 @@ export function QuestionCard({ question }: { question: Question }) {
       </p>
       {question.kind === Question_Kind.APPROVAL && question.votes.map((vote) => (
         <p key={vote.by} className="why">
-          {vote.by} {vote.approves ? "approves" : "denies"}
+          {vote.by}
+          {vote.inPlaceOf && ` in place of ${vote.inPlaceOf}`} {vote.approves ? "approves" : "denies"}
           {vote.reason && `: ${vote.reason}`} <Instant at={toDate(vote.at)} />
         </p>
       ))}

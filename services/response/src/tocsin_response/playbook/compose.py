@@ -25,6 +25,7 @@ from tocsin_response.playbook.questions import Questions
 from tocsin_response.playbook.reports import Effects, Reports
 from tocsin_response.playbook.runners import Runners
 from tocsin_response.playbook.runs import Runs
+from tocsin_response.playbook.stand_ins import StandIns
 from tocsin_response.playbook.timers import Timers
 from tocsin_response.playbook.undoing import Undoing
 from tocsin_response.playbook.wake import Wake
@@ -39,6 +40,7 @@ class Playbooks:
     library: Library
     runs: Runs
     questions: Questions
+    stand_ins: StandIns
     reports: Reports
     moves: Moves
     leases: Leases
@@ -67,7 +69,8 @@ def playbooks(
     runners = Runners(database, clock)
     library = Library(clock, book, runners)
     runs = Runs(clock, ids, book, keeping, moves, incidents)
-    questions = Questions(clock, moves, asking, people)
+    stand_ins = StandIns(clock)
+    questions = Questions(clock, moves, asking, people, stand_ins)
     reports = Reports(database, clock, moves, effects)
     leases = Leases(database, clock, wake, guard or NoGuard(), reports)
     auditor = RunAuditor(database, clock, alerts)
@@ -77,6 +80,7 @@ def playbooks(
         library=library,
         runs=runs,
         questions=questions,
+        stand_ins=stand_ins,
         reports=reports,
         moves=moves,
         leases=leases,

@@ -1,6 +1,6 @@
 """A question is what a run waits for people for: leave to do something, something done by hand, what became of an action."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -43,6 +43,11 @@ class OwnRun(Forbidden):
     message = "{by} started this run; somebody else has to approve it"
 
 
+class PlaceTaken(Conflict):
+    reason = "PLACE_TAKEN"
+    message = "{by} would answer in the place of {places}, and that was answered already"
+
+
 class Kind(Enum):
     """What is asked."""
 
@@ -63,12 +68,23 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One person's answer to an approval."""
+    """One person's answer to an approval; `in_place_of` one who was asked and has delegated to them, or their own."""
 
     by: str
     approves: bool
     reason: str
     at: datetime
+    in_place_of: str = ""
+
+    @property
+    def place(self) -> str:
+        """Whose answer it counts as: each place counts once."""
+        return self.in_place_of or self.by
+
+    @property
+    def named(self) -> str:
+        """Who answered, for people."""
+        return f"{self.by} in place of {self.in_place_of}" if self.in_place_of else self.by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +118,11 @@ class Question:
         """How many have approved."""
         return sum(vote.approves for vote in self.votes)
 
-    def vote(self, vote: Vote, may_answer: Collection[str] | None) -> Decision["Question"]:
+    def vote(self, vote: Vote, may_answer: Collection[str] | None, places: Collection[str] = ()) -> Decision["Question"]:
         """One person's vote; `may_answer` names those who hold the roles (None: everybody may). The same vote again changes nothing.
 
-        One denial denies. A quorum of different people approves. Raises QuestionIsManual, QuestionClosed, NotAsked, OwnRun.
+        Whoever is not among them votes in one of these `places`, of people who are and have delegated to them. One denial denies. A
+        quorum of different people, for different places, approves. Raises QuestionIsManual, QuestionClosed, NotAsked, OwnRun, PlaceTaken.
         """
         if self.kind is not Kind.APPROVAL:
             raise QuestionIsManual(question=self.id)
@@ -113,28 +130,28 @@ class Question:
         if before is not None and before.approves == vote.approves:
             return Decision(self, (), "the same vote as before")
         self._require_open()
-        self._require_asked(vote.by, may_answer)
-        if vote.approves and vote.by == self.requester and not self.requester_counts:
-            raise OwnRun(by=vote.by)
-        votes = (*(each for each in self.votes if each.by != vote.by), vote)
+        vote = replace(vote, in_place_of=self._place(vote.by, may_answer, places))
+        if vote.approves and self.requester in (vote.by, vote.place) and not self.requester_counts:
+            raise OwnRun(by=self.requester)
+        votes = (*(each for each in self.votes if each.by != vote.by and each.place != vote.place), vote)
         voted = replace(self, votes=votes, version=self.version + 1)
         why = f": {vote.reason}" if vote.reason else ""
         if not vote.approves:
-            return Decision(voted.ended(State.DENIED, f"denied by {vote.by}{why}", vote.at), (), "denied")
+            return Decision(voted.ended(State.DENIED, f"denied by {vote.named}{why}", vote.at), (), "denied")
         if voted.approvals >= self.quorum:
-            names = ", ".join(each.by for each in votes if each.approves)
+            names = ", ".join(each.named for each in votes if each.approves)
             return Decision(voted.ended(State.GRANTED, f"approved by {names}{why}", vote.at), (), "approved")
         return Decision(voted, (), f"{voted.approvals} of {self.quorum} have approved")
 
-    def answer(self, by: str, done: bool, note: str, at: datetime, may_answer: Collection[str] | None) -> Decision["Question"]:
+    def answer(self, vote: Vote, may_answer: Collection[str] | None, places: Collection[str] = ()) -> Decision["Question"]:
         """What somebody did, or found. Raises QuestionIsApproval, QuestionClosed, NotAsked."""
         if self.kind is Kind.APPROVAL:
             raise QuestionIsApproval(question=self.id)
         self._require_open()
-        self._require_asked(by, may_answer)
-        said = f"{by}: {note}" if note else f"{'done' if done else 'failed'}, says {by}"
-        answered = replace(self, votes=(Vote(by, done, note, at),), version=self.version + 1)
-        return Decision(answered.ended(State.GRANTED if done else State.DENIED, said, at), (), said)
+        vote = replace(vote, in_place_of=self._place(vote.by, may_answer, places))
+        said = f"{vote.named}: {vote.reason}" if vote.reason else f"{'done' if vote.approves else 'failed'}, says {vote.named}"
+        answered = replace(self, votes=(vote,), version=self.version + 1)
+        return Decision(answered.ended(State.GRANTED if vote.approves else State.DENIED, said, vote.at), (), said)
 
     def expire(self, at: datetime) -> "Question":
         """Nobody answered in time."""
@@ -153,6 +170,14 @@ class Question:
         if self.state is not State.OPEN:
             raise QuestionClosed(question=self.id, state=self.state.value.lower())
 
-    def _require_asked(self, by: str, may_answer: Collection[str] | None) -> None:
-        if by == RUNNER or (may_answer is not None and by not in may_answer):
+    def _place(self, by: str, may_answer: Collection[str] | None, places: Iterable[str]) -> str:
+        """In whose place they answer; empty: their own. Nobody answers in the place of whoever started the run if there is another."""
+        if by != RUNNER and (may_answer is None or by in may_answer):
+            return ""
+        offered = set(places) if by != RUNNER else set()
+        if not offered:
             raise NotAsked(by=by, asked=", ".join(self.roles) or "any responder")
+        free = offered - {each.place for each in self.votes if each.by != by}
+        if not free:
+            raise PlaceTaken(by=by, places=", ".join(sorted(offered)))
+        return min(free, key=lambda name: (name == self.requester, name))

@@ -10,7 +10,7 @@ from tocsin_response.playbook.question import Kind, Question, State, Vote
 
 SELECT = """SELECT id::text, run_id::text, coalesce(incident_id::text, '') AS incident_id, playbook, path, step_name, kind, text, roles,
                quorum, requester, requester_counts, out_args, asked_at, expires_at, approved_on_timeout, state, ended_at, explanation,
-               version, (SELECT json_agg(json_build_array(v.by, v.approves, v.reason, v.at) ORDER BY v.at, v.by)
+               version, (SELECT json_agg(json_build_array(v.by, v.approves, v.reason, v.at, v.in_place_of) ORDER BY v.at, v.by)
                 FROM question_vote AS v WHERE v.question_id = question.id) AS votes FROM question """
 
 
@@ -39,7 +39,7 @@ class _QuestionRow:
     votes: list[list[Any]] | None
 
     def to_domain(self) -> Question:
-        votes = tuple(Vote(by, approves, reason, datetime.fromisoformat(at)) for by, approves, reason, at in self.votes or ())
+        votes = tuple(Vote(by, approves, reason, datetime.fromisoformat(at), place) for by, approves, reason, at, place in self.votes or ())
         return Question(
             id=self.id,
             run_id=self.run_id,
@@ -156,9 +156,16 @@ async def save(tx: Tx, question: Question) -> None:
         "UPDATE question SET state = %s, ended_at = %s, explanation = %s, version = %s WHERE id = %s",
         (question.state.name, question.ended_at, question.explanation, question.version, question.id),
     )
+    # What a stand-in said does not count any more once whoever was asked says it themselves.
+    await tx.execute(
+        "DELETE FROM question_vote WHERE question_id = %s AND NOT by = ANY(%s::text[])",
+        (question.id, [vote.by for vote in question.votes]),
+    )
     await tx.execute_set(
-        """INSERT INTO question_vote (question_id, by, approves, reason, at)
-           SELECT * FROM unnest(%s::uuid[], %s::text[], %s::boolean[], %s::text[], %s::timestamptz[])
-           ON CONFLICT (question_id, by) DO UPDATE SET approves = excluded.approves, reason = excluded.reason, at = excluded.at""",
-        [(question.id, vote.by, vote.approves, vote.reason, vote.at) for vote in question.votes],
+        """INSERT INTO question_vote (question_id, by, approves, reason, at, in_place_of)
+           SELECT * FROM unnest(%s::uuid[], %s::text[], %s::boolean[], %s::text[], %s::timestamptz[], %s::text[])
+           ON CONFLICT (question_id, by)
+               DO UPDATE SET approves = excluded.approves, reason = excluded.reason, at = excluded.at,
+                   in_place_of = excluded.in_place_of""",
+        [(question.id, vote.by, vote.approves, vote.reason, vote.at, vote.in_place_of) for vote in question.votes],
     )

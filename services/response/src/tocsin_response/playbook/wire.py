@@ -129,7 +129,10 @@ def question_to_proto(question: Question) -> pb.Question:
         text=question.text,
         roles=question.roles,
         quorum=question.quorum,
-        votes=[pb.Vote(by=each.by, approves=each.approves, reason=each.reason, at=timestamp(each.at)) for each in question.votes],
+        votes=[
+            pb.Vote(by=each.by, in_place_of=each.in_place_of, approves=each.approves, reason=each.reason, at=timestamp(each.at))
+            for each in question.votes
+        ],
         state=pb.Question.State.Value(f"STATE_{question.state.name}"),
         asked_at=timestamp(question.asked_at),
         expires_at=timestamp(question.expires_at),
