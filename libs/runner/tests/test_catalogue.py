@@ -6,11 +6,17 @@ from pathlib import Path
 import pytest
 
 from tocsin_chassis.settings import table
+from tocsin_playbook.catalogue import CONNECTORS
 from tocsin_runner.assignment import Refused
 from tocsin_runner.connectors.catalogue import Catalogue
 from tocsin_runner.connectors.interface import arguments
 from tocsin_runner.connectors.recipe_file import BadRecipe, parse
 from tocsin_runner.settings import RunnerSettings
+
+
+def test_the_rules_of_playbooks_know_every_connector_that_ships():
+    assert sorted(Catalogue(None).kinds) == sorted(CONNECTORS)
+
 
 GOOD = """
 connector: door

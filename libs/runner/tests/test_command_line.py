@@ -97,5 +97,7 @@ async def test_a_runner_works_until_it_is_told_to_stop(twins, tmp_path):
     assert response.priors[name]["status"] == "ACTIVE"
     assert {"simulated:okta", "simulated:defender", "http-api", "ssh"} <= set(response.claims[0].capabilities)
     assert not {"bash", "okta", "defender"} & set(response.claims[0].capabilities)
+    can = {each.connector: list(each.actions) for each in response.claims[0].connectors}
+    assert can["simulated:defender"] == ["collect-evidence", "isolate-host", "quarantine-file", "release-host"]
     assert process.returncode == 0
     assert SECRET.encode() not in log

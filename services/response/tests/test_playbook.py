@@ -32,7 +32,7 @@ from tocsin.response.v1.playbook_events_pb2 import (
     StepFailed,
     StepSucceeded,
 )
-from tocsin.response.v1.playbook_pb2 import Question, Run
+from tocsin.response.v1.playbook_pb2 import Playbook, Question, Run
 from tocsin.response.v1.runner_service_pb2 import Outcome, Variable
 
 from tocsin_chassis.grpc.caller import Caller
@@ -513,6 +513,34 @@ async def test_a_plan_names_what_no_runner_has(stage: Stage) -> None:
     assert "no runner has the connector defender set up" in missing
     await stage.claim(capabilities=["http-api", "defender"])
     assert not (await stage.alice.PlanRun(wish)).plan.problems
+
+
+async def test_what_no_runner_can_do_is_refused_once_runners_have_told_what_they_can(stage: Stage) -> None:
+    def asks(connector: str, action: str = "isolate-host") -> pb.PutPlaybookRequest:
+        step = isolation()
+        arguments = {"address" if action == "block-address" else "host": "__host__:value"}
+        step["commands"][0] = {"type": "tocsin-action", "action": action, "connector": connector, "arguments": arguments}
+        return pb.PutPlaybookRequest(playbook=Playbook(name=connector, content=cacao({A: step}, HOST)))
+
+    [yet] = (await stage.alice.PutPlaybook(asks("fences"))).warnings
+    assert "no runner has asked for work yet" in yet
+    told = runner_pb.ConnectorActions(connector="gate", actions=["isolate-host", "block-address"])
+    claim = runner_pb.ClaimStepsRequest(runner="r1", most=1, capabilities=["ssh", "gate"], connectors=[told])
+    await stage.door.ClaimSteps(claim)
+    assert not (await stage.alice.PutPlaybook(asks("gate"))).warnings
+    [set_up] = (await stage.alice.PutPlaybook(asks("defender"))).warnings
+    assert "no runner that is at work has the connector defender set up" in set_up
+    assert not (await stage.alice.PutPlaybook(asks("fences"))).warnings, "what was taken stays"
+    for wish, expected in (
+        (asks("gates"), "commands[0].connector: no runner has told of a connector gates; there are aws, blocklist, "),
+        (asks("gate", "release-host"), "commands[0].action: gate cannot release-host; it can block-address, isolate-host"),
+    ):
+        with pytest.raises(aio.AioRpcError) as refused:
+            await stage.alice.PutPlaybook(wish)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT and expected in reason(refused)
+    stage.world.clock.forward(timedelta(minutes=6))
+    [away] = (await stage.alice.PutPlaybook(asks("gate", "block-address"))).warnings
+    assert "no runner that is at work has the connector gate" in away
 
 
 async def test_an_exercise_waits_for_a_runner_with_twins(stage: Stage) -> None:

@@ -282,3 +282,22 @@ _ALL = (
     ),
 )
 ACTIONS: Mapping[str, Action] = {each.name: each for each in _ALL}
+# The connectors that every runner brings along; each is to be set up before it can do anything.
+CONNECTORS = (
+    "aws",
+    "blocklist",
+    "crowdstrike",
+    "defender",
+    "entra",
+    "github",
+    "http",
+    "jira",
+    "kubernetes",
+    "linux",
+    "okta",
+    "openc2",
+    "servicenow",
+    "tocsin",
+    "velero",
+    "wazuh",
+)

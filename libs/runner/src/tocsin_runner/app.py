@@ -54,7 +54,7 @@ async def work(settings: RunnerSettings, redactor: Redactor, clock: Clock) -> As
             "tocsin-action": ActionCommand(bindings, Lifecycle(clock, asyncio.sleep)),
         }
         commands |= {name: command for name, command in (("bash", bash()), ("powershell", powershell())) if name in allowed}
-        yield Work(commands, redactor, lambda: bindings.names)
+        yield Work(commands, redactor, lambda: bindings.actions)
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 LAST_WORDS_SECONDS = 5.0
 MOST_CLAIMED = 200
+TELL_AGAIN_SECONDS = 300.0
 
 
 class Runner:
@@ -44,6 +45,7 @@ class Runner:
         self._steady = asyncio.get_running_loop().time
         self._leases = Leases(self._steady)
         self._reports = Reports(self._response, self._leases)
+        self._told: tuple[Mapping[str, list[str]], float] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then end what is begun, or give it back."""
@@ -74,6 +76,7 @@ class Runner:
                 given = await self._response.ClaimSteps(self._wish(free), timeout=WAIT_SECONDS + CALL_SECONDS)
             except aio.AioRpcError as error:
                 log.warning("response cannot be asked for work: %s", error.details())
+                self._told = None
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
                 continue
@@ -85,9 +88,22 @@ class Runner:
                 await asyncio.sleep(FIRST_PAUSE)
 
     def _wish(self, free: int) -> pb.ClaimStepsRequest:
+        has = self._work.capabilities
         return pb.ClaimStepsRequest(
-            runner=self._name, most=min(free, MOST_CLAIMED), wait=Duration(seconds=WAIT_SECONDS), capabilities=self._work.capabilities
+            runner=self._name,
+            most=min(free, MOST_CLAIMED),
+            wait=Duration(seconds=WAIT_SECONDS),
+            capabilities=has,
+            connectors=[pb.ConnectorActions(connector=name, actions=can) for name, can in self._news().items() if name in has],
         )
+
+    def _news(self) -> Mapping[str, list[str]]:
+        """What the connectors can do, unless response was told just now."""
+        now, can = self._steady(), self._work.connectors
+        if self._told is not None and self._told[0] == can and now - self._told[1] < TELL_AGAIN_SECONDS:
+            return {}
+        self._told = (can, now)
+        return can
 
     def _begin(self, given: pb.Assignment, asked_at: float) -> None:
         held = self._leases.take(given.lease, asked_at)

@@ -13,13 +13,15 @@ from tocsin_runner.secrets import Redactor
 log = logging.getLogger(__name__)
 
 MOST_CAPABILITIES = 200
+# The connectors that there are now, and what each can do.
+Equipment = Callable[[], Mapping[str, list[str]]]
 
 
 class Work:
     """All types of commands behind one door."""
 
-    def __init__(self, commands: Mapping[str, Command], redactor: Redactor, connectors: Callable[[], list[str]] = list) -> None:
-        """`connectors` names what actions may name now."""
+    def __init__(self, commands: Mapping[str, Command], redactor: Redactor, connectors: Equipment = dict) -> None:
+        """`connectors` names what actions may name now, and what each can do."""
         self._commands = commands
         self._redactor = redactor
         self._connectors = connectors
@@ -27,7 +29,12 @@ class Work:
     @property
     def capabilities(self) -> list[str]:
         """The types of commands, and the connectors that are set up."""
-        return sorted({*self._commands, *self._connectors()})[:MOST_CAPABILITIES]
+        return sorted({*self._commands, *self.connectors})[:MOST_CAPABILITIES]
+
+    @property
+    def connectors(self) -> Mapping[str, list[str]]:
+        """What each connector that is set up can do."""
+        return self._connectors()
 
     async def carry_out(
         self, assignment: Assignment, keep_prior: Callable[[Document], Awaitable[Document]], held: Callable[[], bool]

@@ -151,6 +151,11 @@ class Bindings:
         simulated = {f"{SIMULATED}{name}" for name in there | set(kinds)} if self.twins is not None else set()
         return sorted(there | ready | simulated)
 
+    @property
+    def actions(self) -> dict[str, list[str]]:
+        """What each of those can do."""
+        return {name: sorted(self.kind(name.removeprefix(SIMULATED)).descriptions) for name in self.names}
+
     def kind(self, name: str) -> Kind:
         """The connector of a connection. Raises Refused."""
         wanted = str(self._given.named.get(name, {}).get("connector", name))

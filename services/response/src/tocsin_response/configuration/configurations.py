@@ -25,6 +25,8 @@ from tocsin_response.oncall.rota import rota
 from tocsin_response.oncall.store import load_coming_overrides
 from tocsin_response.playbook.library import Library
 
+CHANGED = (Change.ACTION_CREATED, Change.ACTION_UPDATED)
+
 
 class Configurations:
     """The configuration of response."""
@@ -45,16 +47,23 @@ class Configurations:
             made = [change for kind in given for change in changes(kind, stored[kind], given[kind], prune)]
             overridden = await _override_references(tx, self._clock.now())
             _refuse(_broken([*wire.references(configuration), *overridden], stored, given, made))
+            _refuse(await self._unknown(tx, given, made))
             if not dry_run:
                 await self._carry_out(tx, given, made, by)
         return made
+
+    async def _unknown(self, tx: Tx, given: Resources, made: list[Change]) -> list[tuple[str, str]]:
+        """What new and changed playbooks ask of runners and none of them knows."""
+        changed = [change.name for change in made if change.kind == "Playbook" and change.action in CHANGED]
+        playbooks = [each for name in changed if isinstance(each := given["Playbook"][name], Playbook)]
+        return [problem for each in playbooks for problem in await self._library.unknown(tx, each.name, each.content)]
 
     async def _stored(self, tx: Tx) -> Resources:
         return {**await store.load(tx), "Playbook": {each.name: each for each in await self._library.everything(tx)}}
 
     async def _carry_out(self, tx: Tx, given: Resources, made: list[Change], by: str) -> None:
         for change in made:
-            if change.action in (Change.ACTION_CREATED, Change.ACTION_UPDATED):
+            if change.action in CHANGED:
                 resource = given[change.kind][change.name]
                 if isinstance(resource, Playbook):
                     await self._library.put(tx, resource.name, resource.content, by)

@@ -29,7 +29,8 @@ class RunnerApi(RunnerServiceServicer):
         wait = min(request.wait.ToTimedelta().total_seconds(), remaining(LONGEST_WAIT_SECONDS) - MARGIN_SECONDS)
         capabilities = [text("capabilities", each) for each in request.capabilities]
         runner = text("runner", request.runner)
-        await self._runners.note(runner, capabilities)
+        can = {text("connectors", each.connector): [text("connectors", name) for name in each.actions] for each in request.connectors}
+        await self._runners.note(runner, capabilities, can)
         claimed = await self._leases.claim(runner, capabilities, request.most, timedelta(seconds=wait))
         return pb.ClaimStepsResponse(assignments=claimed)
 

@@ -30,7 +30,7 @@ class Library:
     async def put(self, tx: Tx, name: str, content: str, by: str) -> tuple[Version, list[str]]:
         """Check it and keep it as the newest version; the same text again makes no new one.
 
-        Raises ManyInvalid naming each step that is wrong.
+        Raises ManyInvalid naming each step that is wrong, or asks for what no runner knows.
         """
         checked = reading.check(content)
         if checked.problems:
@@ -42,11 +42,19 @@ class Library:
             await library_store.retire(tx, name, retired=False)
             return replace(kept, retired=False), checked.warnings
         playbook = reading.read(content)
+        if unknown := await self.unknown(tx, name, content):
+            raise ManyInvalid(unknown)
+        lacking = [str(each) for each in await self._runners.problems(tx, playbook)]
         made = Version(
             name, newest + 1, playbook.id, playbook.name, playbook.description, content, sha256, by, self._clock.now(), False, None
         )
         await library_store.insert(tx, made)
-        return made, checked.warnings
+        return made, [*checked.warnings, *lacking]
+
+    async def unknown(self, tx: Tx, name: str, content: str) -> list[tuple[str, str]]:
+        """What a playbook that was checked asks of runners and none of them knows, by field."""
+        asked = await self._runners.problems(tx, reading.read(content))
+        return [("playbook.content", f"{name}: {each}") for each in asked if not each.warning]
 
     async def get(self, tx: Tx, name: str, version: int) -> Version:
         """A version; 0: the newest. Raises PlaybookNotFound."""

@@ -1,18 +1,36 @@
 """The runners that asked for work, in the database."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from tocsin_chassis.postgres.database import Tx
 
 
-async def note(tx: Tx, name: str, capabilities: Sequence[str], now: datetime) -> None:
-    """A runner asked for work."""
+@dataclass(frozen=True, slots=True)
+class RunnerRow:
+    """A runner, what it has, and what its connectors can do."""
+
+    capabilities: list[str]
+    connectors: dict[str, list[str]]
+    seen_at: datetime
+
+
+async def note(tx: Tx, name: str, capabilities: Sequence[str], connectors: Mapping[str, Sequence[str]], now: datetime) -> None:
+    """A runner asked for work. What its connectors can do stays as it was told, where it is not told again."""
     await tx.execute(
-        """INSERT INTO runner (name, capabilities, seen_at) VALUES (%s, %s, %s)
-           ON CONFLICT (name) DO UPDATE SET capabilities = excluded.capabilities, seen_at = excluded.seen_at""",
-        (name, list(capabilities), now),
+        """INSERT INTO runner (name, capabilities, connectors, seen_at) VALUES (%s, %s, %s::jsonb, %s)
+           ON CONFLICT (name) DO UPDATE
+               SET capabilities = excluded.capabilities, seen_at = excluded.seen_at,
+                   connectors = CASE WHEN excluded.connectors = '{}' THEN runner.connectors ELSE excluded.connectors END""",
+        (name, list(capabilities), json.dumps({each: list(actions) for each, actions in connectors.items()}), now),
     )
+
+
+async def remembered(tx: Tx) -> list[RunnerRow]:
+    """All runners that are not forgotten."""
+    return await tx.many(RunnerRow, "SELECT capabilities, connectors, seen_at FROM runner")
 
 
 async def capabilities(tx: Tx, since: datetime) -> list[str]:
