@@ -10,6 +10,8 @@ HOME_FOLDER ?= .tocsin
 PORT ?= 8080
 TESTS ?=
 RUN ?=
+# Each process would compile what it imports, where Python is told not to write that down. All cores do it here, once.
+compile = $(BIN)/python -m compileall -qq -j 0 $(1) || true
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test console-tests check bench faults lock console clean
@@ -21,11 +23,13 @@ setup: $(VENV)/.installed console ## make .venv with everything in it, and build
 
 $(VENV)/.tools: requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile -r requirements.lock
+	$(call compile,$(VENV)/lib)
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.tools $(MANIFESTS) $(PROTOS) protos/build_protos.py
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(DISTRIBUTIONS))
+	$(call compile,protos/gen $(wildcard libs/*/src services/*/src))
 	@touch $@
 
 console: $(VENV)/.installed
@@ -35,10 +39,11 @@ run: setup ## start the whole platform with the demo on this machine (PORT=8080,
 	$(BIN)/tocsin up --home $(HOME_FOLDER) --port $(PORT) --demo
 
 # The checks take what processor the suite leaves; what they say comes in one piece when they are done. Either can fail the whole.
+# Its workers share the tests that they have compiled (an empty PYTHONDONTWRITEBYTECODE is none).
 test: setup ## run all checks and tests
 	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; \
 	( nice $(MAKE) --no-print-directory check console-tests >"$$said" 2>&1; result=$$?; cat "$$said"; exit $$result ) & checks=$$!; \
-	$(BIN)/pytest -n 3 --dist loadfile $(TESTS); suite=$$?; \
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --dist loadfile $(TESTS); suite=$$?; \
 	wait $$checks && exit $$suite
 
 console-tests: $(VENV)/.installed

@@ -2,9 +2,9 @@
 
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 import pytest
@@ -20,6 +20,7 @@ from tocsin_testkit.world import Keys, World, empty_streams
 if TYPE_CHECKING:
     from tocsin_testkit.spreading import LongestFirst
 
+Found = TypeVar("Found")
 _numbers = itertools.count(1)
 
 
@@ -28,6 +29,29 @@ def pytest_configure(config: pytest.Config) -> None:
     each time, so that it refuses a change for what the change did; every other run looks for new ones."""
     settings.register_profile("tocsin", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ)
     settings.load_profile("tocsin")
+    if worker := getattr(config, "workerinput", None):
+        config.pluginmanager.register(Reading(config, int(worker["workerid"].removeprefix("gw")), worker["workercount"]))
+
+
+class Reading:
+    """The order in which one of several workers reads the folders with tests."""
+
+    def __init__(self, config: pytest.Config, number: int, of: int) -> None:
+        self.number = number
+        self.of = of
+        config.args = self._turned(config.args)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        report = yield
+        if isinstance(collector, pytest.Directory):
+            report.result = self._turned(report.result)
+        return report
+
+    def _turned(self, found: Sequence[Found]) -> list[Found]:
+        from tocsin_testkit.spreading import turned
+
+        return turned(found, self.number, self.of)
 
 
 @pytest.hookimpl(optionalhook=True)

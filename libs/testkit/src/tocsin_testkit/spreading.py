@@ -1,11 +1,14 @@
 """How a run by several workers (pytest-xdist) is spread over them: by files, the longest first."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
+
+Kind = TypeVar("Kind")
 
 # What a test costs that asks for one of these: an installation of its own, a shared one, all services in one process, a database.
 SECONDS = {"home": 15.0, "up": 4.0, "platform": 2.0, "world": 0.7}
@@ -33,10 +36,22 @@ def part(nodeid: str) -> str:
 
 def longest_first(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     """The tests, those of one part beside each other, in their order, the part that takes longest first."""
-    parts: dict[str, list[pytest.Item]] = defaultdict(list)
+    files: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
-        parts[part(item.nodeid)].append(item)
+        files[item.nodeid.partition("::")[0]].append(item)
+    parts: dict[str, list[pytest.Item]] = defaultdict(list)
+    for file in sorted(files):  # in whatever order this worker has read them, see `turned`
+        parts[part(file)].extend(files[file])
     return [item for tests in sorted(parts.values(), key=_seconds, reverse=True) for item in tests]
+
+
+def turned(found: Sequence[Kind], number: int, of: int) -> list[Kind]:
+    """What is to be read, for worker `number` of so many beginning at a place of its own.
+
+    What one worker has compiled the others then find, where all in one order would compile the same at the same time.
+    """
+    start = number * len(found) // of
+    return [*found[start:], *found[:start]]
 
 
 def _seconds(items: list[pytest.Item]) -> float:
