@@ -382,10 +382,10 @@ async def test_the_auditor_finds_a_run_that_nothing_moves_on(stage: Stage, world
     assert "1 runs" in capsys.readouterr().out
 
 
-def isolation(after: str = END, **more: Any) -> dict[str, Any]:
+def isolation(after: str = END, until: str = "PT7H60M", **more: Any) -> dict[str, Any]:
     """A typed action that guard rails and the ledger of measures know."""
     command = {"type": "tocsin-action", "action": "isolate-host", "connector": "defender", "arguments": {"host": "__host__:value"}}
-    made = action(after, commands=[{**command, "until": "PT8H"}], **more)
+    made = action(after, commands=[{**command, "until": until}], **more)
     del made["targets"]
     return made
 
@@ -559,6 +559,10 @@ async def test_guard_rails_keep_a_step_from_ever_reaching_a_runner(stage: Stage)
     assert await stage.claim(capabilities=["defender"]) == []
     shown = await stage.shown(run)
     assert shown.run.state == Run.STATE_FAILED and "domain controllers" in shown.run.explanation
+    endless = cacao({A: isolation(until="__end__:value")}, {**HOST, "__end__": {"type": "string", "external": True}})
+    unclear = await stage.run(endless, variables={"__host__": "web-7", "__end__": "soon"})
+    assert await stage.claim(capabilities=["defender"]) == []
+    assert "until: it is neither a duration nor an instant" in (await stage.shown(unclear)).run.explanation
 
 
 async def test_a_playbook_with_mistakes_is_refused_and_its_text_is_kept_in_versions(stage: Stage) -> None:

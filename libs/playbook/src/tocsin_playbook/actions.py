@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tocsin_playbook import ends
 from tocsin_playbook.catalogue import ACTION_TYPE, ACTIONS, Action, Argument, Weight, action_of, undoable
 from tocsin_playbook.playbook import Kind, Playbook, Step
 from tocsin_playbook.shape import ADDRESSED, Problem
@@ -13,7 +14,6 @@ from tocsin_playbook.variables import REFERENCE, as_text, parse
 
 NEED_TARGET = ("http-api", "ssh", "openc2-http")
 REQUEST = re.compile(r"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) \S+( HTTP/\d(\.\d)?)?")
-DURATION = re.compile(r"P(?=.)(\d+W|(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+S)?)?)")
 MOST_ASSIGNMENTS = 500
 
 
@@ -96,8 +96,8 @@ def _until(step: Step, action: Action, command: Mapping[str, Any], path: str) ->
         return
     if not action.timed:
         yield Problem(step.id, f"{path}.until", f"{action.name} has no end")
-    elif not REFERENCE.fullmatch(until) and not DURATION.fullmatch(until):
-        yield Problem(step.id, f"{path}.until", "write how long it holds: PT8H, P1D")
+    elif not REFERENCE.fullmatch(until) and (wrong := ends.flaw(until)):
+        yield Problem(step.id, f"{path}.until", wrong)
 
 
 def _misfit(argument: Argument, value: object) -> str:

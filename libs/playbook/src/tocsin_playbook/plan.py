@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tocsin_playbook import conditions
+from tocsin_playbook import conditions, ends
 from tocsin_playbook.catalogue import Action, Blast, action_of
 from tocsin_playbook.pattern import BadCondition
 from tocsin_playbook.playbook import Kind, Playbook, Step
 from tocsin_playbook.scope import manual_text
-from tocsin_playbook.terms import from_iso, shown, told
+from tocsin_playbook.terms import shown, told
 from tocsin_playbook.variables import Variable
 
 
@@ -205,7 +205,7 @@ def _command(command: Mapping[str, Any], values: Mapping[str, str]) -> str:
     action = action_of(command)
     if action is not None:
         given = ", ".join(f"{name}={shown(each, values)}" for name, each in command["arguments"].items())
-        until = f", for {from_iso(shown(command['until'], values))}" if "until" in command else ""
+        until = f", {ends.told(shown(command['until'], values))}" if "until" in command else ""
         return f"{action.name} by {command['connector']}: {given}{until}"
     if command["type"] == "manual":
         return f"asks somebody: {shown(manual_text(command), values)}"

@@ -45,6 +45,8 @@ class Rails:
     async def allow(self, tx: Tx, assignment: Assignment) -> Refusal | None:
         """See Guard."""
         deed = deed_of(assignment, self._clock.now())
+        if deed is not None and deed.flaw and assignment.verb == Assignment.VERB_EXECUTE and not assignment.look_first:
+            return Refusal(f"until: {deed.flaw}")
         if deed is None or assignment.simulated:
             return None
         incident = await self._incidents.copy(tx, assignment.incident_id) if assignment.incident_id else None

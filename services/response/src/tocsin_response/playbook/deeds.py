@@ -9,8 +9,9 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
 from tocsin.response.v1.runner_service_pb2 import Assignment
 
+from tocsin_playbook import ends
 from tocsin_playbook.catalogue import ACTION_TYPE, Action, action_of
-from tocsin_playbook.terms import from_iso, milliseconds, shown
+from tocsin_playbook.terms import shown
 from tocsin_response.containment.measure import TargetKind
 
 # Which argument of an action names what it is done to, and what kind of thing that is.
@@ -38,6 +39,8 @@ class Deed:
     target: str
     reason: str
     until: datetime | None
+    # Why nobody can say when it is to end; empty if that is clear.
+    flaw: str = ""
 
 
 def deed_of(assignment: Assignment, now: datetime) -> Deed | None:
@@ -55,6 +58,7 @@ def deed_of(assignment: Assignment, now: datetime) -> Deed | None:
     subject = next((name for name, each in action.arguments.items() if each.subject and name in arguments), "")
     if not subject:
         return None
+    until, flaw = _end(command.get("until"), values, now)
     return Deed(
         name=action.name,
         action=action,
@@ -62,7 +66,8 @@ def deed_of(assignment: Assignment, now: datetime) -> Deed | None:
         kind=KINDS.get(subject, TargetKind.OTHER),
         target=shown(arguments[subject], values),
         reason=shown(arguments.get("reason", ""), values),
-        until=now + length if (length := length_of(command.get("until"), values)) else None,
+        until=until,
+        flaw=flaw,
     )
 
 
@@ -76,7 +81,18 @@ def _target(assignment: Assignment) -> str:
     return str(target.get("name", ""))
 
 
-def length_of(text: object, values: Mapping[str, str]) -> timedelta | None:
-    """How long something is to hold: an ISO 8601 duration, or the variable that has one; None if it is none."""
-    length = milliseconds(from_iso(shown(text, values))) if isinstance(text, str) else None
-    return timedelta(milliseconds=length) if length else None
+def hold_of(text: object, values: Mapping[str, str], now: datetime) -> timedelta | None:
+    """How long something is to hold from now on: as it says, or the variable that has it; None: until it is undone."""
+    until, _ = _end(text, values, now)
+    return max(until - now, timedelta(seconds=1)) if until is not None else None
+
+
+def _end(text: object, values: Mapping[str, str], now: datetime) -> tuple[datetime | None, str]:
+    """When it ends, or why nobody can say: what a variable holds is not known before."""
+    if not isinstance(text, str):
+        return None, ""
+    said = shown(text, values)
+    try:
+        return ends.end_of(said, now), ends.flaw(said, now)
+    except ValueError as error:
+        return None, str(error)

@@ -18,7 +18,7 @@ from tocsin_playbook.once import Once
 from tocsin_playbook.run import Assignment, Run, RunState, SlotState, StepInstance, Verb, changed_steps, idempotency_key
 from tocsin_response.playbook import assignment_store
 from tocsin_response.playbook.assignment_store import Made, Place
-from tocsin_response.playbook.deeds import length_of
+from tocsin_response.playbook.deeds import hold_of
 from tocsin_response.playbook.keeping import Kept
 from tocsin_response.playbook.wire import wire_variables
 
@@ -80,7 +80,7 @@ def _open(instance: StepInstance | None) -> set[Key]:
 
 
 async def _made(tx: Tx, kept: Kept, assignment: Assignment, held: bool, ids: Ids, now: datetime) -> Made:
-    message = work_of(kept, assignment)
+    message = work_of(kept, assignment, now)
     if assignment.deadline is not None:
         message.timeout.FromTimedelta(max(assignment.deadline - now, timedelta()))
     prior_state = None
@@ -109,7 +109,7 @@ async def _made(tx: Tx, kept: Kept, assignment: Assignment, held: bool, ids: Ids
     )
 
 
-def work_of(kept: Kept, assignment: Assignment) -> WireAssignment:
+def work_of(kept: Kept, assignment: Assignment, now: datetime) -> WireAssignment:
     """What a runner gets, but for the lease."""
     return WireAssignment(
         run_id=kept.row.id,
@@ -125,14 +125,14 @@ def work_of(kept: Kept, assignment: Assignment) -> WireAssignment:
         variables=wire_variables(assignment.variables),
         out_args=assignment.out_args,
         simulated=kept.row.simulated,
-        hold=_hold(assignment),
+        hold=_hold(assignment, now),
     )
 
 
-def _hold(assignment: Assignment) -> Duration | None:
+def _hold(assignment: Assignment, now: datetime) -> Duration | None:
     """How long the effect is to hold."""
     values = {name: each.value for name, each in assignment.variables.items() if each.value}
-    return duration_of(length_of(assignment.command.get("until"), values))
+    return duration_of(hold_of(assignment.command.get("until"), values, now))
 
 
 def duration_of(length: timedelta | None) -> Duration | None:
