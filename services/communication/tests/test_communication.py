@@ -24,7 +24,9 @@ from tocsin.triage.v1.events_pb2 import IncidentAcknowledged, IncidentReopened, 
 from tocsin.triage.v1.incident_pb2 import Incident
 
 from tocsin_chassis.grpc.caller import Caller
+from tocsin_chassis.postgres.presence import presence
 from tocsin_communication.pages import pages as making
+from tocsin_communication.sending import departures, gone
 from tocsin_communication.sending import sender as sending
 
 QUESTION = "0199f0a0-0000-7000-8000-0000000000aa"
@@ -164,6 +166,43 @@ async def test_an_attempt_that_a_dead_process_left_is_found_by_its_lease(house, 
     assert page.resent_after_unknown
     assert page.attempts == 2
     assert [request.body["page"]["resent_after_unknown"] for request in house.web_server.requests] == [False, True]
+
+
+async def test_what_a_dead_process_was_sending_goes_on_at_once_and_what_one_that_stands_still_was_sending_waits(house, monkeypatch):
+    monkeypatch.setattr(gone, "RETURN_SECONDS", 0.0)
+    database = house.app.database
+    async with presence(database) as another, presence(database) as looking:
+
+        async def both_are_seen():
+            return another.number and looking.number
+
+        await house.world.eventually(both_are_seen, what="the other processes to be seen")
+        watch = gone.Gone(database, looking, lambda: None)
+        await house.reachable(hook("alice", house.web_server.url))
+        house.web_server.answers.append("hang")
+        await house.summon("alice", house.incident())
+        await house.expect(state=Page.STATE_SENDING)
+        house.world.rewrite("communication", f"UPDATE page SET sender = {another.number}")
+        for _ in range(3):
+            await watch.look()
+        assert [page.attempts for page in await house.pages(state=Page.STATE_SENDING)] == [1]
+    await watch.look()
+    page = (await house.expect(state=Page.STATE_DELIVERED))[0]
+    assert (page.attempts, page.resent_after_unknown) == (2, True)
+    assert [request.body["page"]["resent_after_unknown"] for request in house.web_server.requests] == [False, True]
+
+
+async def test_a_process_that_stood_still_does_not_hand_over_what_another_one_may_have_gone_on_with(house, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(departures, "LEASE", timedelta())
+        await house.reachable(hook("alice", house.web_server.url))
+        await house.summon("alice", house.incident())
+        [page] = await house.expect(state=Page.STATE_PENDING, attempts=1)
+        assert "stood still" in page.state_reason
+    house.world.clock.forward(timedelta(seconds=1))
+    [page] = await house.expect(state=Page.STATE_DELIVERED)
+    assert not page.resent_after_unknown
+    assert len(house.web_server.requests) == 1
 
 
 async def test_a_refusal_for_now_is_tried_again_and_one_for_ever_is_told(house):

@@ -18,6 +18,7 @@ from tocsin_chassis.app import App
 from tocsin_chassis.compose import foundation
 from tocsin_chassis.events.consumer import Patience
 from tocsin_chassis.grpc.channel import channel
+from tocsin_chassis.postgres.presence import presence
 from tocsin_communication.answers.answers import Answers
 from tocsin_communication.answers.events import Events
 from tocsin_communication.answers.links import Links
@@ -48,6 +49,7 @@ from tocsin_communication.rules.tallies import Tallies
 from tocsin_communication.sending.bundling import Bundler
 from tocsin_communication.sending.departures import Departures
 from tocsin_communication.sending.failures import Failures
+from tocsin_communication.sending.gone import Gone
 from tocsin_communication.sending.receipts import Receipts
 from tocsin_communication.sending.recorder import Recorder
 from tocsin_communication.sending.sender import Sender
@@ -59,6 +61,7 @@ from tocsin_kernel.clock import Clock
 GATHER_SECONDS = 0.5
 SWITCH_SECONDS = 1.0
 RECEIPT_SECONDS = 2.0
+GONE_SECONDS = 1.0
 REACHABILITY_SECONDS = 60.0
 HOUR_SECONDS = 3600.0
 
@@ -70,12 +73,13 @@ async def communication(settings: CommunicationSettings, clock: Clock | None = N
         foundation("communication", settings, clock) as base,
         channel(settings.triage_address, base.identity) as triage,
         accounts(settings, base.clock) as opened,
+        presence(base.database) as shown,
     ):
         woken, woken_editor = asyncio.Event(), asyncio.Event()
         database, now = base.database, base.clock
         links = Links(database, base.ids, settings.public_url)
         channels = Channels(opened, now)
-        departures = Departures(woken.set, Tallies(now))
+        departures = Departures(woken.set, Tallies(now), shown)
         pages = Pages(now, base.ids, links, channels, woken.set)
         follow_ups = FollowUps(now, pages, channels, woken_editor.set)
         incidents = Incidents(now, follow_ups)
@@ -109,6 +113,7 @@ async def communication(settings: CommunicationSettings, clock: Clock | None = N
             .runs("listeners", hooks.listen)
             .runs("editor", Editor(database, now, links, channels, follow_ups, woken_editor).run)
             .ticks("switch", SWITCH_SECONDS, switch.refresh)
+            .ticks("senders that are gone", GONE_SECONDS, Gone(database, shown, woken.set).look)
             .ticks("receipts", RECEIPT_SECONDS, receipts.look_for_missing)
             .ticks("forgetting of the platform's checks", HOUR_SECONDS, Checks(database, now).forget)
             .ticks("reachability", REACHABILITY_SECONDS, reachability.check)

@@ -83,6 +83,7 @@ class Page:
     `outcome_unknown`: an attempt was handed over and never answered, by `unknown_account`. `fence` counts the attempts that were begun.
     `queue` is whose turn it is when many wait (the service), `ask_id` what all pages of one summons to one responder share, `stands`:
     it is to be answered though somebody has acknowledged. `failures` are those in a row of the `account`.
+    `sender` is the process that sends it.
     """
 
     id: str
@@ -127,6 +128,7 @@ class Page:
     bundle_id: str | None = None
     delegated_from: str = ""
     seen_at: datetime | None = None
+    sender: int = 0
 
     def seen_by(self, name: str, *, manages: bool) -> "Page":
         """As somebody may read it who looks at the log: the code that confirms a contact method is for its responder, and for managers."""
@@ -136,12 +138,13 @@ class Page:
             self, subject=f"a code confirms {self.contact_method}", body="The code is shown to the responder and to managers only."
         )
 
-    def begin(self) -> "Page":
+    def begin(self, sender: int = 0) -> "Page":
         """The page as it is handed over. One whose last attempt nobody finished has an unknown outcome behind it."""
         unknown = self.outcome_unknown or self.state is State.SENDING
         return replace(
             self,
             state=State.SENDING,
+            sender=sender,
             state_reason="",
             attempts=self.attempts + 1,
             fence=self.fence + 1,

@@ -99,11 +99,11 @@ async def insert_pages(tx: Tx, pages: Sequence[Page], lease: timedelta) -> None:
     await tx.execute_many(
         """INSERT INTO page (id, kind, incident_id, opening, turn, summons_id, responder, contact_method, channel, address, provider,
                state, state_reason, reason, subject, body, created_at, due_at, attempt_at, version, traceparent, token_hash,
-               attempts, fence, urgency, queue, ask_id, escalation_id, stands, account, delegated_from, lease_until)
+               attempts, fence, urgency, queue, ask_id, escalation_id, stands, account, delegated_from, sender, lease_until)
            VALUES (%(id)s, %(kind)s, %(incident_id)s, %(opening)s, %(turn)s, %(summons_id)s, %(responder)s, %(contact_method)s, %(channel)s,
                %(address)s, %(provider)s, %(state)s, %(state_reason)s, %(reason)s, %(subject)s, %(body)s, %(created_at)s, %(due_at)s,
                %(attempt_at)s, %(version)s, %(traceparent)s, %(token_hash)s, %(attempts)s, %(fence)s,
-               %(urgency)s, %(queue)s, %(ask_id)s, %(escalation_id)s, %(stands)s, %(account)s, %(delegated_from)s,
+               %(urgency)s, %(queue)s, %(ask_id)s, %(escalation_id)s, %(stands)s, %(account)s, %(delegated_from)s, %(sender)s,
                CASE WHEN %(state)s = 'SENDING' THEN clock_timestamp() + %(lease)s END)
            ON CONFLICT (incident_id, turn, kind, contact_method) WHERE kind IN ('TAKEN', 'RESOLVED') DO NOTHING""",
         [{"lease": lease, **{name: getattr(page, name) for name in page.__slots__}} for page in pages],

@@ -108,9 +108,9 @@ class Summonses:
         due = page.state is State.PENDING and page.attempt_at <= self._clock.now()
         if not due or not self._departures.reserve(tx, page):
             return decision
-        begun = page.begin()
-        tx.after_commit(lambda: self._departures.depart(Leaving(begun, incident)))
-        return replace(decision, state=begun)
+        leaving = Leaving(page.begin(self._departures.presence.number), incident)
+        tx.after_commit(lambda: self._departures.depart(leaving))
+        return replace(decision, state=leaving.page)
 
 
 def _trace(summoned: Summoned) -> Context:

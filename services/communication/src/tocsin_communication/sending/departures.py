@@ -1,12 +1,14 @@
 """The places for pages that are being sent, so that one slow provider holds up only its own pages, and one storm only its own."""
 
+import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tocsin_chassis.postgres.database import Tx
+from tocsin_chassis.postgres.presence import Presence
 from tocsin_communication.incidents.incident import Incident
-from tocsin_communication.pages.page import Page
+from tocsin_communication.pages.page import LEASE, Page
 from tocsin_communication.rules.tallies import Tallies
 from tocsin_communication.sending.store import UnderWay
 
@@ -19,24 +21,31 @@ QUEUE_AT_ONCE = 48
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """A page whose attempt has begun, with the incident as of that moment."""
+    """A page whose attempt has begun, with the incident as of that moment (monotonic seconds)."""
 
     page: Page
     incident: Incident | None
+    begun_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_too_late(self) -> bool:
+        """This process stood still until another one may have gone on with the page."""
+        return time.monotonic() - self.begun_at > LEASE.total_seconds()
 
 
 class Departures:
     """Counts the pages under way. One that is made while there is a place leaves with the commit that keeps it: nobody looks for it.
 
     `start` hands over a page whose place is taken; None while nobody sends. `wake` says that a page may have waited for a place.
-    `tallies` knows who may get another page without looking into the past; `stopped`: no page leaves at all.
+    `tallies` knows who may get another page without looking into the past; `stopped`: no page leaves at all. `presence` is who sends.
     """
 
-    def __init__(self, wake: Callable[[], None], tallies: Tallies) -> None:
+    def __init__(self, wake: Callable[[], None], tallies: Tallies, presence: Presence) -> None:
         self.start: Callable[[Leaving], None] | None = None
         # Until the switch has been read: what is made before is looked for, and whoever looks sees the switch.
         self.stopped = True
         self.tallies = tallies
+        self.presence = presence
         self._by_provider: Counter[str] = Counter()
         self._by_queue: Counter[tuple[str, str]] = Counter()
         self._of_queue: Counter[str] = Counter()

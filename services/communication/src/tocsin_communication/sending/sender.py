@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import INVALID_SPAN, SpanKind, Status, StatusCode
 from prometheus_client import Counter
 
 from tocsin_chassis.postgres.database import Database, Tx
@@ -138,7 +138,8 @@ class Sender:
             incidents = await incident_store.incidents(tx, list({page.incident_id for page in due if page.incident_id}))
             needed = [page for page in await self._bundler.refreshed(tx, due) if await self._is_needed(tx, page, incidents)]
             claimed = [
-                Leaving(self._over_account(page).begin(), incidents.get(page.incident_id)) for page in await self._bundler.admit(tx, needed)
+                Leaving(self._over_account(page).begin(self._departures.presence.number), incidents.get(page.incident_id))
+                for page in await self._bundler.admit(tx, needed)
             ]
             if claimed:
                 await store.begin(tx, [leaving.page for leaving in claimed], LEASE)
@@ -162,6 +163,10 @@ class Sender:
 
     async def _deliver(self, leaving: Leaving) -> None:
         page = leaving.page
+        if leaving.is_too_late:
+            receipt = Receipt(Outcome.TRANSIENT, "not handed over: its sender stood still")
+            self._recorder.record(Attempt(page, receipt, self._clock.now(), INVALID_SPAN))
+            return
         context = trace_context({"traceparent": page.traceparent})
         with tracer.start_as_current_span(f"send {page.channel.value.lower()}", context=context, kind=SpanKind.CLIENT) as span:
             span.set_attribute("tocsin.page.id", page.id)

@@ -44,6 +44,8 @@ class AttemptRow:
 PAGES_DUE = """SELECT (SELECT min(attempt_at) FROM page WHERE state = 'PENDING') <= %(now)s
     OR (SELECT min(lease_until) FROM page WHERE state = 'SENDING') <= now()"""
 
+OTHER_SENDERS = """SELECT array_agg(DISTINCT sender) FROM page WHERE state = 'SENDING' AND sender NOT IN (0, %(own)s)"""
+
 
 async def claim(tx: Tx, now: datetime, under_way: UnderWay, most: int) -> list[Page]:
     """Pages whose time has come, or whose attempt was left unfinished, locked. Whoever asks for an answer comes first, then what is
@@ -97,10 +99,18 @@ async def begin(tx: Tx, pages: Sequence[Page], lease: timedelta) -> None:
     await tx.execute(
         """UPDATE page SET state = 'SENDING', state_reason = '', attempts = attempts + 1, fence = page.fence + 1, version = version + 1,
                outcome_unknown = begun.unknown, resent_after_unknown = begun.unknown, account = begun.account,
-               provider = begun.provider, lease_until = clock_timestamp() + %s
-           FROM unnest(%s::uuid[], %s::boolean[], %s::text[], %s::text[]) AS begun (id, unknown, account, provider)
+               provider = begun.provider, sender = begun.sender, lease_until = clock_timestamp() + %s
+           FROM unnest(%s::uuid[], %s::boolean[], %s::text[], %s::text[], %s::bigint[]) AS begun (id, unknown, account, provider, sender)
            WHERE page.id = begun.id""",
-        (lease, *([getattr(page, name) for page in pages] for name in ("id", "outcome_unknown", "account", "provider"))),
+        (lease, *([getattr(page, name) for page in pages] for name in ("id", "outcome_unknown", "account", "provider", "sender"))),
+    )
+
+
+async def end_leases(tx: Tx, senders: Sequence[int]) -> int:
+    """What these are sending is anybody's from now on; how many pages that are."""
+    return await tx.execute(
+        "UPDATE page SET lease_until = clock_timestamp(), sender = 0 WHERE state = 'SENDING' AND sender = ANY(%s::bigint[])",
+        (list(senders),),
     )
 
 
