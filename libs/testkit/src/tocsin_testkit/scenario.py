@@ -119,11 +119,11 @@ def flood_is(caller: Caller, alerts: int) -> None:
     caller.call(caller.detection.ApplyConfiguration, detection_pb.ApplyConfigurationRequest(configuration=detection))
 
 
-def alert(group: str, instance: str) -> dict[str, Any]:
+def alert(group: str, instance: str, service: str = SERVICE) -> dict[str, Any]:
     """One alert of a group, open for hours."""
     ends_at = (datetime.now(UTC) + timedelta(hours=6)).isoformat()
     return {
-        "labels": {"alertname": "Load", "service": SERVICE, "group": group, "instance": instance, "severity": "critical"},
+        "labels": {"alertname": "Load", "service": service, "group": group, "instance": instance, "severity": "critical"},
         "annotations": {"summary": f"group {group}"},
         "endsAt": ends_at,
     }

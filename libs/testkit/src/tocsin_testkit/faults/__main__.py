@@ -13,7 +13,9 @@ from tocsin_testkit.faults.audit import Verdict
 from tocsin_testkit.faults.kills import each_once, random_kills
 from tocsin_testkit.faults.postgres_restarts import postgres_restarts
 from tocsin_testkit.faults.power_cut import power_cut
+from tocsin_testkit.faults.provider_storm import provider_storm
 from tocsin_testkit.faults.wrong_clock import wrong_clock
+from tocsin_testkit.faults.zombies import zombies
 
 Run = Callable[[bool, int], Awaitable[Verdict]]
 
@@ -24,6 +26,8 @@ RUNS: dict[str, Run] = {
     "postgres-restarts": postgres_restarts,
     "wrong-clock": wrong_clock,
     "power-cut": power_cut,
+    "provider-storm": provider_storm,
+    "zombies": zombies,
 }
 
 
