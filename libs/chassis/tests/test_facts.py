@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 
+import psycopg
 import pytest
 from tocsin.detection.v1.alert_pb2 import Alert
 from tocsin.detection.v1.events_pb2 import AlertOpened, AlertResolved
 
+from tocsin_chassis.events import relay as relays
 from tocsin_chassis.events.bus import event_bus
 from tocsin_chassis.events.consumer import Consumer, Patience, Together
 from tocsin_chassis.events.dead import DeadLetters
@@ -131,6 +133,20 @@ async def test_publishing_twice_counts_once(detection, bus):
             return await unpublished(detection) == 0
 
         await eventually(marked)
+    assert (await bus.jetstream.stream_info("DETECTION")).state.messages == 1
+
+
+async def test_a_relay_that_stands_still_gives_way_to_the_one_of_another_process(detection, bus, monkeypatch):
+    """It holds its lock and asks for nothing any more, as a process that was stopped, or whose machine is gone."""
+    monkeypatch.setattr(relays, "SILENT_SECONDS", 1)
+    with contextlib.suppress(psycopg.OperationalError):  # whoever wakes up finds out that it leads no more
+        async with Relay(detection, bus)._leadership(), working(Relay(detection, bus)):
+            await emit(detection, "disk full")
+
+            async def told_by_the_other():
+                return await unpublished(detection) == 0
+
+            await eventually(told_by_the_other, within=20)
     assert (await bus.jetstream.stream_info("DETECTION")).state.messages == 1
 
 

@@ -84,8 +84,9 @@ class Consumers:
 
     @property
     def of_escalations(self) -> Together:
-        """What response says: a step may ask fifty at once, and what one look can tell of all of them is looked at once."""
-        return Together(FROM_RESPONSE, self.on_escalations, own_trace=False)
+        """What response says: a step may ask fifty at once, and what one look can tell of all of them is looked at once. The summonses of
+        services take turns, as their pages do."""
+        return Together(FROM_RESPONSE, self.on_escalations, own_trace=False, turn=_queue)
 
     @property
     def of_incidents(self) -> Together:
@@ -214,6 +215,11 @@ def _question(told: ApprovalSought) -> Question:
         why=told.why,
         simulated=told.simulated,
     )
+
+
+def _queue(fact: Fact[Any]) -> str:
+    """Whose turn it is: that of the service, where somebody is summoned because of one."""
+    return fact.message.incident.service or fact.aggregate if isinstance(fact.message, SUMMONED) else fact.aggregate
 
 
 def _summoned(fact: Fact[ResponderSummoned | ContactSummoned]) -> Summoned:

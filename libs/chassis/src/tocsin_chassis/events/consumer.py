@@ -7,7 +7,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,9 @@ from prometheus_client import Counter
 from tocsin_chassis.events import fact as headers
 from tocsin_chassis.events.bus import EventBus
 from tocsin_chassis.events.fact import Fact
+from tocsin_chassis.events.holding import ACK_WAIT_SECONDS, Holding
 from tocsin_chassis.events.streams import stream_of
+from tocsin_chassis.events.turns import Turns
 from tocsin_chassis.postgres import inbox
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.postgres.dead_letters import DeadLetter, bury, exhume
@@ -40,19 +42,23 @@ Handlers = Mapping[type[Message], Handler]
 class Together:
     """What handles all facts of these kinds that have arrived in one go; in their order, each fact once.
 
-    What is done for all of them is a trace of its own, linked to theirs, unless `handle` goes on in theirs itself.
+    What is done for all of them is a trace of its own, linked to theirs, unless `handle` goes on in theirs itself. `turn` says whose
+    turn a fact is: where many wait fewer are handled in one go, and those who wait take turns.
     """
 
     kinds: Collection[type[Message]]
     handle: Callable[[Tx, Sequence[Fact[Any]]], Awaitable[None]]
     own_trace: bool = True
+    turn: Callable[[Fact[Any]], str] | None = None
 
 
 BATCH = 64
 TOGETHER_BATCH = 256
+# Whoever takes turns has to have what waits at hand, and goes on soon to whose turn it is next.
+TURNS_AT_HAND = 2048
+TURNS_BATCH = 64
 SILENCE_SECONDS = 15.0
 PULL_SECONDS = 20.0
-ACK_WAIT_SECONDS = 30.0
 MOST_DELIVERIES = 8
 # A database that was away is back for all facts at once, and none of them should be the last to know.
 LONGEST_WAIT_SECONDS = 60.0
@@ -72,18 +78,19 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class _Received:
-    """A message and the fact it holds; no fact if its type has no handler here."""
+    """A message and the fact it holds."""
 
     message: Msg
-    fact: Fact[Any] | None
+    fact: Fact[Any]
 
 
 class _Arrivals:
     """Messages that have arrived and are not handled yet."""
 
-    def __init__(self, patient: Collection[str], most: int) -> None:
+    def __init__(self, patient: Collection[str], most: int, holding: Holding) -> None:
         self._patient = patient
         self._most = most
+        self._holding = holding
         self._messages: list[Msg] = []
         self._some = asyncio.Event()
         self._pressing = asyncio.Event()
@@ -91,18 +98,21 @@ class _Arrivals:
     async def add(self, message: Msg) -> None:
         """The subscription calls this for each."""
         self._messages.append(message)
+        if _status(message) is None:
+            self._holding.take(message)
         self._some.set()
         if len(self._messages) >= self._most or not self._may_wait(message):
             self._pressing.set()
 
-    async def gather(self, patience: float) -> list[Msg]:
+    async def gather(self, patience: float, *, at_once: bool = False) -> list[Msg]:
         """What has arrived, waiting for the first, and then for more as long as nobody waits for any of it.
 
-        Raises TimeoutError when not even a sign of life comes.
+        `at_once`: without waiting at all. Raises TimeoutError when not even a sign of life comes.
         """
-        async with asyncio.timeout(SILENCE_SECONDS):
-            await self._some.wait()
-        if patience and not self._pressing.is_set():
+        if not at_once:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                await self._some.wait()
+        if patience and not at_once and not self._pressing.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
                     await self._pressing.wait()
@@ -142,7 +152,11 @@ class Consumer:
         self._patient = {kind.DESCRIPTOR.full_name for kind in patience.kinds} if patience else set()
         kinds = handlers.kinds if isinstance(handlers, Together) else handlers
         self._kinds = {kind.DESCRIPTOR.full_name: kind for kind in kinds}
-        self._most = TOGETHER_BATCH if isinstance(handlers, Together) else BATCH
+        self._at_once = TOGETHER_BATCH if isinstance(handlers, Together) else BATCH
+        self._most = self._at_once
+        self._turn = handlers.turn if isinstance(handlers, Together) else None
+        if self._turn is not None:
+            self._at_once, self._most = TURNS_BATCH, TURNS_AT_HAND
 
     async def run(self) -> None:
         """Handle facts for ever; after a broken pull it starts again."""
@@ -163,7 +177,7 @@ class Consumer:
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=ACK_WAIT_SECONDS,
             max_deliver=-1,
-            max_ack_pending=4 * self._most,
+            max_ack_pending=4 * self._at_once if self._turn is None else self._most,
             # What nobody here handles is not even sent: half of what a busy stream holds.
             filter_subjects=[f"{kind}.>" for kind in sorted(self._kinds)],
         )
@@ -171,37 +185,47 @@ class Consumer:
 
     async def _pull_for_ever(self) -> None:
         """One outstanding pull; whatever has arrived by the time the last batch is done makes up the next batch."""
-        arrivals = _Arrivals(self._patient, self._most)
+        holding = Holding()
+        arrivals = _Arrivals(self._patient, self._most, holding)
         inbox_subject = self._bus.connection.new_inbox()
         subscription = await self._bus.connection.subscribe(inbox_subject, cb=arrivals.add)
         request = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._name}"
         wanted = json.dumps({"batch": self._most, "expires": int(PULL_SECONDS * 1e9), "idle_heartbeat": int(5e9)}).encode()
+        signs = asyncio.create_task(holding.give_signs())
+        waiting = Turns[_Received]()
         try:
             outstanding = 0
             while True:
                 if outstanding <= 0:
                     await self._bus.connection.publish(request, wanted, reply=inbox_subject)
                     outstanding = self._most
-                batch, ended = _sorted(await arrivals.gather(self._patience_seconds))
-                outstanding = 0 if ended else outstanding - len(batch)
-                await self._handle(batch)
+                arrived, ended = _sorted(await arrivals.gather(self._patience_seconds, at_once=bool(waiting)))
+                outstanding = 0 if ended else outstanding - len(arrived)
+                for received in await self._receive(arrived):
+                    waiting.add(received, received.fact.aggregate, self._turn(received.fact) if self._turn is not None else "")
+                await self._handle(waiting.take(self._at_once))
         finally:
+            signs.cancel()
             if self._bus.connection.is_connected:
                 await subscription.unsubscribe()
 
-    async def _handle(self, batch: list[Msg]) -> None:
-        if not batch:
-            return
+    async def _receive(self, batch: list[Msg]) -> list[_Received]:
+        """The facts that these hold. What nobody can read or handles here ends with this."""
         received = []
         for message in batch:
             try:
-                received.append(_Received(message, self._read(message)))
+                fact = self._read(message)
             except UnreadableFact as error:
                 await self._bury(message, error)
-        for ignored in [item for item in received if item.fact is None]:
-            consumed.labels("ignored").inc()
-            await ignored.message.ack()
-        known = [item for item in received if item.fact is not None]
+                continue
+            if fact is not None:
+                received.append(_Received(message, fact))
+            else:
+                consumed.labels("ignored").inc()
+                await message.ack()
+        return received
+
+    async def _handle(self, known: list[_Received]) -> None:
         if not known:
             return
         try:
@@ -214,11 +238,10 @@ class Consumer:
 
     async def _handle_together(self, items: list[_Received]) -> None:
         async with self._database.transaction(plans_once=True) as tx:
-            facts = [item.fact for item in items if item.fact is not None]
-            new = await inbox.receive(tx, self._name, [(fact.id, fact.occurred_at.date()) for fact in facts])
+            new = await inbox.receive(tx, self._name, [(item.fact.id, item.fact.occurred_at.date()) for item in items])
             fresh = []
             for item in items:
-                if item.fact is not None and item.fact.id in new:
+                if item.fact.id in new:
                     new.discard(item.fact.id)
                     fresh.append(item)
             await self._work(tx, fresh)
@@ -228,7 +251,7 @@ class Consumer:
 
     async def _work(self, tx: Tx, items: list[_Received]) -> None:
         """Each fact goes on in its own trace; what is done for many at once is a trace of its own, linked to all of theirs."""
-        facts = [item.fact for item in items if item.fact is not None]
+        facts = [item.fact for item in items]
         if isinstance(self._handlers, Together) and facts and not self._handlers.own_trace:
             await self._handlers.handle(tx, facts)
             return
@@ -301,7 +324,7 @@ def _sorted(arrived: list[Msg]) -> tuple[list[Msg], bool]:
     """The messages among what has arrived, and whether the pull has ended. Raises ConnectionError if the consumer is gone."""
     batch, ended = [], False
     for message in arrived:
-        status = (message.headers or {}).get("Status") if not message.data else None
+        status = _status(message)
         if status is None:
             batch.append(message)
         elif status == "409" and "Consumer Deleted" in str(message.headers):
@@ -309,6 +332,11 @@ def _sorted(arrived: list[Msg]) -> tuple[list[Msg], bool]:
         elif status != "100":
             ended = True
     return batch, ended
+
+
+def _status(message: Msg) -> str | None:
+    """What the broker says by this instead of a fact; None if it is one."""
+    return (message.headers or {}).get("Status") if not message.data else None
 
 
 def read_fact(types: Mapping[str, type[Message]], subject: str, payload: bytes, given: Mapping[str, str]) -> Fact[Any] | None:
@@ -339,5 +367,5 @@ def by_source(handlers: Handlers | Together) -> Mapping[str, Handlers | Together
     for kind in kinds:
         grouped[kind.DESCRIPTOR.full_name.split(".")[1]].append(kind)
     if isinstance(handlers, Together):
-        return {source: Together(group, handlers.handle, handlers.own_trace) for source, group in grouped.items()}
+        return {source: replace(handlers, kinds=group) for source, group in grouped.items()}
     return {source: {kind: handlers[kind] for kind in group} for source, group in grouped.items()}

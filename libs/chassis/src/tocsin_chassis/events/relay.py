@@ -16,17 +16,22 @@ from psycopg import AsyncConnection
 
 from tocsin_chassis.events.bus import EventBus
 from tocsin_chassis.events.fact import ID, OCCURRED_AT, TRACEPARENT, VERSION
+from tocsin_chassis.events.turns import Turns
 from tocsin_chassis.postgres import outbox
 from tocsin_chassis.postgres.database import Database
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
+# So many are published before whose turn it is next is looked at anew.
+AT_ONCE = 100
 IDLE_POLL_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 PUBLISH_TIMEOUT_SECONDS = 5.0
 # Nobody waits for the mark of a published fact, so that many share one.
 MARK_SECONDS = 0.25
+# Whoever leads asks for something every second. One that stood still for so long, or whose machine is gone, leads no more.
+SILENT_SECONDS = 15
 # Facts of this process are handed over; more than so many of them are read from the table again when their turn comes.
 MOST_HANDED_OVER = 4 * BATCH
 
@@ -45,38 +50,65 @@ class _Publication:
 class _Waiting:
     """The facts to be published next. What this process commits is handed over; the table is asked for all else, by state.
 
-    It is asked at the beginning, once a second, when another process has said that facts wait, and after a failure.
+    It is asked at the beginning, once a second, when another process has said that facts wait, and after a failure. Where many wait the
+    aggregates take turns: the only fact of one does not wait for a thousand of others. Those of one aggregate stay in their order.
     """
 
     def __init__(self) -> None:
-        self._handed_over: list[outbox.OutboxRow] = []
-        self._just_read: set[UUID] = set()
         self._read_at = 0.0
+        self.start_over()
+
+    def start_over(self) -> None:
+        """The table holds everything that was handed over, and is asked soon."""
+        self._turns = Turns[outbox.OutboxRow]()
+        self._known: set[UUID] = set()
+        self._just_read: set[UUID] = set()
+        self._too_many = False
+        self.read_soon()
 
     def take_over(self, committed: list[outbox.OutboxRow]) -> None:
         """These were committed here, in this order."""
-        self._handed_over += committed
-        if len(self._handed_over) > MOST_HANDED_OVER:
+        if len(self._known) + len(committed) > MOST_HANDED_OVER:
+            self._too_many = True
             self.read_soon()
+        if not self._too_many:
+            self._add([row for row in committed if row.id not in self._just_read])
+
+    @property
+    def count(self) -> int:
+        """How many are known to wait."""
+        return len(self._known)
 
     def read_soon(self) -> None:
         """The table may hold more than was handed over; whatever was handed over it holds too."""
         self._read_at = 0.0
 
-    def seconds_to_read(self, now: float) -> float:
-        return max(0.0, self._read_at - now)
+    def seconds_to_wait(self, now: float) -> float:
+        """Until there may be something to publish that nobody hands over."""
+        return 0.0 if self._turns else max(0.0, self._read_at - now)
 
     async def next(self, reader: AsyncConnection[Any], now: float, published: list[outbox.OutboxRow]) -> list[outbox.OutboxRow]:
         """Not those that are `published` and not marked yet."""
-        if now < self._read_at:
-            handed_over, self._handed_over = self._handed_over, []
-            return [row for row in handed_over if row.id not in self._just_read]
-        self._handed_over = []
-        rows = await outbox.unpublished(reader, BATCH, published)
-        self._just_read = {row.id for row in rows}
-        if len(rows) < BATCH:
-            self._read_at = now + IDLE_POLL_SECONDS
-        return rows
+        # What was too much to be handed over comes after what was.
+        if now >= self._read_at and not (self._too_many and self._turns):
+            rows = await outbox.unpublished(reader, BATCH, published)
+            self._just_read = {row.id for row in rows}
+            added = self._add(rows)
+            self._too_many = self._too_many and len(rows) == BATCH
+            if not added or len(rows) < BATCH:
+                self._read_at = now + IDLE_POLL_SECONDS
+        taken = self._turns.take(AT_ONCE)
+        self._known -= {row.id for row in taken}
+        return taken
+
+    def _add(self, rows: list[outbox.OutboxRow]) -> int:
+        """How many of them were not known yet."""
+        new = [row for row in rows if row.id not in self._known]
+        self._known |= {row.id for row in new}
+        for row in new:
+            aggregate = row.subject.rpartition(".")[2]
+            self._turns.add(row, aggregate, aggregate)
+        return len(new)
 
 
 class Relay:
@@ -93,8 +125,8 @@ class Relay:
         """Publish for ever. Waits while another process holds the lock; starts again after a lost connection."""
         while True:
             try:
-                # A mark that is lost in a crash is the crash between publishing and marking: no need to wait for the disk.
-                async with self._leadership() as listener, await self._connect("outbox", "-c synchronous_commit=off") as reader:
+                async with self._leadership() as reader, await self._connect("relay") as listener:
+                    await listener.execute(b"LISTEN " + f"relay_{self._database.service}".encode())
                     await self._publish_for_ever(listener, reader)
             except (psycopg.Error, OSError) as error:
                 log.warning("the relay lost its database connection: %s", error)
@@ -109,15 +141,17 @@ class Relay:
 
     @asynccontextmanager
     async def _leadership(self) -> AsyncIterator[AsyncConnection[Any]]:
-        """A connection that holds the service's relay lock; the lock goes with the connection."""
-        async with await self._connect("relay") as connection:
+        """The connection that holds the service's relay lock, and reads and marks facts; the lock goes with it.
+
+        A mark that is lost in a crash is the crash between publishing and marking: no need to wait for the disk.
+        """
+        async with await self._connect("outbox", f"-c synchronous_commit=off -c idle_session_timeout={SILENT_SECONDS}s") as connection:
             while True:
                 cursor = await connection.execute("SELECT pg_try_advisory_lock(hashtext('relay:' || current_schema()))")
                 row = await cursor.fetchone()
                 if row and row[0]:
                     break
                 await self._tell_the_leader(connection)
-            await connection.execute(b"LISTEN " + f"relay_{self._database.service}".encode())
             yield connection
 
     async def _tell_the_leader(self, connection: AsyncConnection[Any]) -> None:
@@ -149,15 +183,15 @@ class Relay:
                 await outbox.mark_published(reader, done)
                 done = []
             rows = await pending.next(reader, self._time(), done)
-            waiting.set(len(rows))
+            waiting.set(pending.count + len(rows))
             acknowledged = await self._publish(rows)
             if acknowledged and not done:
                 mark_at = self._time() + MARK_SECONDS
             done += acknowledged
             if len(acknowledged) < len(rows):
-                pending.read_soon()
+                pending.start_over()
                 await asyncio.sleep(RETRY_SECONDS)
-            elif rest := min(pending.seconds_to_read(self._time()), max(0.0, mark_at - self._time()) if done else IDLE_POLL_SECONDS):
+            elif rest := min(pending.seconds_to_wait(self._time()), max(0.0, mark_at - self._time()) if done else IDLE_POLL_SECONDS):
                 await self._wait_for_facts(rest)
 
     @staticmethod

@@ -314,7 +314,7 @@ async def postgres(
             "connect_timeout": 3,
             "keepalives_idle": 10,
             "tcp_user_timeout": 10000,
-            "options": "-c idle_in_transaction_session_timeout=60s -c timezone=UTC",
+            "options": "-c idle_in_transaction_session_timeout=20s -c timezone=UTC",
         },
     )
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
