@@ -16,14 +16,17 @@ from tocsin_testkit.world import World
 ROOT = Path(__file__).parents[2]
 SERVICES = ("detection", "triage", "response", "communication", "review", "edge")
 # What runs a statement, and which of its arguments is it.
-ASKS = {"one": 1, "maybe": 1, "many": 1, "value": 1, "values": 1, "execute": 0, "execute_many": 0, "execute_set": 0, "executemany": 0}
+ASKS = dict.fromkeys(("one", "maybe", "many", "each", "value", "values"), 1)
+ASKS |= dict.fromkeys(("execute", "execute_many", "execute_set", "executemany"), 0)
 # Functions whose statements are put together while the program runs; tests of their services run them.
 PUT_TOGETHER = {
     "tocsin_communication.pages.store.list_pages",
     "tocsin_detection.intake.opsgenie_api.store.search_ids",
     "tocsin_detection.intake.opsgenie_api.store.count_found",
-    "tocsin_detection.store._alerts",
-    "tocsin_detection.store._matching",
+    "tocsin_detection.alert_rows.read_alerts",
+    "tocsin_detection.alert_list_store._along",
+    "tocsin_detection.alert_list_store._are_few",
+    "tocsin_detection.alert_list_store._settled",
 }
 
 

@@ -19,17 +19,18 @@ from psycopg import sql
 from tocsin.detection.v1 import events_pb2
 
 from tocsin_chassis.postgres.database import Database, postgres
-from tocsin_detection import store
 from tocsin_detection.alert import Alert
+from tocsin_detection.alert_list_store import list_alerts
 from tocsin_detection.alerts import Alerts
 from tocsin_detection.integration import RateLimit, key_hash
 from tocsin_detection.integrations import Integrations
+from tocsin_detection.listing import Wanted
 from tocsin_detection.noise.court import Court
 from tocsin_detection.noise.floods import Floods
 from tocsin_detection.noise.frequency import DEFAULT_FLAPPING
 from tocsin_detection.noise.matcher import read_all
 from tocsin_detection.noise.rulebook import Rulebook
-from tocsin_detection.noise.silence import Wanted
+from tocsin_detection.noise.silence import Wanted as WantedSilence
 from tocsin_detection.noise.silences import Silences
 from tocsin_detection.observer import Observer
 from tocsin_detection.rate import Rates
@@ -260,7 +261,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(target=silences, things=some.sets(some.sampled_from(THINGS), min_size=1), minutes=some.sampled_from([1, 3, 30]))
     def somebody_silences(self, things: set[str], minutes: int) -> str:
         until = self.clock.now() + timedelta(minutes=minutes)
-        wanted = Wanted(read_all([f'alertname=~"{"|".join(sorted(things))}"']), None, until, "planned")
+        wanted = WantedSilence(read_all([f'alertname=~"{"|".join(sorted(things))}"']), None, until, "planned")
 
         async def create() -> str:
             async with self.database.transaction() as tx:
@@ -317,7 +318,7 @@ class Interleavings(RuleBasedStateMachine):
             await self.process.died()
             self.process = await Process(self.database, self.clock).started()
             async with self.database.transaction() as tx:
-                return await store.list_alerts(tx, store.Wanted(open=True))
+                return (await list_alerts(tx, Wanted(open=True))).found
 
         for alert in self.do(restart()):
             episode = self.history.open(alert.labels["alertname"])
@@ -338,7 +339,7 @@ class Interleavings(RuleBasedStateMachine):
 
     async def _tables(self) -> dict[str, list[tuple[object, ...]]]:
         async with self.database.transaction() as tx:
-            alerts = await store.list_alerts(tx, store.Wanted(limit=10_000))
+            alerts = (await list_alerts(tx, Wanted(limit=10_000))).found
             facts: dict[str, list[str]] = {}
             for subject in await tx.values(str, "SELECT subject FROM outbox WHERE subject LIKE 'tocsin.detection.v1.Alert%%' ORDER BY id"):
                 kind, _, alert_id = subject.rpartition(".")

@@ -1,6 +1,6 @@
 """What people and programs do with alerts: raise, resolve, look at; and the silent end that time brings."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -13,12 +13,15 @@ from tocsin_chassis.postgres.inbox import once
 from tocsin_chassis.telemetry import tracer
 from tocsin_detection import store
 from tocsin_detection.alert import Alert, Decision, acknowledge, changed, end_silently, resolve_by_hand, snooze, unacknowledge
+from tocsin_detection.alert_list_store import list_alerts
 from tocsin_detection.listening import Listening
+from tocsin_detection.listing import Position, Wanted
 from tocsin_detection.observer import Observer
 from tocsin_detection.repeats import Repeats
 from tocsin_detection.signal import Signal
 from tocsin_detection.signals import contending
 from tocsin_detection.wire import alert_message
+from tocsin_detection.withheld import store as withheld
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import NotFound
 
@@ -34,10 +37,18 @@ class AlertNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One page of alerts, newest first, and the token of the next; empty on the last."""
+    """One page of alerts, newest first, and where the next begins; None after the last.
 
-    alerts: list[Alert]
-    next_page_token: str
+    `incidents` are those of private incidents: which one, by the alert's id.
+    """
+
+    alerts: Sequence[Alert]
+    incidents: Mapping[str, str]
+    following: Position | None
+
+    @property
+    def next_page_token(self) -> str:
+        return paging.encode(self.following[0].isoformat(), self.following[1]) if self.following else ""
 
 
 class Alerts:
@@ -110,25 +121,23 @@ class Alerts:
             log = await store.log_of(tx, alert, MOST_LOG_ENTRIES)
         return replace(alert, occurrences=alert.occurrences + self._repeats.since_written(alert.id)), log
 
-    async def list(self, wanted: store.Wanted) -> Listing:
-        """One page; `wanted.limit` is its size."""
-        async with self._database.transaction() as tx:
-            # One more than wanted says whether there is a next page.
-            found = await store.list_alerts(tx, replace(wanted, limit=wanted.limit + 1))
-        page = found[: wanted.limit]
-        return Listing(page, paging.encode(page[-1].opened_at.isoformat(), page[-1].id) if len(found) > len(page) else "")
+    async def list(self, wanted: Wanted) -> Listing:
+        """One page: at most `wanted.limit` of the next alerts, which are looked at up to a bound. It may be empty and not the last."""
+        async with self._database.reading() as tx:
+            look = await list_alerts(tx, wanted)
+            private = await withheld.of_alerts(tx, [alert.id for alert in look.found]) if look.found else []
+        return Listing(look.found, {each.id: each.incident_id for each in private}, look.until)
 
-    async def export(self, wanted: store.Wanted) -> AsyncIterator[Sequence[Alert]]:
+    async def export(self, wanted: Wanted) -> AsyncIterator[Listing]:
         """All pages, one after the other, each read by itself: nobody waits for a slow reader."""
-        before = wanted.before
+        wanted = replace(wanted, limit=AT_ONCE)
         while True:
-            async with self._database.transaction() as tx:
-                page = await store.list_alerts(tx, replace(wanted, before=before, limit=AT_ONCE))
-            if page:
+            page = await self.list(wanted)
+            if page.alerts:
                 yield page
-            if len(page) < AT_ONCE:
+            if page.following is None:
                 return
-            before = (page[-1].opened_at, page[-1].id)
+            wanted = replace(wanted, before=page.following)
 
     async def end_silent(self) -> None:
         """End the alerts whose end has passed.
@@ -180,7 +189,7 @@ async def locked(tx: Tx, alert_id: str) -> Alert:
     return found
 
 
-def page_start(token: str) -> tuple[datetime, str] | None:
+def page_start(token: str) -> Position | None:
     """Where the page of a token starts; None for the first. Raises PageTokenInvalid."""
     if not token:
         return None

@@ -16,18 +16,17 @@ from tocsin_chassis.grpc.wrapping import Context
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.postgres.inbox import once
 from tocsin_detection.alert import Alert
-from tocsin_detection.alerts import Alerts, page_start
+from tocsin_detection.alerts import Alerts, Listing, page_start
 from tocsin_detection.configuration import Configurations
 from tocsin_detection.integration import BUILT_IN
 from tocsin_detection.integration_wire import integration_message, mapping_of
 from tocsin_detection.integrations import Integrations
+from tocsin_detection.listing import Wanted
 from tocsin_detection.noise.matcher import read_all
 from tocsin_detection.preview import preview
 from tocsin_detection.signal import Signal, first_of, hashed, one_line, problem_of_labels, severity_word, storable
 from tocsin_detection.signals import Signals, Submission
-from tocsin_detection.store import Wanted
 from tocsin_detection.wire import alert_message, log_message
-from tocsin_detection.withheld.withheld import Withheld
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import Invalid
 
@@ -48,10 +47,8 @@ class DetectionApi(DetectionServiceServicer):
         integrations: Integrations,
         configurations: Configurations,
         clock: Clock,
-        withheld: Withheld,
     ) -> None:
         self._database = database
-        self._withheld = withheld
         self._signals = signals
         self._alerts = alerts
         self._integrations = integrations
@@ -124,13 +121,12 @@ class DetectionApi(DetectionServiceServicer):
         return pb.GetAlertResponse(alert=alert_message(alert), log=[log_message(entry) for entry in log])
 
     async def ListAlerts(self, request: pb.ListAlertsRequest, context: Context) -> pb.ListAlertsResponse:
-        listing = await self._alerts.list(_wanted(request))
-        alerts = await self._withheld.marked([alert_message(alert) for alert in listing.alerts])
-        return pb.ListAlertsResponse(alerts=alerts, next_page_token=listing.next_page_token)
+        page = await self._alerts.list(_wanted(request))
+        return pb.ListAlertsResponse(alerts=_listed(page), next_page_token=page.next_page_token)
 
     async def ExportAlerts(self, request: pb.ExportAlertsRequest, context: Context) -> AsyncIterator[pb.ExportAlertsResponse]:
         async for page in self._alerts.export(replace(_wanted(request.filter), before=None)):
-            yield pb.ExportAlertsResponse(alerts=await self._withheld.marked([alert_message(alert) for alert in page]))
+            yield pb.ExportAlertsResponse(alerts=_listed(page))
 
     async def ListIntegrations(self, request: pb.ListIntegrationsRequest, context: Context) -> pb.ListIntegrationsResponse:
         return pb.ListIntegrationsResponse(integrations=[integration_message(item) for item in await self._integrations.all()])
@@ -166,6 +162,11 @@ class DetectionApi(DetectionServiceServicer):
 
     async def ExportConfiguration(self, request: pb.ExportConfigurationRequest, context: Context) -> pb.ExportConfigurationResponse:
         return pb.ExportConfigurationResponse(configuration=await self._configurations.export())
+
+
+def _listed(page: Listing) -> list[AlertMessage]:
+    """Those of private incidents with that: lists leave them out for whoever may not know of it."""
+    return [alert_message(alert, page.incidents.get(alert.id, "")) for alert in page.alerts]
 
 
 def _wanted(request: pb.ListAlertsRequest) -> Wanted:

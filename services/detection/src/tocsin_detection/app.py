@@ -100,7 +100,7 @@ async def detection(settings: DetectionSettings, clock: Clock | None = None) -> 
         explanations, simulations = Explanations(base.database, base.clock), Simulations(base.database, base.clock)
         withheld = Withheld(base.database, base.clock, timedelta(days=settings.retention_days))
         noise = NoiseApi(base.database, silences, windows, Matching(base.database), explanations, simulations, base.clock, withheld)
-        api = DetectionApi(base.database, signals, alerts, integrations, configurations, base.clock, withheld)
+        api = DetectionApi(base.database, signals, alerts, integrations, configurations, base.clock)
         base.app.hides("alert_id", WITHHELD, lambda id: AlertNotFound(alert=id))
         yield (
             base.app.serves(api, add_DetectionServiceServicer_to_server, DESCRIPTOR.services_by_name["DetectionService"])

@@ -4,24 +4,20 @@
 # ruff: noqa: S608
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import orjson
 
 from tocsin_chassis.postgres.database import Tx
-from tocsin_detection.alert import CHECKS, Alert
-from tocsin_detection.hold import Hold, HoldKind
-from tocsin_detection.noise.matcher import Matcher, Matchers, Operator
-from tocsin_detection.noise.translation import pattern, translated
+from tocsin_detection.alert import Alert
+from tocsin_detection.alert_rows import FIELDS, READ
+from tocsin_detection.alert_rows import read_alerts as _alerts
 
 MOST_SINGLE_LOCKS = 256
 
-READ: LiteralString = """id::text AS id, integration, fingerprint, title, description, labels, annotations, source_url, sender_severity,
-    sender_service, starts_at, ends_at, ends_by_timeout, opened_at, last_signal_at, resolved_at, resolve_reason, occurrences, version,
-    tags, tiny_id, acknowledged_at, acknowledged_by, snoozed_until, told, holds, reconsider_at, sender_fields, open_reason"""
 WRITTEN: LiteralString = """integration, fingerprint, title, description, labels, annotations, source_url, sender_severity,
     sender_service, starts_at, ends_at, ends_by_timeout, opened_at, last_signal_at, resolved_at, resolve_reason, occurrences, version,
     tags, acknowledged_at, acknowledged_by, snoozed_until, told, holds, reconsider_at, sender_fields, open_reason"""
@@ -43,23 +39,6 @@ class LogEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which alerts a list holds; None or empty: any. `before` is the (opened_at, id) that the page starts after."""
-
-    open: bool | None = None
-    integration: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    before: tuple[datetime, str] | None = None
-    limit: int = 50
-    service: str | None = None
-    severity: str | None = None
-    held: bool | None = None
-    text: str | None = None
-    matchers: Matchers = ()
-    ids: Sequence[str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class StrayRows:
     """How many rows lie in no day's partition."""
 
@@ -67,19 +46,6 @@ class StrayRows:
     log_entries: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Row(Alert):
-    """An alert as the database gives it: its holds are JSON."""
-
-    def alert(self) -> Alert:
-        found: Any = self.holds
-        values = list(_values(self))
-        values[HOLDS], values[TAGS] = tuple(_hold(hold) for hold in found), tuple(self.tags)
-        return Alert(*values)
-
-
-FIELDS = tuple(Alert.__dataclass_fields__)
-HOLDS, TAGS = FIELDS.index("holds"), FIELDS.index("tags")
 _values = attrgetter(*FIELDS)
 # Two parameters, see `_records`: reading thirty names from the JSON of each row is half of what an insert costs.
 RECORDS: LiteralString = "json_populate_recordset(json_populate_record(NULL::alert, %s), %s)"
@@ -192,135 +158,6 @@ async def newest_of_thing(tx: Tx, integration: str, fingerprint: str) -> Alert |
         "SELECT " + READ + " FROM resolved_alert WHERE integration = %s AND fingerprint = %s ORDER BY resolved_at DESC LIMIT 1",
         (integration, fingerprint),
     )
-
-
-async def list_alerts(tx: Tx, wanted: Wanted) -> list[Alert]:
-    """Newest first."""
-    conditions = await _conditions(tx, wanted)
-    if not all(condition.possible for condition in conditions):
-        return []
-    where, params = _all_of(conditions)
-    found = await _newest_open(tx, conditions, wanted) if wanted.open is not False else []
-    if wanted.open is not True:
-        after, before = _after(wanted)
-        of_resolved: LiteralString = "SELECT " + READ + " FROM resolved_alert AS alert WHERE true" + where + after + NEWEST
-        found += await _alerts(tx, of_resolved, [*params, *before, wanted.limit])
-        found.sort(key=lambda alert: (alert.opened_at, alert.id), reverse=True)
-    return found[: wanted.limit]
-
-
-async def _newest_open(tx: Tx, conditions: Sequence["_Condition"], wanted: Wanted) -> list[Alert]:
-    """What an index has in the order of lists is read along it.
-
-    Of the rest, what is met often is found among the newest; what is not, by looking at all of them in the order in which they lie.
-    Along the index of the newest that would take several times as long, and no planner can know which it will be.
-    """
-    after, before = _after(wanted)
-    narrow, narrow_params = _all_of([condition for condition in conditions if condition.in_order])
-    where, params = _all_of([condition for condition in conditions if not condition.in_order])
-    if not where:
-        along_index: LiteralString = "SELECT " + READ + " FROM alert WHERE true" + narrow + after + NEWEST
-        return await _alerts(tx, along_index, (*narrow_params, *before, wanted.limit))
-    newest: LiteralString = "SELECT * FROM alert WHERE true" + narrow + after + NEWEST
-    among_newest: LiteralString = "SELECT " + READ + " FROM (" + newest + ") AS alert WHERE true"
-    found = await _alerts(tx, among_newest + where + NEWEST, (*narrow_params, *before, LOOKED_AT_FIRST, *params, wanted.limit))
-    if len(found) == wanted.limit:
-        return found
-    where, params = _all_of(conditions)
-    of_all: LiteralString = "SELECT " + READ + " FROM alert WHERE true" + where + (NOT_BEFORE if before else "") + NEWEST_WITHOUT_INDEX
-    return await _alerts(tx, of_all, (*params, *before, wanted.limit))
-
-
-def _after(wanted: Wanted) -> tuple[LiteralString, tuple[object, ...]]:
-    """The condition that leaves the pages before out."""
-    if wanted.before is None:
-        return "", ()
-    return " AND (alert.opened_at, alert.id) < (%s::timestamptz, %s::uuid)", wanted.before
-
-
-LOOKED_AT_FIRST = 4_000
-# With the table's name, so that it is the column with the index and not the text that is read of it.
-NEWEST: LiteralString = " ORDER BY alert.opened_at DESC, alert.id DESC LIMIT %s"
-# The same condition and the same order, in words that no index answers.
-NOT_BEFORE: LiteralString = " AND NOT (alert.opened_at, alert.id) >= (%s::timestamptz, %s::uuid)"
-NEWEST_WITHOUT_INDEX: LiteralString = " ORDER BY (alert.opened_at, alert.id) DESC LIMIT %s"
-# What matchers see beside the labels; see noise.matcher.labels_of.
-PSEUDO_LABELS: Mapping[str, LiteralString] = {
-    "service": "coalesce(labels ->> 'service', sender_service)",
-    "severity": "coalesce(labels ->> 'severity', sender_severity)",
-    "integration": "integration",
-    "fingerprint": "fingerprint",
-    "alert_id": "id::text",
-}
-LABEL: LiteralString = "coalesce(labels ->> %s, '')"
-# Beside those that are held; see `_Condition.in_order`.
-IN_ORDER: tuple[LiteralString, ...] = ("sender_service = %s",)
-
-
-@dataclass(frozen=True, slots=True)
-class _Condition:
-    """A part of a WHERE. `possible` is False if no alert can meet it.
-
-    `in_order`: nearly all alerts meet it, or an index has those that do in the order of lists.
-    """
-
-    sql: LiteralString
-    params: Sequence[object]
-    possible: bool = True
-    in_order: bool = False
-
-
-def _all_of(conditions: Sequence[_Condition]) -> tuple[LiteralString, list[object]]:
-    """The conditions as the rest of a WHERE, and what they need."""
-    where: LiteralString = ""
-    for condition in conditions:
-        where += " AND " + condition.sql
-    return where, [param for condition in conditions for param in condition.params]
-
-
-async def _conditions(tx: Tx, wanted: Wanted) -> list[_Condition]:
-    given: tuple[tuple[LiteralString, object], ...] = (
-        ("integration = %s", wanted.integration),
-        ("labels @> %s::jsonb", orjson.dumps(dict(wanted.labels)).decode() if wanted.labels else None),
-        ("sender_service = %s", wanted.service),
-        ("sender_severity = %s", wanted.severity),
-        ("id = ANY (%s::uuid[])", wanted.ids),
-        ("strpos(lower(title), lower(%s)) > 0", wanted.text),
-    )
-    conditions = [_Condition(sql, (value,), in_order=sql in IN_ORDER) for sql, value in given if value is not None]
-    if wanted.integration is None and wanted.ids is None:
-        conditions.append(_Condition("integration <> %s", (CHECKS,), in_order=True))
-    if wanted.held is not None:
-        sql: LiteralString = "NOT told AND resolved_at IS NULL" if wanted.held else "(told OR resolved_at IS NOT NULL)"
-        conditions.append(_Condition(sql, (), in_order=wanted.held))
-    return [*conditions, *[await _matching(tx, item, open_only=wanted.open is True) for item in wanted.matchers]]
-
-
-async def _matching(tx: Tx, matcher: Matcher, *, open_only: bool) -> _Condition:
-    """A matcher as a condition. Where the database would understand an expression otherwise, RE2 looks at each different value once."""
-    pseudo = PSEUDO_LABELS.get(matcher.name)
-    if pseudo is None and matcher.operator is Operator.EQUAL and matcher.text:
-        return _Condition("labels @> %s::jsonb", (orjson.dumps({matcher.name: matcher.text}).decode(),))
-    seen: LiteralString = LABEL if pseudo is None else pseudo
-    name = (matcher.name,) if pseudo is None else ()
-    if matcher.operator is Operator.EQUAL:
-        return _Condition(seen + " = %s", (*name, matcher.text))
-    if matcher.operator is Operator.DIFFERENT:
-        return _Condition(seen + " <> %s", (*name, matcher.text))
-    if (like := pattern(matcher.text)) is not None:
-        condition: LiteralString = "(" + seen + " LIKE %s AND " + seen + " NOT LIKE %s)"
-        negated = matcher.operator is Operator.UNLIKE
-        return _Condition("NOT " + condition if negated else condition, (*name, like, *name, "%\n%"))
-    if (expression := translated(matcher.text)) is not None:
-        return _Condition(seen + (" ~ %s" if matcher.operator is Operator.LIKE else " !~ %s"), (*name, expression))
-    distinct: LiteralString = "SELECT DISTINCT " + seen + " FROM alert"
-    if not open_only:
-        distinct += " UNION SELECT DISTINCT " + seen + " FROM resolved_alert"
-    values = await tx.values(str, distinct, name if open_only else (*name, *name))
-    fitting = [value for value in values if matcher.matches({matcher.name: value})]
-    if len(fitting) * 2 > len(values):
-        return _Condition(seen + " <> ALL (%s)", (*name, [value for value in values if value not in set(fitting)]))
-    return _Condition(seen + " = ANY (%s)", (*name, fitting), possible=bool(fitting))
 
 
 async def count_alerts(tx: Tx, integration: str | None = None) -> int:
@@ -463,10 +300,6 @@ async def log_of(tx: Tx, alert: Alert, limit: int) -> list[LogEntry]:
     return [opening, *later] if alert.open_reason else later
 
 
-async def _alerts(tx: Tx, sql: LiteralString, params: Sequence[object] | Mapping[str, object]) -> list[Alert]:
-    return [row.alert() for row in await tx.many(_Row, sql, params)]
-
-
 async def _only(tx: Tx, sql: LiteralString, params: Sequence[object]) -> Alert | None:
     found = await _alerts(tx, sql, params)
     return found[0] if found else None
@@ -505,16 +338,3 @@ def _repeat(alert: Alert) -> dict[str, object]:
         "ends_by_timeout": alert.ends_by_timeout,
         "last_signal_at": alert.last_signal_at,
     }
-
-
-def _hold(found: Mapping[str, Any]) -> Hold:
-    until = found["until"]
-    return Hold(
-        HoldKind(found["kind"]),
-        found["rule"],
-        found["by"],
-        found["reason"],
-        datetime.fromisoformat(found["since"]),
-        datetime.fromisoformat(until) if until else None,
-        found.get("named", ""),
-    )

@@ -42,7 +42,8 @@ def fact_of(told: Told) -> Message:
     return FACTS[told.telling](alert=alert_message(told.alert), reason=told.reason)
 
 
-def alert_message(alert: Alert) -> AlertMessage:
+def alert_message(alert: Alert, incident_id: str = "") -> AlertMessage:
+    """`incident_id` is that of a private incident."""
     return AlertMessage(
         id=alert.id,
         integration=alert.integration,
@@ -71,6 +72,7 @@ def alert_message(alert: Alert) -> AlertMessage:
         told=alert.told,
         holds=[hold_message(hold) for hold in alert.holds],
         responders=[party_message(party) for party in _parties(alert)],
+        incident_id=incident_id,
     )
 
 

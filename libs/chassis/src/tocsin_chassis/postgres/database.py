@@ -10,7 +10,7 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 from google.protobuf.message import Message
 from psycopg import AsyncConnection, AsyncCursor
-from psycopg.rows import class_row, scalar_row, tuple_row
+from psycopg.rows import args_row, class_row, scalar_row, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from tocsin_chassis.postgres import outbox
@@ -30,6 +30,11 @@ IDLE_SECONDS = 0.5
 RECONNECT_SECONDS = 2.0
 # One message. Planning for the values at hand, as Postgres likes to where they are few, costs more than most of these statements.
 PLANNED_ONCE = b"BEGIN; SET LOCAL plan_cache_mode = force_generic_plan"
+# A planner without fresh statistics would rather read everything and sort it, for every page of a list again.
+READING = (
+    b"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL plan_cache_mode = force_generic_plan;"
+    b" SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off"
+)
 
 
 class DatabaseBusy(Overloaded):
@@ -83,6 +88,10 @@ class Tx:
     async def many(self, row: type[Row], sql: LiteralString, params: Params = ()) -> list[Row]:
         """All rows as `row`."""
         return await (await self._run(class_row(row), sql, params)).fetchall()
+
+    async def each(self, make: Callable[..., Row], sql: LiteralString, params: Params = ()) -> list[Row]:
+        """Of every row what `make` makes of its columns, in their order."""
+        return await (await self._run(args_row(make), sql, params)).fetchall()
 
     async def value(self, kind: type[Row], sql: LiteralString, params: Params = ()) -> Row | None:
         """The first column of the first row, or None if there is no row (or the column is null)."""
@@ -194,7 +203,7 @@ class Database:
         async with self._connection() as connection:
             tx = Tx(connection, self._ids, self._told_by)
             try:
-                async with _planned_once(connection) if plans_once else connection.transaction():
+                async with _begun(connection, PLANNED_ONCE) if plans_once else connection.transaction():
                     yield tx
                     if tx._facts:
                         await outbox.insert(connection, tx._facts)
@@ -207,6 +216,12 @@ class Database:
             self.facts_wait.set()
         for callback in tx._after_commit:
             callback()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Tx]:
+        """A transaction that changes nothing and sees all as it was at one moment. Lists are read along an index that has their order."""
+        async with self._connection() as connection, _begun(connection, READING):
+            yield Tx(connection, self._ids, self._told_by)
 
     async def ask(self, sql: LiteralString, params: Params = ()) -> tuple[Any, ...]:
         """The one row that a single question answers, without a transaction around it. Raises Overloaded or Unavailable."""
@@ -257,9 +272,9 @@ class _Connection(AsyncConnection[Any]):
 
 
 @asynccontextmanager
-async def _planned_once(connection: _Connection) -> AsyncIterator[None]:
-    """A transaction; that its statements are planned for all values is said with its beginning, in one message."""
-    await connection.execute(PLANNED_ONCE, prepare=False)
+async def _begun(connection: _Connection, beginning: bytes) -> AsyncIterator[None]:
+    """A transaction; how its statements are planned is said with its beginning, in one message."""
+    await connection.execute(beginning, prepare=False)
     try:
         yield
     except BaseException:

@@ -30,6 +30,10 @@ type HeldView = (typeof HELDS)[number];
 const HELD_LABELS: Record<HeldView, string> = { any: "Held or not", no: "Not held", yes: "Held back" };
 const HELD: Record<HeldView, Held> = { any: Held.UNSPECIFIED, no: Held.NO, yes: Held.YES };
 
+const SIZE = 100;
+/** So many pages are asked for by themselves while they hold too little: together they have looked at more than 100,000 alerts. */
+const PAGES = 20;
+
 type Wanted = Pick<ListAlertsRequest, "state" | "held" | "integration" | "service" | "severity" | "text" | "matchers">;
 
 /** All alerts, newest first, by any filter. */
@@ -43,8 +47,15 @@ export default function AlertsPage() {
   const [matchers, setMatchers] = useFilter<string>("matchers", "");
   const [named] = useFilter<string>("alert", "");
   const [asked, setAsked] = useState<Asked>();
-  const answer = useAlerts({ state: STATES[view], held: HELD[held], integration, service, severity, text, matchers: splitMatchers(matchers) });
-  const alerts = answer.data?.pages.flatMap((page) => page.alerts) ?? [];
+  const { answer, alerts, looking, showMore } = useAlerts({
+    state: STATES[view],
+    held: HELD[held],
+    integration,
+    service,
+    severity,
+    text,
+    matchers: splitMatchers(matchers),
+  });
   const { acknowledge } = useAlertActions();
   useEffect(() => {
     document.title = "Alerts · Tocsin";
@@ -72,9 +83,9 @@ export default function AlertsPage() {
           problem={matchers && answer.isError ? explain(answer.error) : ""}
         />
       </div>
-      {answer.isPending && <Loading what="alerts" />}
+      {(answer.isPending || (looking && alerts.length === 0)) && <Loading what="alerts" />}
       {answer.isError && !answer.data && <Failure what="Alerts" error={answer.error} retry={() => void answer.refetch()} />}
-      {answer.data && alerts.length === 0 && <NoAlerts filtered={filtered || view !== "open"} />}
+      {answer.data && alerts.length === 0 && !answer.hasNextPage && <NoAlerts filtered={filtered || view !== "open"} />}
       {alerts.length > 0 && (
         <AlertList
           alerts={alerts}
@@ -85,8 +96,8 @@ export default function AlertsPage() {
         />
       )}
       {answer.hasNextPage && (
-        <button type="button" className="button more" disabled={answer.isFetchingNextPage} onClick={() => void answer.fetchNextPage()}>
-          {answer.isFetchingNextPage ? "Loading…" : "Show older alerts"}
+        <button type="button" className="button more" disabled={looking || answer.isFetchingNextPage} onClick={showMore}>
+          {looking || answer.isFetchingNextPage ? "Loading…" : alerts.length === 0 ? "None among the newest: look further back" : "Show older alerts"}
         </button>
       )}
       <AlertDialogs asked={asked} onClose={() => setAsked(undefined)} />
@@ -94,12 +105,29 @@ export default function AlertsPage() {
   );
 }
 
+/** One answer looks at so many alerts only: where few match, more are asked for until there is a screenful. */
 function useAlerts(wanted: Wanted) {
-  return useInfiniteQuery(
+  const filters = JSON.stringify(wanted);
+  const [shown, setShown] = useState({ filters, screens: 1 });
+  const screens = shown.filters === filters ? shown.screens : 1;
+  const answer = useInfiniteQuery(
     DetectionService.method.listAlerts,
-    { ...wanted, pageSize: 100, pageToken: "" },
+    { ...wanted, pageSize: SIZE, pageToken: "" },
     { pageParamKey: "pageToken", getNextPageParam: (last) => last.nextPageToken || undefined, placeholderData: keepPreviousData },
   );
+  const pages = answer.data?.pages ?? [];
+  const alerts = pages.flatMap((page) => page.alerts);
+  const tooFew = alerts.length < screens * SIZE && pages.length < screens * PAGES;
+  const looking = tooFew && answer.hasNextPage && !answer.isPlaceholderData && !answer.isError;
+  const { isFetching, fetchNextPage } = answer;
+  useEffect(() => {
+    if (looking && !isFetching) void fetchNextPage();
+  }, [looking, isFetching, fetchNextPage]);
+  const showMore = () => {
+    setShown({ filters, screens: screens + 1 });
+    if (answer.isError) void fetchNextPage();
+  };
+  return { answer, alerts, looking, showMore };
 }
 
 function NoAlerts({ filtered }: { filtered: boolean }) {

@@ -12,6 +12,7 @@ from uuid import UUID
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_detection import store as alert_store
 from tocsin_detection.alert import Alert, Decision
+from tocsin_detection.alert_list_store import alerts_of
 from tocsin_detection.alerts import MOST_LOG_ENTRIES, Alerts
 from tocsin_detection.heartbeat.heartbeats import Heartbeats
 from tocsin_detection.intake import opsgenie
@@ -173,8 +174,7 @@ class OpsgenieApi:
         search = search_of(request)
         async with self._database.transaction() as tx:
             ids = await store.search_ids(tx, search)
-            wanted = alert_store.Wanted(integration=search.integration, ids=ids, limit=len(ids))
-            found = {alert.id: alert for alert in await alert_store.list_alerts(tx, wanted)}
+            found = {alert.id: alert for alert in await alerts_of(tx, search.integration, ids)}
             count = await store.count_found(tx, search)
         shown = [alert_in_list(found[alert_id]) for alert_id in ids if alert_id in found]
         return Said(200, {"data": shown, "paging": links(request, search, count)})
