@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,8 +64,22 @@ def supervised(home: Path) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[Path]:
+    """A home that several tests begin and end one after the other, so that its database is made once."""
+    with tempfile.TemporaryDirectory(prefix="tocsin-standalone-", ignore_cleanup_errors=True) as made:
+        Path(made).chmod(0o755)
+        yield Path(made) / "home"
+
+
 @pytest.fixture
-def home(folder: Path, mentioning: Mentioning) -> Iterator[Path]:
+def home(lasting: Path, mentioning: Mentioning) -> Iterator[Path]:
+    yield lasting
+    wait_until(lambda: mentioning(lasting) == [], "nothing is left running", seconds=30)
+
+
+@pytest.fixture
+def new_home(folder: Path, mentioning: Mentioning) -> Iterator[Path]:
     yield folder / "home"
     wait_until(lambda: mentioning(folder) == [], "nothing is left running", seconds=30)
 
@@ -136,23 +151,22 @@ def test_a_second_supervisor_of_the_same_home_is_refused_with_the_first_one_name
         assert finding(home, "postgres").healthy
 
 
-def test_two_homes_run_side_by_side(home: Path, folder: Path) -> None:
-    other = folder / "other"
-    with supervised(home), supervised(other):
-        ports = [read_object(Home.at(each).instance)["ports"] for each in (home, other)]
+def test_two_homes_run_side_by_side(home: Path, new_home: Path) -> None:
+    with supervised(home), supervised(new_home):
+        ports = [read_object(Home.at(each).instance)["ports"] for each in (home, new_home)]
         assert ports[0]["postgres"] != ports[1]["postgres"]
-        assert all(finding(each, "postgres").healthy and finding(each, "nats").healthy for each in (home, other))
+        assert all(finding(each, "postgres").healthy and finding(each, "nats").healthy for each in (home, new_home))
 
 
-def test_the_doctor_tells_what_runs_and_what_does_not(home: Path) -> None:
-    assert unhealthy(home) == ["home"]
-    with supervised(home):
-        ill = unhealthy(home)
+def test_the_doctor_tells_what_runs_and_what_does_not(new_home: Path) -> None:
+    assert unhealthy(new_home) == ["home"]
+    with supervised(new_home):
+        ill = unhealthy(new_home)
         assert {"process detection", "edge", "console", "connection.json"} <= set(ill)
         assert not {"supervisor", "disk", "postgres", "nats", "process postgres", "process nats"} & set(ill)
-        assert all(each.remedy for each in examine(home) if not each.healthy)
-    wait_until(lambda: "supervisor" in unhealthy(home), "the lock is free", seconds=5)
-    assert f"tocsin up --home {home}" in finding(home, "supervisor").remedy
+        assert all(each.remedy for each in examine(new_home) if not each.healthy)
+    wait_until(lambda: "supervisor" in unhealthy(new_home), "the lock is free", seconds=5)
+    assert f"tocsin up --home {new_home}" in finding(new_home, "supervisor").remedy
 
 
 @pytest.mark.usefixtures("as_root")

@@ -1,4 +1,7 @@
-"""`up`, whole: from an empty folder to a platform that can be used, again after a stop and after a crash, and stopped at any moment."""
+"""`up`, whole: from an empty folder to a platform that can be used, again after a stop and after a crash, and stopped at any moment.
+
+What `up --demo` plays is looked at where an installation with it runs anyway: tests/e2e/test_demo.py.
+"""
 
 import json
 import signal
@@ -78,8 +81,14 @@ def takes_what_its_addresses_say(integrations: dict[str, dict[str, str]]) -> Non
         assert client.sendmail("monitor@x", [mail["url"].removeprefix("mailto:")], b"Subject: OK: none\r\n\r\n") == {}
 
 
-def test_it_can_be_used_when_it_says_so_and_what_is_killed_comes_back(home: Path) -> None:
-    """One installation through its life: first start, a service and the database killed, the supervisor killed, and a second start."""
+def test_it_goes_on_where_it_was_stopped_can_be_used_when_it_says_so_and_what_is_killed_comes_back(
+    home: Path, mentioning: Mentioning
+) -> None:
+    """One installation through its life: stopped while it starts, its first whole start, a service and the database killed, the
+    supervisor killed, and a second start."""
+    for moment in ("Starting PostgreSQL", "Migrating", "Starting the services"):
+        is_stopped_at(home, moment)
+        assert mentioning(home) == [], moment
     with running(home) as process:
         first = connection(home)
         assert (home / "connection.json").stat().st_mode & 0o777 == 0o600
@@ -100,6 +109,15 @@ def test_it_can_be_used_when_it_says_so_and_what_is_killed_comes_back(home: Path
         assert [each["key"] for each in second["integrations"].values()] == [each["key"] for each in first["integrations"].values()]  # type: ignore[attr-defined]
 
 
+def is_stopped_at(home: Path, moment: str) -> None:
+    process = subprocess.Popen(command(home), stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    next(line for line in process.stdout if line.startswith(moment))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 0, moment
+
+
 def comes_back(home: Path, name: str) -> None:
     killed = recorded(Home.at(home).run / f"{name}.pid")
     assert killed is not None
@@ -112,37 +130,9 @@ def unhealthy(home: Path) -> list[str]:
     return [str(finding) for finding in examine(home) if not finding.healthy]
 
 
-def test_it_can_be_stopped_while_it_starts_and_then_goes_on_from_there(home: Path, mentioning: Mentioning) -> None:
-    for moment in ("Starting PostgreSQL", "Migrating", "Starting the services"):
-        process = subprocess.Popen(command(home), stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        next(line for line in process.stdout if line.startswith(moment))
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-        assert process.returncode == 0, moment
-        assert mentioning(home) == [], moment
-
-
 def test_a_port_in_use_is_named_and_nothing_is_started(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         done = subprocess.run(command(home, port), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert f"port {port}" in done.stdout and "--port" in done.stdout
-
-
-def test_the_demo_wakes_people_within_a_minute(home: Path) -> None:
-    with running(home, "--demo"):
-        console = str(connection(home)["console"])
-        mailbox = f"http://127.0.0.1:{int(console.rsplit(':', 1)[1]) + 2}"
-        with Tocsin(Connection.from_file(home / "connection.json")) as tocsin:
-
-            def seen() -> dict[str, str]:
-                return {incident.title: type(incident).State.Name(incident.state) for incident in tocsin.incidents()}
-
-            wait_until(
-                lambda: "STATE_OPEN" in seen().values() and list(seen().values()).count("STATE_RESOLVED") == 2, "the walk", seconds=75
-            )
-            (climbed,) = (incident for incident in tocsin.incidents() if incident.title.startswith("Checkout"))
-            assert climbed.acknowledged_by in ("chen", "dolores")
-        assert "Checkout" in httpx.get(mailbox).text

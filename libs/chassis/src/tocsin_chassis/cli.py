@@ -16,15 +16,11 @@ import uvloop
 
 from tocsin_chassis import telemetry
 from tocsin_chassis.app import App
-from tocsin_chassis.events.bus import event_bus
 from tocsin_chassis.events.dead import DeadLetters
-from tocsin_chassis.events.streams import declare_stream
-from tocsin_chassis.postgres import retention
-from tocsin_chassis.postgres.database import postgres
-from tocsin_chassis.postgres.migrations import SchemaBehind, migrate, require_current
+from tocsin_chassis.migrating import bring
+from tocsin_chassis.postgres.migrations import SchemaBehind, require_current
 from tocsin_chassis.sealing import BadKeyFile, add_key
 from tocsin_chassis.settings import ServiceSettings, SettingsError, load, table
-from tocsin_kernel.clock import FollowingClock
 
 SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
 Compose = Callable[[Any], AbstractAsyncContextManager[App]]
@@ -132,12 +128,7 @@ async def _work(command: Command, settings: ServiceSettings, compose: Compose) -
 
 
 async def _migrate(service: str, settings: ServiceSettings, _: Compose, __: argparse.Namespace) -> int:
-    for name in await asyncio.to_thread(migrate, settings.postgres_url, service):
-        print(f"tocsin-{service}: applied {name}")
-    async with postgres(settings.postgres_url, service, clock=FollowingClock()) as database, database.transaction() as tx:
-        await retention.maintain(tx, database.clock.now())
-    async with event_bus(settings.nats_url, service) as bus:
-        await declare_stream(bus.jetstream, service)
+    await bring(service, settings)
     return 0
 
 

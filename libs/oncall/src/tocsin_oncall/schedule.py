@@ -116,6 +116,8 @@ class Layer:
 
     def _unrestricted(self, since: datetime, until: datetime) -> Iterator[Piece]:
         match self.source:
+            case Rotation(ring=ring) if not ring.participants:
+                return
             case Rotation(rhythm=Turns() as turns, ring=ring) if ring.never_changes:
                 yield from self._endless(turns, ring, since, until)
             case Rotation(rhythm=rhythm, ring=ring):

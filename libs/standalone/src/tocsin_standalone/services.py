@@ -128,12 +128,13 @@ def require_installed() -> None:
 
 
 def program(service: str, command: str, around: Surroundings) -> Program:
-    """`tocsin-<service> <command>`, run by this very interpreter, wherever its scripts lie."""
+    """`tocsin-<service> serve | migrate`, run by this very interpreter, wherever its scripts lie."""
     run = f"import sys; from tocsin_{service}.app import main; sys.argv[0] = 'tocsin-{service}'; sys.exit(main())"
+    serving, migrating = ["-c", run, "serve"], ["-m", "tocsin_chassis.migrating", service]
     name = service if command == "serve" else f"{service}-{command}"
     return Program(
         name=name,
-        command=[sys.executable, "-c", run, command],
+        command=[sys.executable, *(serving if command == "serve" else migrating)],
         log=around.home.logs / f"{service}.log",
         record=around.home.run / f"{name}.pid",
         environment=environment(service, around),
