@@ -1,4 +1,4 @@
-"""Every kind of RPC goes through every interceptor, whatever becomes of it."""
+"""Every kind of RPC goes through all that is around it, whatever becomes of it."""
 
 import asyncio
 import contextlib
@@ -20,9 +20,10 @@ from tocsin_chassis.grpc.authorization import Authorization
 from tocsin_chassis.grpc.caller import Caller, Identity, TokenInvalid, TrustedKeys, caller
 from tocsin_chassis.grpc.deadlines import Deadlines
 from tocsin_chassis.grpc.errors import STATUS_DETAILS, Errors
-from tocsin_chassis.grpc.server import Served, interceptors
+from tocsin_chassis.grpc.server import Served, arounds
 from tocsin_chassis.grpc.tracing import Tracing
 from tocsin_chassis.grpc.validation import Validation
+from tocsin_chassis.grpc.wrapping import Interceptor
 from tocsin_kernel.clock import ManualClock
 from tocsin_kernel.errors import Conflict
 from tocsin_testkit.world import eventually
@@ -80,7 +81,7 @@ async def port(keys, spans):
     methods = {f"/{SERVICE}/{kind}": Access(role=Role.ROLE_RESPONDER) for kind in KINDS}
     trusted = TrustedKeys.read(keys.folder / "trusted.jwks")
     chain = [Tracing(), Errors(), Deadlines(0.5, frozenset()), Authentication(trusted), Authorization(methods), Validation()]
-    server = aio.server(interceptors=chain)
+    server = aio.server(interceptors=[Interceptor(chain)])
     make = {kind: getattr(grpc, f"{kind}_rpc_method_handler") for kind in KINDS}
     handlers = {
         kind: make[kind](getattr(Handlers(), kind), StringValue.FromString, StringValue.SerializeToString) for kind in (*KINDS,)
@@ -213,9 +214,9 @@ async def test_a_method_without_a_rule_is_refused_to_all(port, keys):
     assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED
 
 
-def test_the_order_of_the_interceptors(keys):
+def test_the_order_of_what_is_around_every_handler(keys):
     served: list[Served] = []
-    chain = interceptors(served, TrustedKeys.read(keys.folder / "trusted.jwks"))
+    chain = arounds(served, TrustedKeys.read(keys.folder / "trusted.jwks"))
     assert [type(item).__name__ for item in chain] == [
         "Tracing",
         "Errors",

@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection
 
 from tocsin_chassis.grpc.errors import STATUS_DETAILS
 from tocsin_chassis.grpc.server import OPTIONS
-from tocsin_chassis.grpc.wrapping import Around, Call, Context
+from tocsin_chassis.grpc.wrapping import Around, Call, Context, Interceptor
 from tocsin_edge.contracts import Method
 from tocsin_edge.door import Door, Knock, Refused, secret_of
 
@@ -26,7 +26,7 @@ class PublicGrpc:
         names = sorted({method.service for method in methods.values()})
         self._names = ["", *names]
         self._health = health.aio.HealthServicer()
-        self._server = aio.server(interceptors=[_ReadersOnly(door)], options=OPTIONS)
+        self._server = aio.server(interceptors=[_OfReflection([_ReadersOnly(door)])], options=OPTIONS)
         self._server.add_generic_rpc_handlers((_Handlers(door, methods),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
@@ -102,6 +102,10 @@ class _ReadersOnly(Around):
         except Refused as refused:
             await _abort(call.context, refused.status)
         yield
+
+
+class _OfReflection(Interceptor):
+    """The door's own methods ask who comes by themselves."""
 
     async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
         if not details.method.startswith(REFLECTION):

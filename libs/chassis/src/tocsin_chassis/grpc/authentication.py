@@ -1,8 +1,5 @@
 """Who is calling: every call but health and reflection carries a token of this platform."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from tocsin_chassis.grpc.caller import NotSignedIn, TrustedKeys, set_caller
 from tocsin_chassis.grpc.wrapping import Around, Call
 
@@ -15,12 +12,10 @@ class Authentication(Around):
     def __init__(self, keys: TrustedKeys) -> None:
         self._keys = keys
 
-    @asynccontextmanager
-    async def around(self, call: Call) -> AsyncIterator[None]:
+    def admit(self, call: Call) -> None:
         set_caller(None)
         if not call.method.startswith(OPEN) and (header := call.metadata.get("authorization")):
             scheme, _, token = header.partition(" ")
             if scheme.lower() != "bearer":
                 raise NotSignedIn()
             set_caller(self._keys.verify(token.strip()))
-        yield

@@ -1,7 +1,6 @@
 """Who may call what: the rule stands beside each RPC in its proto, and is enforced here."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
 
 from google.protobuf.descriptor import ServiceDescriptor
 from tocsin.access.v1.access_pb2 import Access, Role, access
@@ -35,15 +34,13 @@ class Authorization(Around):
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
 
-    @asynccontextmanager
-    async def around(self, call: Call) -> AsyncIterator[None]:
+    def admit(self, call: Call) -> None:
         if call.method.startswith(_REFLECTION):
             require(caller(), call.method, Access(role=Role.ROLE_VIEWER, services=["edge"]))
         elif not call.method.startswith(_OPEN):
             rule = self._rules.get(call.method, Access())
             if not rule.anonymous:
                 require(caller(), call.method, rule)
-        yield
 
 
 def require(who: Caller, method: str, rule: Access) -> None:

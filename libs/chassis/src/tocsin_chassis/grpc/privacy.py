@@ -6,7 +6,7 @@ out of the list that holds it. Services act for themselves and pass.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,7 +18,7 @@ from tocsin.access.v1.access_pb2 import Role
 
 from tocsin_chassis.grpc.caller import Caller, caller_or_none
 from tocsin_chassis.grpc.naming import Things, named
-from tocsin_chassis.grpc.wrapping import Around, Call, Context
+from tocsin_chassis.grpc.wrapping import Around, Call, Many, Once, released
 from tocsin_kernel.errors import NotFound
 
 INCIDENT = "tocsin.triage.v1.Incident"
@@ -115,58 +115,54 @@ class Privacy(Around):
         self._hidden = hidden
         self._things = things
 
-    @asynccontextmanager
-    async def around(self, call: Call) -> AsyncIterator[None]:
-        yield
-
-    def _answering_once(self, inner: Any, request_streaming: bool, call: Callable[[Context], Call]) -> Any:
-        async def behaviour(request: Any, context: Context) -> Any:
-            view = View(self._hidden, caller_or_none(), self._things)
-            async with _entered(view, request, request_streaming) as entered:
-                response = await inner(entered, context)
+    def once(self, inner: Once, streams_in: bool) -> Once:
+        async def answer(request: Any, call: Call) -> Any:
+            view = self._view()
+            if view is None:
+                return await inner(request, call)
+            response: Any
+            if streams_in:
+                async with aclosing(view.entering(request)) as entered:
+                    response = await inner(entered, call)
+            else:
+                await view.enter(request)
+                response = await inner(request, call)
             await view.show(response)
             if view.opened:
-                context.set_trailing_metadata(tuple((OPENED, incident) for incident in sorted(view.opened)))
+                call.context.set_trailing_metadata(tuple((OPENED, incident) for incident in sorted(view.opened)))
             return response
 
-        return behaviour
+        return answer
 
-    def _answering_many(self, inner: Any, request_streaming: bool, call: Callable[[Context], Call]) -> Any:
-        async def behaviour(request: Any, context: Context) -> AsyncIterator[Any]:
-            view = View(self._hidden, caller_or_none(), self._things)
-            async with _entered(view, request, request_streaming) as entered, aclosing(inner(entered, context)) as responses:
-                async for response in responses:
-                    await view.show(response)
+    def many(self, inner: Many, streams_in: bool) -> Many:
+        async def answer(request: Any, call: Call) -> AsyncIterator[Any]:
+            view = self._view()
+            if view is not None and not streams_in:
+                await view.enter(request)
+            entered = view.entering(request) if view is not None and streams_in else request
+            try:
+                async for response in released(inner(entered, call)):
+                    if view is not None:
+                        await view.show(response)
                     yield response
+            finally:
+                if entered is not request:
+                    await entered.aclose()
 
-        return behaviour
+        return answer
 
-
-@asynccontextmanager
-async def _entered(view: "View", request: Any, streaming: bool) -> AsyncIterator[Any]:
-    """The request, or the stream of them, of which each is looked at before whoever answers sees it."""
-    if not streaming:
-        await view.enter(request)
-        yield request
-        return
-
-    async def entering() -> AsyncGenerator[Message, None]:
-        async for each in request:
-            await view.enter(each)
-            yield each
-
-    async with aclosing(entering()) as requests:
-        yield requests
+    def _view(self) -> "View | None":
+        return view_of(caller_or_none(), self._hidden, self._things)
 
 
 class View:
     """What one caller sees in one call. `opened` are the private incidents that an administrator who is no member opened."""
 
-    def __init__(self, hidden: Hidden, who: Caller | None, things: Things = NO_THINGS) -> None:
+    def __init__(self, hidden: Hidden, who: Caller, things: Things = NO_THINGS) -> None:
         self._hidden = hidden
         self._things = things
-        self._reader = who.name if who is not None and not who.service else None
-        self._may_open = who is not None and who.role >= Role.ROLE_ADMIN
+        self._reader = who.name
+        self._may_open = who.role >= Role.ROLE_ADMIN
         self.opened: set[str] = set()
 
     async def enter(self, request: Message) -> None:
@@ -175,8 +171,14 @@ class View:
         if hidden and not self._may_open:
             raise IncidentNotFound(incident=min(hidden))
         self.opened |= hidden
-        if self._reader is not None and self._things:
+        if self._things:
             await self._enter_by_things(self._reader, request)
+
+    async def entering(self, requests: AsyncIterator[Message]) -> AsyncGenerator[Message, None]:
+        """The requests of a stream, each entered before whoever answers sees it."""
+        async for request in requests:
+            await self.enter(request)
+            yield request
 
     async def _enter_by_things(self, reader: str, request: Message) -> None:
         for field, ids in named(request, self._things).items():
@@ -193,14 +195,20 @@ class View:
         hidden = await self._of(shape, response) - self.opened
         if hidden and self._may_open:
             self.opened |= hidden & set(shape.itself(response))
-        if not shape.allows(response, hidden - self.opened):
+        hidden -= self.opened
+        if hidden and not shape.allows(response, hidden):
             raise IncidentNotFound(incident=min(hidden))
 
     async def _of(self, shape: Shape, message: Message) -> set[str]:
-        if self._reader is None or not (shape.own or shape.parts):
+        if not (shape.own or shape.parts):
             return set()
         named = {incident for incident in shape.ids(message) if _is_id(incident)}
         return await self._hidden(self._reader, named) if named else set()
+
+
+def view_of(who: Caller | None, hidden: Hidden, things: Things = NO_THINGS) -> View | None:
+    """What a caller sees; None for a service, which knows of everything, and for who is not signed in."""
+    return None if who is None or who.service else View(hidden, who, things)
 
 
 def _is_id(text: str) -> bool:

@@ -18,6 +18,7 @@ from tocsin_chassis.grpc.naming import Things
 from tocsin_chassis.grpc.privacy import NO_THINGS, Hidden, Privacy, nothing_hidden
 from tocsin_chassis.grpc.tracing import Tracing
 from tocsin_chassis.grpc.validation import Validation
+from tocsin_chassis.grpc.wrapping import Around, Interceptor
 
 LONGEST_CALL_SECONDS = 30.0
 
@@ -41,10 +42,8 @@ class Served:
     descriptor: ServiceDescriptor
 
 
-def interceptors(
-    served: Sequence[Served], keys: TrustedKeys, hidden: Hidden = nothing_hidden, things: Things = NO_THINGS
-) -> list[aio.ServerInterceptor]:
-    """All interceptors, the outermost first: errors inside tracing so that spans see the mapped status, the rest inside errors."""
+def arounds(served: Sequence[Served], keys: TrustedKeys, hidden: Hidden = nothing_hidden, things: Things = NO_THINGS) -> list[Around]:
+    """What is around every handler, the outermost first: errors inside tracing, so that spans see the status, the rest inside errors."""
     descriptors = [item.descriptor for item in served]
     streaming = frozenset(
         f"/{service.full_name}/{method.name}"
@@ -67,7 +66,7 @@ class GrpcServer:
     """Serves, says how healthy it is, describes itself."""
 
     def __init__(self, served: Sequence[Served], keys: TrustedKeys, hidden: Hidden = nothing_hidden, things: Things = NO_THINGS) -> None:
-        self._server = aio.server(interceptors=interceptors(served, keys, hidden, things), options=OPTIONS)
+        self._server = aio.server(interceptors=[Interceptor(arounds(served, keys, hidden, things))], options=OPTIONS)
         self._health = health.aio.HealthServicer()
         self._names = [item.descriptor.full_name for item in served]
         for item in served:

@@ -1,22 +1,16 @@
 """Requests are checked against the rules in their protos before a handler sees them."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import protovalidate
 from google.protobuf.message import Message
 
 from tocsin_chassis.grpc.errors import ManyInvalid
-from tocsin_chassis.grpc.wrapping import Around, Call
+from tocsin_chassis.grpc.wrapping import Around
 
 
 class Validation(Around):
     """Refuses a message that breaks its proto's rules, naming every field that does."""
-
-    @asynccontextmanager
-    async def around(self, call: Call) -> AsyncIterator[None]:
-        yield
 
     def inspect(self, request: Message) -> None:
         validate(request)
