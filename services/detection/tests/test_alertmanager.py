@@ -1,10 +1,15 @@
 """The rules of Alertmanager's API v2 that its senders rely on."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
+import orjson
 import pytest
 from detection_words import NOON, request
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tocsin_detection.intake import alertmanager
 from tocsin_detection.intake.intake import Outcome, Report
@@ -109,3 +114,30 @@ def test_links_that_a_browser_must_not_follow_are_dropped() -> None:
 def test_an_alert_that_explains_too_much_is_cut_and_not_lost() -> None:
     signal = only({"annotations": {f"a{number}": "x" * 10_000 for number in range(90)}})
     assert sum(len(text) for text in signal.annotations.values()) < 131_072
+
+
+TEXTS = st.text(max_size=6)
+WHOLE = st.integers(-9, 9)
+STATEMENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "labels": st.dictionaries(st.sampled_from(["alertname", "host", "service", "1st", "käse"]), TEXTS | WHOLE, max_size=3),
+        "annotations": st.none() | st.dictionaries(st.sampled_from(["summary", "title"]), TEXTS | st.none(), max_size=2),
+        "startsAt": st.sampled_from([NOON.isoformat(), "", "2026-11-23", 5, None]),
+        "endsAt": st.sampled_from([(NOON + MINUTE).isoformat(), (NOON - MINUTE).isoformat(), "never", [], None]),
+        "generatorURL": TEXTS | st.just("http://prom/graph") | st.just({}),
+        "of its own": WHOLE | TEXTS,
+    },
+)
+
+
+@given(st.lists(STATEMENTS | WHOLE | TEXTS, max_size=4), st.sampled_from([json.dumps, orjson.dumps, partial(json.dumps, indent=1)]))
+def test_an_alert_means_the_same_whatever_stands_beside_it(alerts: list[object], written: Callable[[object], str | bytes]) -> None:
+    """What stands beside it decides whether all are read at once, or each by itself."""
+    text = written(alerts)
+    together = alertmanager.read(request("alertmanager", text if isinstance(text, bytes) else text.encode()))
+    reports = [read(alert, "\0") for alert in alerts]
+    assert [signal for report in reports for signal in report.signals] == list(together.signals)
+    wrong = [index for index, report in enumerate(reports) if not report.signals]
+    assert [rejection.index for rejection in together.rejections] == wrong
+    assert [rejection.reason for rejection in together.rejections] == [reports[index].rejections[0].reason for index in wrong]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from detection_words import NOON, signal
+from detection_words import NOON, request, signal
 
 from tocsin_chassis.postgres.database import postgres
 from tocsin_detection import store
@@ -50,14 +50,20 @@ def opened(told: bool = True) -> Alert:
     return replace(decision.alert, told=told)
 
 
+def said(statement: dict[str, object], at: datetime = NOON) -> tuple[bytes, datetime]:
+    """What is known again of a statement, and its end."""
+    [sent] = alertmanager.statements(request("alertmanager", [statement]))
+    found = alertmanager.said(sent, at)
+    assert found is not None
+    return found
+
+
 def repeat(repeats: Repeats, statement: dict[str, object], after: timedelta) -> bool:
-    said = alertmanager.said(statement, NOON + after)
-    assert said is not None
-    return repeats.is_repeat("door", *said, NOON + after)
+    return repeats.is_repeat("door", *said(statement, NOON + after), NOON + after)
 
 
 async def test_the_same_words_with_another_end_are_a_repeat_while_the_stored_end_is_far_ahead(repeats: Repeats) -> None:
-    digest, _ = alertmanager.said(SAID, NOON) or (b"", NOON)
+    digest, _ = said(SAID)
     alert = opened()
     repeats.remember([(digest, alert)])
     later = {**SAID, "endsAt": (NOON + 5 * MINUTE).isoformat()}
@@ -68,7 +74,7 @@ async def test_the_same_words_with_another_end_are_a_repeat_while_the_stored_end
 
 
 async def test_other_words_an_end_and_an_alert_that_changed_are_no_repeats(repeats: Repeats) -> None:
-    digest, _ = alertmanager.said(SAID, NOON) or (b"", NOON)
+    digest, _ = said(SAID)
     alert = opened()
     repeats.remember([(digest, alert)])
     assert not repeat(repeats, {**SAID, "annotations": {"summary": "worse"}}, MINUTE)
@@ -78,19 +84,19 @@ async def test_other_words_an_end_and_an_alert_that_changed_are_no_repeats(repea
 
 
 async def test_what_is_held_back_by_a_rule_is_looked_at_every_time(repeats: Repeats) -> None:
-    digest, _ = alertmanager.said(SAID, NOON) or (b"", NOON)
+    digest, _ = said(SAID)
     repeats.remember([(digest, opened(told=False))])
     assert not repeat(repeats, SAID, MINUTE)
 
 
 async def test_an_ended_alert_is_not_remembered(repeats: Repeats) -> None:
-    digest, _ = alertmanager.said(SAID, NOON) or (b"", NOON)
+    digest, _ = said(SAID)
     repeats.remember([(digest, end_silently(opened(), NOON + 5 * MINUTE).alert)])
     assert not repeat(repeats, SAID, MINUTE)
 
 
 async def test_another_process_that_changes_an_alert_is_heard(database, repeats: Repeats) -> None:
-    digest, _ = alertmanager.said(SAID, NOON) or (b"", NOON)
+    digest, _ = said(SAID)
     alert = opened()
     repeats.remember([(digest, alert)])
     other = Repeats(database)
@@ -101,7 +107,7 @@ async def test_another_process_that_changes_an_alert_is_heard(database, repeats:
 
 
 async def test_nothing_is_a_repeat_while_other_processes_cannot_be_heard(database) -> None:
-    digest, _ = alertmanager.said(SAID, NOON) or (b"", NOON)
+    digest, _ = said(SAID)
     deaf = Repeats(database)
     deaf.remember([(digest, opened())])
     assert not repeat(deaf, SAID, MINUTE)
@@ -118,7 +124,7 @@ async def stored(database, repeats: Repeats) -> Alert:
     alert = opened()
     async with database.transaction() as tx:
         await store.insert_alerts(tx, [alert])
-    repeats.remember([((alertmanager.said(SAID, NOON) or (b"", NOON))[0], alert)])
+    repeats.remember([(said(SAID)[0], alert)])
     return alert
 
 

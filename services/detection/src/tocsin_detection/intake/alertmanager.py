@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
+import msgspec
 import orjson
 
-from tocsin_detection.intake.decoding import Undecodable, decode_instant, decode_json
+from tocsin_detection.intake.decoding import Undecodable, decode_instant, decode_json, is_plain
 from tocsin_detection.intake.intake import BadPart, HttpAnswer, Outcome, Rejection, Report, Request, json_answer
 from tocsin_detection.signal import (
     MOST_DESCRIPTION,
@@ -25,6 +27,30 @@ from tocsin_detection.signal import (
 
 ALERTS = "/api/v2/alerts"
 RESOLVE_TIMEOUT = timedelta(minutes=5)
+ABSENT = msgspec.Raw()
+
+
+class Statement(msgspec.Struct, gc=False, rename={"starts_at": "startsAt", "ends_at": "endsAt", "url": "generatorURL"}):
+    """One alert of a POST. What it says stays as it came, unread, until it is known to be news."""
+
+    labels: msgspec.Raw = ABSENT
+    annotations: msgspec.Raw = ABSENT
+    url: msgspec.Raw = ABSENT
+    starts_at: str | None = None
+    ends_at: str | None = None
+
+    def opened(self) -> dict[str, Any]:
+        """Its parts, read. Raises BadPart."""
+        try:
+            parts = {"labels": self.labels, "annotations": self.annotations, "generatorURL": self.url}
+            read = {name: msgspec.json.decode(part) for name, part in parts.items() if part}
+        except msgspec.DecodeError as error:
+            raise BadPart(f"it is not JSON: {error}") from error
+        return {**read, "startsAt": self.starts_at, "endsAt": self.ends_at}
+
+
+_statement = msgspec.json.Decoder(Statement)
+_statements = msgspec.json.Decoder(list[Statement])
 
 
 def read(request: Request) -> Report:
@@ -41,26 +67,47 @@ def statements(request: Request) -> list[Any] | Report:
     if request.method != "POST":
         return Report(refusal=json_answer(405, {"code": 405, "message": f"method {request.method} is not allowed, but [POST] are"}))
     try:
-        alerts = decode_json(request.body)
+        return _statements.decode(request.body) if is_plain(request.body) else _one_by_one(request.body)
+    except msgspec.DecodeError:
+        return _one_by_one(request.body)
+
+
+def _one_by_one(body: bytes) -> list[Any] | Report:
+    """The alerts of a body in which something is not as it should be: each that is, and the others as they are."""
+    try:
+        alerts = decode_json(body)
     except Undecodable as error:
         return Report(refusal=json_answer(400, str(error)))
     if not isinstance(alerts, list):
         return Report(refusal=json_answer(400, "the body is not a JSON array of alerts"))
-    return alerts
+    return [_closed(alert) for alert in alerts]
+
+
+def _closed(alert: object) -> object:
+    try:
+        return _statement.decode(orjson.dumps(alert))
+    except (msgspec.DecodeError, orjson.JSONEncodeError):
+        return alert
 
 
 def said(statement: Any, now: datetime) -> tuple[bytes, datetime] | None:
     """A digest of a firing alert but for its end, and that end."""
-    if not isinstance(statement, dict):
+    if not isinstance(statement, Statement):
         return None
-    rest = dict(statement)
-    end = rest.pop("endsAt", None)
     try:
-        ends_at = decode_instant(end) or now + RESOLVE_TIMEOUT
-        # Whether an end is the sender's own makes a difference, its value none.
-        return hashlib.blake2b(orjson.dumps((rest, end is None)), digest_size=16).digest(), ends_at
-    except (ValueError, orjson.JSONEncodeError):
+        ends_at = _instant_of(statement.ends_at) or now + RESOLVE_TIMEOUT
+    except ValueError:
         return None
+    # Whether an end is the sender's own makes a difference, its value none.
+    labels, annotations, url, start = statement.labels, statement.annotations, statement.url, (statement.starts_at or "").encode()
+    shape = b"%d,%d,%d,%d,%d:" % (len(labels), len(annotations), len(url), len(start), statement.ends_at is None)
+    return hashlib.blake2b(b"".join((shape, labels, annotations, url, start)), digest_size=16).digest(), ends_at
+
+
+@lru_cache(maxsize=1_024)
+def _instant_of(text: str | None) -> datetime | None:
+    """All alerts of a request mostly have the same end."""
+    return decode_instant(text)
 
 
 def answer(report: Report, outcome: Outcome) -> HttpAnswer:
@@ -76,7 +123,7 @@ def read_statements(statements: Sequence[tuple[int, Any]], request: Request) -> 
     rejections: list[Rejection] = []
     for index, alert in statements:
         try:
-            signals.append(_signal(alert, request))
+            signals.append(_signal(alert.opened() if isinstance(alert, Statement) else alert, request))
         except BadPart as error:
             rejections.append(Rejection(index, str(error)))
     return Report(tuple(signals), tuple(rejections))
@@ -155,6 +202,7 @@ def _times(alert: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime,
 
 def _instant(alert: Mapping[str, Any], field: str) -> datetime | None:
     try:
-        return decode_instant(alert.get(field))
+        given = alert.get(field)
+        return _instant_of(given) if isinstance(given, str) else decode_instant(given)
     except ValueError as error:
         raise BadPart(f"{field}: {error}") from error

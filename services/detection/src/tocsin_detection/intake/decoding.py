@@ -11,6 +11,16 @@ class Undecodable(Exception):
     """The body is not JSON; the text says where."""
 
 
+def is_plain(body: bytes) -> bool:
+    """Whether a body is UTF-8 and names neither NUL nor half a surrogate pair: then any reader of JSON takes it for what it is."""
+    if b"\\u" in body and (b"\\u0000" in body or b"\\ud" in body or b"\\uD" in body):
+        return False
+    try:
+        return body.isascii() or bool(body.decode())
+    except UnicodeDecodeError:
+        return False
+
+
 def decode_json(body: bytes) -> Any:
     """The value that a JSON body holds. Texts come without NUL and without halves of surrogate pairs. Raises Undecodable."""
     try:
