@@ -147,7 +147,7 @@ async def test_what_breaks_is_told_to_nobody(port, alice, spans, kind):
         await call(port, alice, kind, "break")
     assert broken.value.code() == grpc.StatusCode.INTERNAL
     assert "hunter2" not in broken.value.details()
-    assert len(spans.get_finished_spans()) == 1
+    assert len(await finished(spans)) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
