@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import psycopg
 import pytest
 from detection_words import NOON, request, signal
 
@@ -162,3 +163,11 @@ async def test_counts_that_somebody_took_and_did_not_write_are_counted_later(dat
     assert repeats.since_written(alert.id) == 1
     await repeats.write_all()
     assert (await occurrences(database, alert))[0] == 2
+
+
+async def test_what_was_planned_while_nothing_was_open_does_not_read_every_alert_of_a_flood(world, database) -> None:
+    with psycopg.connect(world.servers.postgres_url(world.database, "tocsin_detection"), autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE alert")
+    async with database.transaction(plans_once=True) as tx:
+        assert await store.lock_open_alerts(tx, "door", ["thing"]) == []
+        assert await tx.value(int, "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'alert'") == 0

@@ -29,12 +29,13 @@ IDLE_SECONDS = 0.5
 # early; the next transaction makes it try anew, and one comes every two seconds at least (the health check).
 RECONNECT_SECONDS = 2.0
 # One message. Planning for the values at hand, as Postgres likes to where they are few, costs more than most of these statements.
-PLANNED_ONCE = b"BEGIN; SET LOCAL plan_cache_mode = force_generic_plan"
 # A planner without fresh statistics would rather read everything and sort it, for every page of a list again.
 READING = (
     b"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL plan_cache_mode = force_generic_plan;"
     b" SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off"
 )
+# A plan that was made while a table was empty would read all of it for ever after, however much comes into it.
+PLANNED_ONCE = b"BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"
 
 
 class DatabaseBusy(Overloaded):
