@@ -52,7 +52,9 @@ class Sender:
         while True:
             began = time.monotonic_ns()
             with contextlib.suppress(OSError, EOFError, ValueError, TimeoutError):
-                status = await asyncio.wait_for(self._exchange(request), 10.0)
+                # Not wait_for, which makes a task for each request.
+                async with asyncio.timeout(10.0):
+                    status = await self._exchange(request)
                 self.sent.statuses[status] = self.sent.statuses.get(status, 0) + 1
                 if 200 <= status < 300:
                     self.sent.accepted += 1
