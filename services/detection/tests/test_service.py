@@ -8,7 +8,8 @@ from datetime import UTC, timedelta
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc import aio
 from tocsin.access.v1.access_pb2 import Role
 from tocsin.configuration.v1.change_pb2 import Change
 from tocsin.detection.v1 import detection_service_pb2 as pb
@@ -419,3 +420,26 @@ async def test_alerts_of_a_private_incident_are_there_for_its_members_only(platf
         return await listed(bob) == {"beacon", "disk"}
 
     await platform.world.eventually(shown)
+
+
+async def test_reports_that_come_together_are_answered_each_for_itself(platform: Platform) -> None:
+    def gathered(key: str, body: object) -> pb.GatheredReport:
+        report = pb.SubmitReportRequest(
+            integration_key=key, kind="alertmanager", method="POST", path="/api/v2/alerts", body=json.dumps(body).encode()
+        )
+        return pb.GatheredReport(report=report, traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+
+    key = platform.keys["alertmanager"]
+    reports = [
+        gathered(key, [{"labels": {"alertname": "one"}}]),
+        gathered("nobody's", [{"labels": {"alertname": "two"}}]),
+        gathered(key, [{"labels": {}}, {"labels": {"alertname": "three"}}]),
+    ]
+    kept, refused, half = (await platform.edge.SubmitReports(pb.SubmitReportsRequest(reports=reports))).outcomes
+    assert (kept.answer.status, kept.answer.accepted, kept.refusal) == (200, 1, b"")
+    assert status_pb2.Status.FromString(refused.refusal).code == code_pb2.UNAUTHENTICATED
+    assert (half.answer.status, half.answer.accepted) == (400, 1)
+    assert sorted(alert.title for alert in await platform.alerts()) == ["one", "three"]
+    with pytest.raises(aio.AioRpcError) as forbidden:
+        await platform.admin.SubmitReports(pb.SubmitReportsRequest(reports=reports))
+    assert forbidden.value.code() == grpc.StatusCode.PERMISSION_DENIED

@@ -1,9 +1,11 @@
 """DetectionService: requests become commands, answers become messages."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC
 
+from opentelemetry.trace import SpanKind, Status, StatusCode
 from tocsin.access.v1.access_pb2 import Access, Role
 from tocsin.detection.v1 import detection_service_pb2 as pb
 from tocsin.detection.v1.alert_pb2 import Alert as AlertMessage
@@ -12,9 +14,11 @@ from tocsin.detection.v1.detection_service_pb2_grpc import DetectionServiceServi
 from tocsin_chassis import paging
 from tocsin_chassis.grpc.authorization import require
 from tocsin_chassis.grpc.caller import caller
+from tocsin_chassis.grpc.errors import logged_status
 from tocsin_chassis.grpc.wrapping import Context
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.postgres.inbox import once
+from tocsin_chassis.telemetry import trace_context, tracer
 from tocsin_detection.alert import Alert
 from tocsin_detection.alerts import Alerts, Listing, page_start
 from tocsin_detection.configuration import Configurations
@@ -32,6 +36,7 @@ from tocsin_kernel.errors import Invalid
 
 AlertChange = pb.ResolveAlertRequest | pb.AcknowledgeAlertRequest | pb.SnoozeAlertRequest
 
+SUBMIT = "tocsin.detection.v1.DetectionService/SubmitReport"
 HELD = {pb.HELD_YES: True, pb.HELD_NO: False}
 OPEN = {AlertMessage.STATE_OPEN: True, AlertMessage.STATE_RESOLVED: False}
 
@@ -56,6 +61,23 @@ class DetectionApi(DetectionServiceServicer):
         self._clock = clock
 
     async def SubmitReport(self, request: pb.SubmitReportRequest, context: Context) -> pb.SubmitReportResponse:
+        return await self._submitted(request)
+
+    async def SubmitReports(self, request: pb.SubmitReportsRequest, context: Context) -> pb.SubmitReportsResponse:
+        return pb.SubmitReportsResponse(outcomes=await asyncio.gather(*(self._outcome(each) for each in request.reports)))
+
+    async def _outcome(self, gathered: pb.GatheredReport) -> pb.ReportOutcome:
+        """What becomes of one of several reports, in the trace that it came with."""
+        parent = trace_context({"traceparent": gathered.traceparent})
+        with tracer.start_as_current_span(SUBMIT, context=parent, kind=SpanKind.SERVER) as span:
+            try:
+                return pb.ReportOutcome(answer=await self._submitted(gathered.report))
+            except Exception as error:  # as where a call ends: nobody else's report is refused for it
+                status = logged_status(SUBMIT, error)
+                span.set_status(Status(StatusCode.ERROR, status.message))
+                return pb.ReportOutcome(refusal=status.SerializeToString())
+
+    async def _submitted(self, request: pb.SubmitReportRequest) -> pb.SubmitReportResponse:
         submission = Submission(
             request.integration_key, request.kind, request.method, request.path, request.body, dict(request.headers), request.query
         )

@@ -16,7 +16,8 @@ from tocsin.detection.v1.detection_service_pb2 import SubmitReportRequest, Submi
 from tocsin_chassis.grpc.errors import to_status
 from tocsin_chassis.telemetry import tracer
 from tocsin_edge.answers_by_mail import AnswersByMail, is_answer
-from tocsin_edge.http.intake import LIMIT, LONGEST_KEY, SUBMIT
+from tocsin_edge.http.handover import SUBMIT
+from tocsin_edge.http.intake import LIMIT, LONGEST_KEY
 from tocsin_edge.http.room import Full, Room
 from tocsin_edge.settings import EdgeSettings
 from tocsin_edge.upstream import Upstream

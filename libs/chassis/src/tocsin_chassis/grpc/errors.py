@@ -53,11 +53,17 @@ class Errors(Around):
         except (AbortError, asyncio.CancelledError):
             raise
         except Exception as error:  # the boundary of the process: everything ends here
-            status = to_status(error)
-            if status.code == code_pb2.INTERNAL:
-                log.error("%s failed", call.method, exc_info=error)
+            status = logged_status(call.method, error)
             details = ((STATUS_DETAILS, status.SerializeToString()),)
             await call.context.abort(_code(status.code), status.message, trailing_metadata=details)
+
+
+def logged_status(method: str, error: Exception) -> status_pb2.Status:
+    """The status of what a handler raised; what is told to nobody else is told to the log."""
+    status = to_status(error)
+    if status.code == code_pb2.INTERNAL:
+        log.error("%s failed", method, exc_info=error)
+    return status
 
 
 def to_status(error: Exception) -> status_pb2.Status:

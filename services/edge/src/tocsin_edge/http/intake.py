@@ -12,21 +12,20 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace import Status as SpanStatus
 from prometheus_client import Counter
-from tocsin.detection.v1.detection_service_pb2 import SubmitReportRequest, SubmitReportResponse
+from tocsin.detection.v1.detection_service_pb2 import SubmitReportRequest
 
 from tocsin_chassis.grpc.errors import to_status
 from tocsin_chassis.telemetry import trace_id, tracer
 from tocsin_edge.http import asgi
 from tocsin_edge.http.asgi import Receive, Scope, Send
 from tocsin_edge.http.doors_of_senders import Door, Refusal, door_of, key_in, refusal, shown_key
+from tocsin_edge.http.handover import SECONDS, Handover, ReportRefused
 from tocsin_edge.http.room import Full, Room
 from tocsin_edge.upstream import Upstream
 
 log = logging.getLogger(__name__)
 
-SUBMIT = "/tocsin.detection.v1.DetectionService/SubmitReport"
 LIMIT = 1024 * 1024
-SECONDS = 10.0
 MOST_AT_ONCE = 1_024
 MOST_BYTES_AT_ONCE = 128 * LIMIT
 RETRY_SECONDS = 2
@@ -47,7 +46,7 @@ class Intake:
     """The doors of the monitors. `door` says which requests are theirs."""
 
     def __init__(self, upstream: Upstream, room: Room) -> None:
-        self._upstream = upstream
+        self._handover = Handover(upstream)
         self._room = room
 
     @staticmethod
@@ -80,10 +79,11 @@ class Intake:
 
     async def _submit(self, request: SubmitReportRequest) -> tuple[int, str, bytes, asgi.Headers]:
         try:
-            packed = await self._upstream.call(SUBMIT, request.SerializeToString(), SECONDS)
+            answer = await self._handover.submit(request)
+        except ReportRefused as refused:
+            raise _told(refused.status, refused) from refused
         except Exception as error:  # whatever it was, the sender must hear that it should repeat, or why not
             raise _told(to_status(error), error) from error
-        answer = SubmitReportResponse.FromString(packed)
         headers = [(header.name.lower().encode("latin-1"), header.value.encode("latin-1", "replace")) for header in answer.headers]
         return answer.status, answer.content_type, answer.body, headers
 

@@ -1,0 +1,147 @@
+"""Hands reports over to detection: those of one sender that come while others of it are on their way go on together."""
+
+import asyncio
+from collections import deque
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+
+import grpc
+from google.rpc.status_pb2 import Status
+from grpc import aio
+from tocsin.detection.v1.detection_service_pb2 import (
+    GatheredReport,
+    ReportOutcome,
+    SubmitReportRequest,
+    SubmitReportResponse,
+    SubmitReportsRequest,
+    SubmitReportsResponse,
+)
+
+from tocsin_chassis.telemetry import traceparent
+from tocsin_edge.upstream import Upstream
+
+SERVICE = "/tocsin.detection.v1.DetectionService"
+SUBMIT, SUBMIT_MANY = f"{SERVICE}/SubmitReport", f"{SERVICE}/SubmitReports"
+SECONDS = 10.0
+# For each key. While one call is answered, the next can be read.
+CALLS_AT_ONCE = 2
+MOST_TOGETHER = 16
+MOST_BYTES_TOGETHER = 2 * 1024 * 1024
+# Detection looked at none of the reports: it does not know the call, or one of them breaks a rule.
+NOT_LOOKED_AT = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INVALID_ARGUMENT)
+
+
+class ReportRefused(Exception):
+    """Detection refused a report; `status` says why."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.message)
+        self.status = status
+
+
+@dataclass(slots=True)
+class _Waiting:
+    report: SubmitReportRequest
+    traceparent: str
+    context: Context
+    answer: "asyncio.Future[SubmitReportResponse]"
+
+
+@dataclass(slots=True)
+class _Queue:
+    """What is on its way for one key, and what waits."""
+
+    going_on: int = 0
+    waiting: deque[_Waiting] = field(default_factory=deque)
+
+
+class Handover:
+    """Hands reports over, so that a flood costs few calls. One by one they go on at once."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._queues: dict[tuple[str, str], _Queue] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def submit(self, report: SubmitReportRequest) -> SubmitReportResponse:
+        """Detection's answer. Raises ReportRefused, TimeoutError, and what a call raises."""
+        sender = (report.kind, report.integration_key)
+        queue = self._queues.setdefault(sender, _Queue())
+        if queue.going_on >= CALLS_AT_ONCE:
+            waiting = _Waiting(report, traceparent(), copy_context(), asyncio.get_running_loop().create_future())
+            queue.waiting.append(waiting)
+            async with asyncio.timeout(SECONDS):
+                return await waiting.answer
+        queue.going_on += 1
+        try:
+            return await self._alone(report)
+        finally:
+            self._go_on(sender, queue)
+
+    def _go_on(self, sender: tuple[str, str], queue: _Queue) -> None:
+        """One call is over: the next begins, with all that fits into it."""
+        together = _fitting(queue.waiting)
+        if together:
+            task = asyncio.get_running_loop().create_task(self._together(sender, queue, together), context=together[0].context)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            return
+        queue.going_on -= 1
+        if not queue.going_on:
+            del self._queues[sender]
+
+    async def _together(self, sender: tuple[str, str], queue: _Queue, together: list[_Waiting]) -> None:
+        try:
+            if len(together) == 1:
+                _tell(together[0], await self._alone(together[0].report))
+                return
+            for waiting, outcome in zip(together, await self._many(together), strict=True):
+                _tell(waiting, ReportRefused(Status.FromString(outcome.refusal)) if outcome.refusal else outcome.answer)
+        except Exception as error:
+            if isinstance(error, aio.AioRpcError) and error.code() in NOT_LOOKED_AT and len(together) > 1:
+                await asyncio.gather(*(self._by_itself(waiting) for waiting in together))
+                return
+            for waiting in together:
+                _tell(waiting, error)
+        finally:
+            for waiting in together:
+                waiting.answer.cancel()
+            self._go_on(sender, queue)
+
+    async def _alone(self, report: SubmitReportRequest) -> SubmitReportResponse:
+        return SubmitReportResponse.FromString(await self._upstream.call(SUBMIT, report.SerializeToString(), SECONDS))
+
+    async def _many(self, together: list[_Waiting]) -> list[ReportOutcome]:
+        reports = [GatheredReport(report=waiting.report, traceparent=waiting.traceparent) for waiting in together]
+        packed = await self._upstream.call(SUBMIT_MANY, SubmitReportsRequest(reports=reports).SerializeToString(), SECONDS)
+        return list(SubmitReportsResponse.FromString(packed).outcomes)
+
+    async def _by_itself(self, waiting: _Waiting) -> None:
+        try:
+            _tell(waiting, await self._alone(waiting.report))
+        except Exception as error:
+            _tell(waiting, error)
+
+
+def _tell(waiting: _Waiting, what: SubmitReportResponse | Exception) -> None:
+    if waiting.answer.done():
+        return
+    if isinstance(what, Exception):
+        waiting.answer.set_exception(what)
+    else:
+        waiting.answer.set_result(what)
+
+
+def _fitting(queue: deque[_Waiting]) -> list[_Waiting]:
+    """The first that wait, as many as go together; those whose senders have gone are left out."""
+    found: list[_Waiting] = []
+    size = 0
+    while queue and len(found) < MOST_TOGETHER:
+        waiting = queue[0]
+        if not waiting.answer.done():
+            size += len(waiting.report.body)
+            if found and size > MOST_BYTES_TOGETHER:
+                break
+            found.append(waiting)
+        queue.popleft()
+    return found
