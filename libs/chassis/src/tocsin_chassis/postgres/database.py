@@ -28,12 +28,12 @@ IDLE_SECONDS = 0.5
 # The pool waits twice as long after each try, without an end: after 40 s without a database it would find it 21 s late. So it gives up
 # early; the next transaction makes it try anew, and one comes every two seconds at least (the health check).
 RECONNECT_SECONDS = 2.0
-# One message. Planning for the values at hand, as Postgres likes to where they are few, costs more than most of these statements.
 # A planner without fresh statistics would rather read everything and sort it, for every page of a list again.
 READING = (
     b"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL plan_cache_mode = force_generic_plan;"
     b" SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off"
 )
+# One message. Planning for the values at hand, as Postgres likes to where they are few, costs more than most of these statements.
 # A plan that was made while a table was empty would read all of it for ever after, however much comes into it.
 PLANNED_ONCE = b"BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"
 

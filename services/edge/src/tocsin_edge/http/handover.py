@@ -5,9 +5,8 @@ from collections import deque
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 
-import grpc
+from google.rpc import code_pb2
 from google.rpc.status_pb2 import Status
-from grpc import aio
 from tocsin.detection.v1.detection_service_pb2 import (
     GatheredReport,
     ReportOutcome,
@@ -17,6 +16,7 @@ from tocsin.detection.v1.detection_service_pb2 import (
     SubmitReportsResponse,
 )
 
+from tocsin_chassis.grpc.errors import to_status
 from tocsin_chassis.telemetry import traceparent
 from tocsin_edge.upstream import Upstream
 
@@ -28,7 +28,7 @@ CALLS_AT_ONCE = 2
 MOST_TOGETHER = 16
 MOST_BYTES_TOGETHER = 2 * 1024 * 1024
 # Detection looked at none of the reports: it does not know the call, or one of them breaks a rule.
-NOT_LOOKED_AT = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INVALID_ARGUMENT)
+NOT_LOOKED_AT = (code_pb2.UNIMPLEMENTED, code_pb2.INVALID_ARGUMENT)
 
 
 class ReportRefused(Exception):
@@ -98,7 +98,7 @@ class Handover:
             for waiting, outcome in zip(together, await self._many(together), strict=True):
                 _tell(waiting, ReportRefused(Status.FromString(outcome.refusal)) if outcome.refusal else outcome.answer)
         except Exception as error:
-            if isinstance(error, aio.AioRpcError) and error.code() in NOT_LOOKED_AT and len(together) > 1:
+            if to_status(error).code in NOT_LOOKED_AT and len(together) > 1:
                 await asyncio.gather(*(self._by_itself(waiting) for waiting in together))
                 return
             for waiting in together:
