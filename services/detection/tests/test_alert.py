@@ -1,14 +1,13 @@
 """The rules of an alert's life: plain cases, and laws for any order of signals."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from detection_words import NOON, CountedIds, signal
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from tocsin_detection.alert import Alert, Decision, Verdict, end_silently, judged, observe, resolve_by_hand
-from tocsin_detection.hold import Hold, HoldKind
+from tocsin_detection.alert import Alert, Decision, Verdict, end_silently, observe, resolve_by_hand
 from tocsin_detection.report import decide
 from tocsin_detection.signal import Signal
 
@@ -177,11 +176,3 @@ def test_every_version_of_an_alert_is_told_once(signals: list[Signal]) -> None:
         if decision.alert is not None and decision.verdict not in (Verdict.REPEATED, Verdict.IGNORED)
     ]
     assert len(told) == len(set(told))
-
-
-def test_an_alert_as_it_was_judged_is_otherwise_as_it_was() -> None:
-    alert = observe(None, signal(ends_at=NOON), NOON, CountedIds()).alert
-    assert alert is not None
-    holds = (Hold(HoldKind.SILENCE, "rule", "ada", "because", NOON, NOON),)
-    said = {"told": True, "holds": holds, "reconsider_at": NOON, "snoozed_until": NOON}
-    assert judged(alert, **said) == replace(alert, **said)  # type: ignore[arg-type]

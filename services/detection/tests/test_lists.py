@@ -9,6 +9,7 @@ import pytest
 from detection_words import NOON, signal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tocsin_chassis.postgres.database import Database, Tx, postgres
 from tocsin_detection import alert_list_store, store
@@ -49,11 +50,11 @@ def alerts() -> list[Alert]:
         labels = {"alertname": f"fill{number % 3}", "instance": f"host-{number}", **({"rare": "Düse\n"} if number % 20 == 3 else {})}
         said = signal(fingerprint=str(number), title=f"Disk {number}", labels=labels, service=f"s{number % 5}", severity="critical")
         decision = observe(
-            None, replace(said, integration=CHECKS if number % 17 == 9 else said.integration), NOON + number // 2 * SECOND, ids
+            None, structs.replace(said, integration=CHECKS if number % 17 == 9 else said.integration), NOON + number // 2 * SECOND, ids
         )
         assert decision.alert is not None
-        alert = replace(decision.alert, told=number % 4 != 0)
-        found.append(replace(alert, resolved_at=NOON + timedelta(hours=1)) if number % 6 == 5 else alert)
+        alert = structs.replace(decision.alert, told=number % 4 != 0)
+        found.append(structs.replace(alert, resolved_at=NOON + timedelta(hours=1)) if number % 6 == 5 else alert)
     return found
 
 
@@ -156,7 +157,7 @@ async def many(database, monkeypatch) -> Sequence[Alert]:
     [first, *_] = alerts()
     ids = RandomIds()
     there = [
-        replace(
+        structs.replace(
             first,
             id=ids.new(),
             fingerprint=f"f{number}",
@@ -169,7 +170,9 @@ async def many(database, monkeypatch) -> Sequence[Alert]:
     ]
     async with database.transaction() as tx:
         await store.insert_alerts(tx, there)
-        await store.insert_resolved(tx, [replace(alert, id=ids.new(), resolved_at=NOON + timedelta(days=1)) for alert in there[:50]])
+        await store.insert_resolved(
+            tx, [structs.replace(alert, id=ids.new(), resolved_at=NOON + timedelta(days=1)) for alert in there[:50]]
+        )
     return there
 
 

@@ -1,11 +1,10 @@
 """Alerts that are written together say what they would say alone."""
 
-from dataclasses import asdict, replace
-
 import orjson
 from detection_words import NOON, CountedIds, signal
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 
 from tocsin_detection import store
 from tocsin_detection.alert import Alert, observe

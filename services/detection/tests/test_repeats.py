@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import psycopg
 import pytest
 from detection_words import NOON, request, signal
+from msgspec.structs import replace
 
 from tocsin_chassis.postgres.database import postgres
 from tocsin_detection import store

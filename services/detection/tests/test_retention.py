@@ -1,10 +1,10 @@
 """What has ended is forgotten a day at a time, and never what is still open."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from detection_words import signal
+from msgspec.structs import replace
 
 from tocsin_chassis.postgres import retention
 from tocsin_chassis.postgres.database import Database, Tx, postgres

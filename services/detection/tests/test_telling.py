@@ -1,11 +1,11 @@
 """What the others are told: laws over everything that can happen to one alert."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from detection_words import NOON, CountedIds, signal
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tocsin_detection.alert import Alert, Decision, Verdict, acknowledge, changed, observe, resolve_by_hand, snooze
 from tocsin_detection.hold import Hold, HoldKind

@@ -4,6 +4,7 @@ import os
 import secrets
 import threading
 import time
+from array import array
 from typing import Protocol
 from uuid import UUID
 
@@ -49,32 +50,28 @@ class _Sequence:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last = 0
-        self._chance = b""
-        self._used = 0
+        self._chance: list[int] = []
         os.register_at_fork(after_in_child=self._forget_chance)
 
     def next(self) -> int:
         milliseconds = time.time_ns() // 1_000_000 & (1 << 48) - 1
         with self._lock:
             if milliseconds > self._last >> CHANCE_BITS:
-                fresh = milliseconds << CHANCE_BITS | self._bits(CHANCE_BITS)
+                fresh = milliseconds << CHANCE_BITS | self._bits() << CHANCE_BITS - 64 | self._bits() >> 128 - CHANCE_BITS
             else:
-                fresh = self._last + 1 + self._bits(STEP_BITS)
+                fresh = self._last + 1 + (self._bits() >> 64 - STEP_BITS)
             self._last = fresh
         return _with_version(fresh)
 
-    def _bits(self, count: int) -> int:
-        """That many bits of the system's chance, each used once."""
-        start, end = self._used, self._used - count // -8
-        if end > len(self._chance):
-            self._chance = os.urandom(CHANCE_BYTES)
-            start, end = 0, end - start
-        self._used = end
-        return int.from_bytes(self._chance[start:end]) >> (end - start) * 8 - count
+    def _bits(self) -> int:
+        """64 bits of the system's chance, each used once."""
+        if not self._chance:
+            self._chance = array("Q", os.urandom(CHANCE_BYTES)).tolist()
+        return self._chance.pop()
 
     def _forget_chance(self) -> None:
         """Two processes must not use the same."""
-        self._chance = b""
+        self._chance = []
 
 
 def _with_version(value: int) -> int:

@@ -1,10 +1,11 @@
 """An alert: the deduplicated, stateful form of all signals about one thing. Pure: old alert and signal in, decision out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from operator import attrgetter
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tocsin_detection.hold import Hold
 from tocsin_detection.signal import Signal
@@ -39,8 +40,7 @@ class AlertHasEnded(Conflict):
     message = "alert {alert} ended at {ended}; nothing reopens it"
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Struct, frozen=True):
     """One alert. It is open until `resolved_at` is set; that is final. Texts are the sender's. Times are aware, in UTC.
 
     `told` says whether the others were told that it fires; `holds` is what keeps it from being told, judged again at
@@ -82,26 +82,7 @@ class Alert:
         return self.resolved_at is None
 
 
-_JUDGED = ("snoozed_until", "told", "holds", "reconsider_at")
-_NAMES = tuple(Alert.__dataclass_fields__)
-_before = attrgetter(*_NAMES[: _NAMES.index(_JUDGED[0])])
-_after = attrgetter(*_NAMES[_NAMES.index(_JUDGED[-1]) + 1 :])
-
-
-def judged(
-    alert: Alert,
-    *,
-    told: bool = False,
-    holds: tuple[Hold, ...] = (),
-    reconsider_at: datetime | None = None,
-    snoozed_until: datetime | None = None,
-) -> Alert:
-    """The alert as it was judged. Every new one passes here, and replace(), which asks for each field by its name, takes twice as long."""
-    return Alert(*(*_before(alert), snoozed_until, told, holds, reconsider_at, *_after(alert)))
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What was decided, why in words for people, and the alert after it: None where a signal is about no alert.
 
     `by` is who did it, empty where the sender or a rule did; `note` what they want to be kept with it.

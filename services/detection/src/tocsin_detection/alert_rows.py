@@ -16,7 +16,7 @@ READ: LiteralString = """id::text AS id, integration, fingerprint, title, descri
     annotations::text AS annotations, source_url, sender_severity, sender_service, starts_at, ends_at, ends_by_timeout, opened_at,
     last_signal_at, resolved_at, resolve_reason, occurrences, version, tags, tiny_id, acknowledged_at, acknowledged_by, snoozed_until,
     told, holds::text AS holds, reconsider_at, sender_fields::text AS sender_fields, open_reason"""
-FIELDS = tuple(Alert.__dataclass_fields__)
+FIELDS = tuple(Alert.__struct_fields__)
 LABELS, ANNOTATIONS, TAGS, HOLDS, SENDER_FIELDS = map(FIELDS.index, ("labels", "annotations", "tags", "holds", "sender_fields"))
 
 

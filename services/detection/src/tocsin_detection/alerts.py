@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from msgspec import structs
 from tocsin.detection.v1.alert_pb2 import Alert as AlertMessage
 
 from tocsin_chassis import paging
@@ -119,7 +120,7 @@ class Alerts:
             if alert is None:
                 raise AlertNotFound(alert=alert_id)
             log = await store.log_of(tx, alert, MOST_LOG_ENTRIES)
-        return replace(alert, occurrences=alert.occurrences + self._repeats.since_written(alert.id)), log
+        return structs.replace(alert, occurrences=alert.occurrences + self._repeats.since_written(alert.id)), log
 
     async def list(self, wanted: Wanted) -> Listing:
         """One page: at most `wanted.limit` of the next alerts, which are looked at up to a bound. It may be empty and not the last."""

@@ -1,6 +1,6 @@
 """A hold: one reason why an open alert wakes nobody."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -32,3 +32,7 @@ class Hold:
     since: datetime
     until: datetime | None = None
     named: str = ""
+
+    def since_then(self, since: datetime) -> "Hold":
+        """The same hold, which began then."""
+        return replace(self, since=since)

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from types import MappingProxyType
 
+from msgspec.structs import replace
 from prometheus_client import Counter
 
 from tocsin_chassis.postgres.database import Contended, Tx
@@ -113,8 +114,7 @@ class Observer:
 
 
 def _with(decision: Decision, kept: Alert | None) -> Decision:
-    """The decision with the alert as it is kept; by name, because replace() takes three times as long for each signal."""
-    return decision if kept is None else Decision(decision.verdict, decision.reason, kept, decision.by, decision.note)
+    return decision if kept is None else replace(decision, alert=kept)
 
 
 def _only_floods(alert: Alert | None) -> bool:

@@ -1,8 +1,10 @@
 """A preview: what a sample of a sender would become, read as its integration would read it. Nothing is kept."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from tocsin_detection.alert import Alert, Verdict, acknowledge, observe, resolve_by_hand
 from tocsin_detection.intake.intake import Outcome, Rejection, Report, Request

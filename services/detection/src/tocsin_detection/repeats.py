@@ -1,8 +1,10 @@
 """What senders say again and again, word for word: remembered, so that a repeat that changes nothing needs no write of its own."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from tocsin_chassis.postgres.announcements import Announcements
 from tocsin_chassis.postgres.database import Contended, Database, Tx

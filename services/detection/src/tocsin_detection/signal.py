@@ -3,10 +3,11 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
+
+from msgspec import Struct, field
 
 LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 SPACE = re.compile(r"\s")
@@ -21,8 +22,7 @@ MOST_ANNOTATIONS_WHEN_CUT = 64
 MOST_ANNOTATION_WHEN_CUT = 1_024
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(Struct, frozen=True):
     """What one sender says about one thing that it watches.
 
     `integration` and `fingerprint` name the thing. `resolved` says that it is over; `ends_at` is then when it ended, otherwise

@@ -1,12 +1,14 @@
 """What the others are told of an alert, and when. Pure: the alert before and after, what holds it back; facts and log lines out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 
-from tocsin_detection.alert import Alert, Decision, Verdict, judged
+from msgspec.structs import replace
+
+from tocsin_detection.alert import Alert, Decision, Verdict
 from tocsin_detection.hold import Hold, HoldKind
 
 # A hold without an end of its own depends on what happens elsewhere: it is looked at again that soon.
@@ -94,9 +96,9 @@ def _judged(before: Alert | None, alert: Alert, holds: tuple[Hold, ...], reason:
     holds = _floods_first(holds)
     if not holds:
         why = f"what held it back has ended: {in_words(earlier)}" if earlier else reason
-        return Told(judged(alert, told=True), Telling.OPENED, why)
+        return Told(replace(alert, told=True, holds=(), reconsider_at=None, snoozed_until=None), Telling.OPENED, why)
     kept = _since_they_began(holds, earlier) if earlier else holds
-    held = judged(alert, holds=kept, reconsider_at=_next_look(kept, now), snoozed_until=alert.snoozed_until)
+    held = replace(alert, told=False, holds=kept, reconsider_at=_next_look(kept, now))
     news = _shown(kept) and _rules(kept) != _rules(earlier)
     return Told(held, Telling.SUPPRESSED if news else None, in_words(kept))
 
@@ -118,7 +120,7 @@ def _first_verdict(holds: tuple[Hold, ...], now: datetime) -> _First:
 
 
 def _held_from_the_start(alert: Alert, first: _First) -> Told:
-    held = judged(alert, holds=first.holds, reconsider_at=first.reconsider_at, snoozed_until=alert.snoozed_until)
+    held = replace(alert, told=False, holds=first.holds, reconsider_at=first.reconsider_at)
     return Told(held, first.telling, first.reason)
 
 
@@ -129,7 +131,7 @@ def _floods_first(holds: tuple[Hold, ...]) -> tuple[Hold, ...]:
 
 def _since_they_began(holds: Sequence[Hold], earlier: Sequence[Hold]) -> tuple[Hold, ...]:
     began = {(hold.kind, hold.rule): hold.since for hold in earlier}
-    return tuple(replace(hold, since=began.get((hold.kind, hold.rule), hold.since)) for hold in holds)
+    return tuple(hold.since_then(began.get((hold.kind, hold.rule), hold.since)) for hold in holds)
 
 
 def in_words(holds: Sequence[Hold]) -> str:

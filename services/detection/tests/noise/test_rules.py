@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from noise_words import MINUTE, NOON, an_alert
 
 from tocsin_detection.alert import Alert
@@ -165,7 +166,7 @@ def test_occurrences_count_once_however_often_they_are_judged(steps: list[tuple[
     now = NOON
     for minutes, signals in steps:
         now += minutes * MINUTE
-        alert = replace(alert, occurrences=alert.occurrences + signals, last_signal_at=now if signals else alert.last_signal_at)
+        alert = structs.replace(alert, occurrences=alert.occurrences + signals, last_signal_at=now if signals else alert.last_signal_at)
         marks += [now] * signals
         before = counted(counted(before, alert, most), alert, most)
     assert before is None or list(before.marks) == marks[-most:]

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from noise_words import MINUTE, NOON, an_alert
 
 from tocsin_detection.alert import Alert
@@ -31,7 +32,7 @@ def alert(fingerprint: str, start: float, end: float | None = None, occurrences:
     resolved = None if end is None else NOON + end * MINUTE
     last = resolved or opened + (occurrences - 1) * MINUTE
     made = an_alert(fingerprint, at=opened, occurrences=occurrences, **said)  # type: ignore[arg-type]
-    return replace(made, resolved_at=resolved, last_signal_at=last)
+    return structs.replace(made, resolved_at=resolved, last_signal_at=last)
 
 
 def replayed(rules: Rules, alerts: Sequence[Alert]) -> dict[str, Outcome]:

@@ -3,10 +3,11 @@
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes
+
+from msgspec.structs import replace
 
 from tocsin_detection.intake.decoding import Undecodable, decode_instant, decode_json
 from tocsin_detection.intake.details import text_of

@@ -1,8 +1,9 @@
 """Opsgenie's Alert API, `POST /v2/alerts`: what opens an alert. The rest of that API is in `opsgenie_api`."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from tocsin_detection.alert import Alert
 from tocsin_detection.intake.decoding import Undecodable, decode_json

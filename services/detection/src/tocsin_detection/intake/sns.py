@@ -1,9 +1,10 @@
 """Amazon SNS: alarms of CloudWatch, and whatever else is published to a topic as JSON or text. Who sent it is verified by `sns_api.py`."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from tocsin_detection.intake.decoding import Undecodable, decode_instant, decode_json
 from tocsin_detection.intake.details import named, text_of

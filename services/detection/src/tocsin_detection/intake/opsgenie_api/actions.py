@@ -1,10 +1,12 @@
 """What Opsgenie's API can do to an alert. Pure: the request's fields and the alert in, the decision out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from msgspec.structs import replace
 
 from tocsin_detection.alert import Alert, Decision, ResolveReason, Verdict, acknowledge, changed, snooze, unacknowledge
 from tocsin_detection.intake.opsgenie import SEVERITIES

@@ -4,10 +4,11 @@ A change is made within its request, so the order of a sender's requests is the 
 be asked for at once. It is answered like Opsgenie does: 202 before anybody knows, and the failure is in the request's status.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import unquote
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_detection import store as alert_store
