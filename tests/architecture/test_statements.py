@@ -21,11 +21,12 @@ ASKS |= dict.fromkeys(("execute", "execute_many", "execute_set", "executemany"),
 # Functions whose statements are put together while the program runs; tests of their services run them.
 PUT_TOGETHER = {
     "tocsin_communication.pages.store.list_pages",
+    "tocsin_detection.intake.alertmanager_store.shown_alerts",
     "tocsin_detection.intake.opsgenie_api.store.search_ids",
     "tocsin_detection.intake.opsgenie_api.store.count_found",
     "tocsin_detection.alert_rows.read_alerts",
     "tocsin_detection.alert_list_store._along",
-    "tocsin_detection.alert_list_store._are_few",
+    "tocsin_detection.alert_list_store.are_few",
     "tocsin_detection.alert_list_store._settled",
 }
 

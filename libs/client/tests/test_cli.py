@@ -191,9 +191,10 @@ def test_alerts_are_found_by_every_filter(tocsin: Terminal, installation: Any) -
 
 def test_a_list_that_is_cut_says_so(tocsin: Terminal, installation: Any) -> None:
     two = detection.ListAlertsResponse(alerts=[held_alert(), held_alert()], next_page_token="more")
-    installation.answer("ListAlerts", two)
+    none_among_the_newest = detection.ListAlertsResponse(next_page_token="further")
+    installation.answer("ListAlerts", none_among_the_newest, two)
     assert tocsin("alert", "list", "--limit", "3").count("disk full") == 3
-    assert [each.page_token for each in installation.requests("ListAlerts")] == ["", "more"]
+    assert [each.page_token for each in installation.requests("ListAlerts")] == ["", "further", "more"]
     assert "tocsin alert export" in tocsin.error
     installation.answer("ListAlerts", detection.ListAlertsResponse(alerts=[held_alert()]))
     tocsin("alert", "list", "--limit", "1")

@@ -58,6 +58,8 @@ async def test_all_filters_must_match(client: Client) -> None:
     assert await client.names(filter='zone=~"eu-.*"') == ["A", "B"]
     assert await client.names(filter='zone=~"eu"') == []
     assert await client.names(filter='zone!~"eu-.*"') == ["C"]
+    # What the database would understand otherwise than RE2.
+    assert await client.names(filter=r'zone=~"\\beu-\\d"') == ["A", "B"]
     assert await client.names(filter='zone=""') == ["C"]
     assert await client.names(filter=['zone=~"eu-.*"', 'alertname!="A"']) == ["B"]
     assert await client.names(filter='severity="critical"') == []

@@ -86,7 +86,7 @@ def sieves(wanted: Wanted, *, resolved: bool) -> Iterator[Condition | Unsettled]
         yield Condition("integration <> %s", (CHECKS,), slow=False)
     if wanted.held is not None and not resolved:
         yield from _held(wanted)
-    yield from map(_matching, wanted.matchers)
+    yield from map(matching, wanted.matchers)
 
 
 def _held(wanted: Wanted) -> Iterator[Condition]:
@@ -97,7 +97,8 @@ def _held(wanted: Wanted) -> Iterator[Condition]:
         yield Condition("told::integer = 0", slow=False)
 
 
-def _matching(matcher: Matcher) -> Condition | Unsettled:
+def matching(matcher: Matcher) -> Condition | Unsettled:
+    """What a matcher asks of a row, with the meaning that it has in `noise.matcher`."""
     pseudo = PSEUDO_LABELS.get(matcher.name)
     if pseudo is None and matcher.operator is Operator.EQUAL and matcher.text:
         return Condition(HAS_LABELS, (_document({matcher.name: matcher.text}),), indexed=True)

@@ -104,7 +104,7 @@ async def _look(tx: Tx, place: _Place, wanted: Wanted, most: int) -> Look:
         if first.until is None or len(first.found) > wanted.limit:
             return first
         for condition in place.indexed:
-            if await _are_few(tx, condition, most):
+            if await are_few(tx, condition, most):
                 return await _among_few(tx, place, condition, wanted, most)
     return await _along(tx, place, wanted, most)
 
@@ -120,7 +120,8 @@ async def _along(tx: Tx, place: _Place, wanted: Wanted, most: int) -> Look:
     return Look(found, (last.opened_at, last.id) if last else None)
 
 
-async def _are_few(tx: Tx, condition: Condition, most: int) -> bool:
+async def are_few(tx: Tx, condition: Condition, most: int) -> bool:
+    """Whether no more than so many open alerts meet a condition of which an index knows."""
     sql: LiteralString = "SELECT count(*) FROM (SELECT FROM alert WHERE " + condition.sql + " LIMIT %s) AS alert"
     return (await tx.value(int, sql, (*condition.params, most + 1)) or 0) <= most
 

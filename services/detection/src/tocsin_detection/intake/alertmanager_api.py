@@ -101,11 +101,11 @@ class AlertmanagerApi:
 
     async def _wanted(self, request: Request, query: AlertQuery) -> AsyncIterator[Sequence[tuple[str, bytes]]]:
         """Page by page, the name of the group and the JSON of every alert that is wanted, by fingerprint."""
-        labels, after = query.exact_labels(), ""
+        after = ""
         while True:
             async with self._database.transaction() as tx:
                 rules = await self._rulebook.rules(tx, request.received_at)
-                page = await store.shown_alerts(tx, request.integration.name, labels, after, AT_ONCE)
+                page = await store.shown_alerts(tx, request.integration.name, query.matchers, after, AT_ONCE)
             yield [shown for alert in page if (shown := _shown(alert, query, rules, request.received_at)) is not None]
             if len(page) < AT_ONCE:
                 return

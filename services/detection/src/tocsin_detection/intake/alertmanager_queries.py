@@ -8,8 +8,6 @@ from tocsin_detection.intake.intake import Request
 from tocsin_detection.noise.matcher import Matchers, Operator, all_match, matcher, read_all
 from tocsin_detection.noise.silence import State
 
-# These an alert has from Tocsin, whether its sender gave labels of the same name or not.
-KNOWN_OTHERWISE = frozenset({"service", "severity", "integration", "fingerprint", "alert_id"})
 AFFIRMED = frozenset({"1", "true", "yes", "ok", "y", "on", "selected", "checked", "t", "enabled"})
 
 
@@ -23,11 +21,6 @@ class AlertQuery:
     silenced: bool
     inhibited: bool
     muted: bool
-
-    def exact_labels(self) -> dict[str, str]:
-        """Labels that every wanted alert has: what the database can look for."""
-        exact = (wanted for wanted in self.matchers if wanted.operator is Operator.EQUAL and wanted.text)
-        return {wanted.name: wanted.text for wanted in exact if wanted.name not in KNOWN_OTHERWISE}
 
     def wants(self, labels: Mapping[str, str]) -> bool:
         """Whether an alert with these labels may be wanted."""
