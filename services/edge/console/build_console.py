@@ -45,10 +45,11 @@ def build(target: Path = DIST) -> None:
 
 
 def test() -> None:
-    """Run the console's own tests."""
+    """Run the console's own tests. Where just this was built the types are known to fit."""
     install_packages()
-    generate_types()
-    node(PACKAGES / "typescript" / "bin" / "tsc", "--noEmit", why="the types do not fit")
+    if not (GENERATED.is_dir() and is_built(inputs_digest())):
+        generate_types()
+        node(PACKAGES / "typescript" / "bin" / "tsc", "--noEmit", why="the types do not fit")
     node(PACKAGES / "vitest" / "vitest.mjs", "run", why="tests failed")
 
 

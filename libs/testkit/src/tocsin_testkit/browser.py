@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from playwright.async_api import Browser, async_playwright
@@ -50,6 +51,7 @@ async def browser() -> AsyncIterator[Browser]:
             await opened.close()
 
 
+@cache
 def chromium() -> Chromium:
     """The system's Chromium or Chrome; else the package's, installed once into the environment that runs the tests."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
