@@ -325,3 +325,43 @@ def test_the_command_without_a_platform_writes_and_reports(tmp_path, capsys, mon
     assert "nothing was compared with what is there" in said
     assert "| primary-ny |" in (tmp_path / "out" / "report.md").read_text()
     assert run(["import", "opsgenie", "--from", "saved.json", "--out", "out"]) == 0
+
+
+def a_turn_of_an_escalation(*rules, recipient):
+    """An escalation has the only turn of the schedule "front"; Ada and Bob take turns in "back"."""
+    users = [{"id": each, "username": f"{each}@x.org", "fullName": each.title()} for each in ("ada", "bob")]
+
+    def schedule(name, *participants):
+        rotation = {"id": f"r{name}", "name": "r", "type": "weekly", "startDate": "2026-11-02T09:00:00Z", "participants": participants}
+        return {"id": name, "name": name, "timezone": "UTC", "rotations": [rotation]}
+
+    back = [{"type": "user", "id": each, "username": f"{each}@x.org"} for each in ("ada", "bob")]
+    period = {"startDate": "2026-11-09T09:00:00Z", "endDate": "2026-11-23T09:00:00Z", "recipient": {"type": "escalation", "id": "e"}}
+    halves = [("2026-11-09T09:00:00Z", "2026-11-16T09:00:00Z", "bob"), ("2026-11-16T09:00:00Z", "2026-11-23T09:00:00Z", "ada")]
+    periods = [
+        {**period, "startDate": start, "endDate": end, "flattenedRecipients": [{"type": "user", "id": who}]} for start, end, who in halves
+    ]
+    front = schedule("front", {"type": "escalation", "id": "e", "name": "E"})
+    front["timeline"] = {"finalTimeline": {"rotations": [{"id": "rfront", "periods": periods}]}}
+    first = {"delay": {"timeAmount": 0}, "recipient": {"type": "schedule", "id": recipient}}
+    return {
+        "users": users,
+        "schedules": [front, schedule("back", *back)],
+        "escalations": [{"id": "e", "name": "E", "rules": [first, *rules]}],
+    }
+
+
+def test_a_turn_of_an_escalation_is_replayed_as_whom_its_first_rule_asks():
+    later = {"delay": {"timeAmount": 5, "timeUnit": "minutes"}, "recipient": {"type": "user", "id": "bob", "username": "bob@x.org"}}
+    move = moving.understand("opsgenie", a_turn_of_an_escalation(later, recipient="back"), Names(), NOW, {}, 90)
+    assert spec(move, "Schedule", "front")["layers"][0]["rotation"]["participants"] == [{"escalation_policy": "e"}]
+    compared = [each for each in (*move.past, *move.coming) if each.schedule == "front"]
+    assert compared and all(each.share == 1.0 for each in compared)
+    assert not [each for each in move.imported.lost if "turn" in each.instead]
+
+
+def test_an_escalation_that_leads_back_to_its_schedule_gets_no_turn():
+    move = moving.understand("opsgenie", a_turn_of_an_escalation(recipient="front"), Names(), NOW, {}, 90)
+    assert spec(move, "Schedule", "front")["layers"][0]["rotation"]["participants"] == [{"nobody": True}]
+    [lost] = [each for each in move.imported.lost if each.instead == "a turn of nobody"]
+    assert "leads back to itself" in lost.what

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tocsin_kernel.decision import Decision
+from tocsin_oncall.hours import Condition, Hours
 from tocsin_oncall.windows import Window
 from tocsin_response.escalation import snapshot
 from tocsin_response.escalation.decisions import (
@@ -54,7 +55,6 @@ from tocsin_response.escalation.escalation import (
     Summoned,
     TurnTaken,
 )
-from tocsin_response.escalation.hours import Condition, Hours
 from tocsin_response.escalation.round_robin import Cursor
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)  # a Monday
@@ -512,3 +512,19 @@ class Interleaving(RuleBasedStateMachine):
 
 TestInterleaving = Interleaving.TestCase
 TestInterleaving.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+def test_a_slot_of_a_policy_asks_one_of_those_who_take_turns_and_tells_what_its_fallback_stands_in_for() -> None:
+    """Of the ring one is asked, whoever is named besides is asked anyway, and the schedule behind that has nobody is told."""
+    primary = Target(Kind.SCHEDULE, "primary")
+    ring = tuple(Candidate(name, "of the ring", turn="night/ring") for name in ("ann", "bob", "cid"))
+    lead = Candidate("dan", "the fallback", gap="nobody is on call for schedule backup (it is empty)")
+    named = Target(Kind.RESPONDER, "ann")
+    around = at(roster={primary: (*ring, lead), named: (Candidate("ann", "named"),)}, cursors={"night/ring": Cursor("bob", ("bob", "cid"))})
+    decision = begun(Policy("p", (Step((primary, named), MINUTE),), 0), around)
+    [turn] = [fact for fact in decision.facts if isinstance(fact, TurnTaken)]
+    assert (turn.key, turn.cursor) == ("night/ring", Cursor("cid", ("bob", "cid")))
+    assert set(asked(decision)) == {"ann", "cid", "dan"}
+    [gap] = [fact for fact in decision.facts if isinstance(fact, GapFound)]
+    assert (gap.gap, gap.title, gap.asked_instead) == ("schedule backup", "Nobody is on call for schedule backup", ("dan",))
+    assert gap.alerting and "It is empty." in gap.description

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tocsin_oncall.hours import Hours
 from tocsin_oncall.windows import Window
 from tocsin_response.containment.measure import TargetKind
-from tocsin_response.escalation.hours import Hours
 from tocsin_response.guard.rails import Act, ChangeWindow, Counted, NeverTouch, Rails, RateLimit, refusal
 
 MONDAY_NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tocsin_oncall.hours import ALWAYS, Condition, Hours
 from tocsin_oncall.windows import Window
-from tocsin_response.escalation.hours import ALWAYS, Condition, Hours
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 OFFICE = Hours("office", "Europe/Paris", tuple(Window(day * DAY + 9 * HOUR, day * DAY + 17 * HOUR) for day in range(5)))

@@ -36,9 +36,11 @@ from tocsin.response.v1.oncall_service_pb2_grpc import OncallServiceStub
 from tocsin.response.v1.response_service_pb2_grpc import ResponseServiceStub
 
 from tocsin_chassis.grpc.caller import Caller
+from tocsin_chassis.postgres.database import Tx
 from tocsin_oncall.ical import Events
 from tocsin_response.app import response
-from tocsin_response.oncall.oncall import Turn, people
+from tocsin_response.oncall.oncall import OnDuty, Turn, on_duty
+from tocsin_response.oncall.rota import rota
 from tocsin_response.settings import ResponseSettings
 from tocsin_testkit.outside.tls import tls_before
 from tocsin_testkit.world import World
@@ -480,14 +482,18 @@ async def test_a_schedule_of_the_version_before_is_read(world: World, stubs: Stu
     assert [change.action for change in await stubs.apply(schedules=[schedule]) if change.kind == "Schedule"] == [Change.ACTION_UNCHANGED]
 
 
+async def asked(tx: Tx, schedule: str, at: datetime, turn: Turn = Turn.CURRENT) -> tuple[OnDuty, ...]:
+    return on_duty(await rota(tx, at), (schedule, ""), at, turn, 1)
+
+
 async def test_an_escalation_learns_who_is_next_and_who_was_before(world: World) -> None:
     world.clock.forward(MONDAY - world.clock.now())
     application = response(world.settings("response", ResponseSettings), clock=world.clock)
     async with world.running(application) as app:
         await Stubs(world, app).apply(schedules=[Schedule(name="week", time_zone="Europe/Paris", rotation=rotation("ann", "bob", "cid"))])
         async with app.database.transaction() as tx:
-            found = [(await people(tx, ["week", "none"], world.clock.now(), turn))["week"] for turn in Turn]
-            assert (await people(tx, ["none"], world.clock.now()))["none"] == ()
+            found = [await asked(tx, "week", world.clock.now(), turn) for turn in Turn]
+            assert await asked(tx, "none", world.clock.now()) == ()
         names = [duty.responder for duties in found for duty in duties]
         order = ["ann", "bob", "cid"]
         current = order.index(names[0])
@@ -503,7 +509,7 @@ async def test_a_change_that_was_rolled_back_is_not_remembered(world: World) -> 
         with pytest.raises(ZeroDivisionError):
             async with app.database.transaction() as tx:
                 await tx.execute("UPDATE schedule SET definition = jsonb_set(definition, '{rotation,responders}', '[\"bob\"]')")
-                assert (await people(tx, ["week"], world.clock.now()))["week"][0].responder == "bob"
+                assert (await asked(tx, "week", world.clock.now()))[0].responder == "bob"
                 raise ZeroDivisionError
         await stubs.apply(teams=[Team(name="ops")])
         assert await stubs.now("week", world.clock.now()) == ["ann"]

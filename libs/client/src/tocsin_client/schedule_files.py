@@ -11,7 +11,8 @@ from tocsin_client.configuration import ConfigurationError, load
 from tocsin_client.configuration.resources import Configurations, Resource, did_you_mean
 from tocsin_client.errors import UsageError
 from tocsin_oncall.plain import Known, read
-from tocsin_oncall.render import Plan
+from tocsin_oncall.render import Plan, together
+from tocsin_oncall.schedule import Schedule
 
 
 def plan(path: Path, name: str) -> Plan:
@@ -33,14 +34,14 @@ def plans(path: Path) -> list[Plan]:
     configurations = load(path)
     known = what_names_stand_for(configurations)
     problems: list[str] = []
-    found: list[Plan] = []
+    schedules: list[Schedule] = []
     for resource in of(configurations, "Schedule"):
         schedule, wrong = read(as_plain(resource), known)
         problems += [f"{resource.where(field)}: Schedule {resource.name}: {field}: {detail}" for field, detail in wrong]
-        found.append(Plan(schedule))
+        schedules.append(schedule)
     if problems:
         raise ConfigurationError(problems)
-    return found
+    return list(together(known, schedules).values())
 
 
 def zones(path: Path) -> Mapping[str, ZoneInfo]:
@@ -51,19 +52,12 @@ def zones(path: Path) -> Mapping[str, ZoneInfo]:
 def what_names_stand_for(configurations: Configurations) -> Known:
     """Teams, policies and calendars that stand in the same files. Others stand for themselves."""
     teams = {each.name: tuple(each.message.members) for each in of(configurations, "Team")}
-    policies = {each.name: first_people(each.message, teams) for each in of(configurations, "EscalationPolicy")}
+    managers = {each.name: tuple(each.message.managers) for each in of(configurations, "Team")}
+    policies, hours = ({each.name: as_plain(each) for each in of(configurations, kind)} for kind in ("EscalationPolicy", "BusinessHours"))
     calendars = {each.name: (each.message.text, each.message.time_zone) for each in of(configurations, "Calendar")}
     written = {each.message.display_name.lower(): each.name for each in of(configurations, "Responder") if each.message.display_name}
     people = {**written, **{each.name: each.name for each in of(configurations, "Responder")}}
-    return Known(teams, policies, calendars, people or None)
-
-
-def first_people(policy: Any, teams: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Whom its first step names, themselves or by a team."""
-    targets = policy.steps[0].targets if policy.steps else []
-    return tuple(
-        dict.fromkeys(name for target in targets for name in ([target.responder] if target.responder else teams.get(target.team, ())))
-    )
+    return Known(teams, policies, calendars, people or None, hours, managers)
 
 
 def of(configurations: Configurations, kind: str) -> Iterable[Resource]:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from tocsin_oncall.ical import Event
 from tocsin_oncall.render import Shift
+from tocsin_oncall.stand import contact_of
 from tocsin_oncall.wall import instant_of, wall_of
 
 NIGHT = (time(22), time(6))
@@ -73,12 +74,12 @@ class Away:
 
 
 def spans(shifts: Mapping[str, Iterable[Shift]]) -> list[Span]:
-    """Each person's duties without a pause, by schedule, by start."""
+    """Each person's duties without a pause, by schedule, by start. A contact that a policy names is no person."""
     found: list[Span] = []
     for schedule, listed in shifts.items():
         open_: dict[str, Span] = {}
         for shift in listed:
-            for name in shift.responders:
+            for name in (each for each in shift.responders if not contact_of(each)):
                 before = open_.get(name)
                 if before is not None and before.end == shift.start:
                     open_[name] = before._replace(end=shift.end)

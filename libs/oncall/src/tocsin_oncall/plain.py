@@ -37,13 +37,16 @@ SECONDS = re.compile(r"(-?\d+(?:\.\d+)?)s")
 class Known:
     """What the names in a schedule stand for. What is not known stands for itself: "team ops".
 
+    Policies and the business hours that they name are as the contract's JSON or as files say them; `managers` are those of teams.
     `people` are the names of responders by what calendars may write of them, in small letters; None: whatever they write is a name.
     """
 
     teams: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    policies: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    policies: Mapping[str, Plain] = field(default_factory=dict)
     calendars: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     people: Mapping[str, str] | None = None
+    hours: Mapping[str, Plain] = field(default_factory=dict)
+    managers: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 NOTHING_KNOWN = Known()
@@ -61,6 +64,12 @@ def schedule_of(plain: Plain, known: Known = NOTHING_KNOWN) -> Schedule:
     if problems:
         raise ValueError("; ".join(f"{path}: {detail}" for path, detail in problems))
     return made
+
+
+def windows_of(given: Sequence[Plain]) -> tuple[Window, ...]:
+    """The windows of hours, as far as they can be understood."""
+    reader = _Reader(NOTHING_KNOWN)
+    return tuple(each for one in given for each in reader.windows("", one))
 
 
 def positions(schedule: Schedule) -> dict[str, dict[str, object]]:
@@ -196,7 +205,8 @@ class _Reader:
         if joins is not None and leaves is not None and leaves <= joins:
             self.wrong(f"{path}leaves", "must be later than joins")
         label, people = self.who(path, plain)
-        return Participant(label, people, joins, leaves)
+        policy = str(plain.get("escalation_policy") or "")
+        return Participant(label, people, joins, leaves, policy if policy in self.known.policies else "")
 
     def who(self, path: str, plain: Plain) -> tuple[str, tuple[str, ...]]:
         if plain.get("responder"):
@@ -206,10 +216,12 @@ class _Reader:
             return " and ".join(people), people
         if plain.get("nobody"):
             return "nobody", ()
-        for kind, members in (("team", self.known.teams), ("escalation_policy", self.known.policies)):
-            if plain.get(kind):
-                label = f"{kind.replace('_', ' ')} {plain[kind]}"
-                return label, tuple(members.get(plain[kind], (label,)))
+        if plain.get("team"):
+            label = f"team {plain['team']}"
+            return label, tuple(self.known.teams.get(plain["team"], (label,)))
+        if plain.get("escalation_policy"):
+            label = f"escalation policy {plain['escalation_policy']}"
+            return label, () if plain["escalation_policy"] in self.known.policies else (label,)
         self.wrong(path.rstrip("."), "give exactly one of responder, group, nobody, team, escalation_policy")
         return "nobody", ()
 

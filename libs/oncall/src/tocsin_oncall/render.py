@@ -1,16 +1,22 @@
 """Schedules to shifts: who is on call over a range, at an instant, next and before, and why."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
+from tocsin_oncall.plain import Known
+from tocsin_oncall.policy import CURRENT, NEXT, Aim
 from tocsin_oncall.schedule import Combine, FixedShift, Kind, Layer, Override, Piece, Rotation, Schedule, Temporary
+from tocsin_oncall.stand import WORST, Asked, Stand, contact_of
+from tocsin_oncall.standing import ALONE, Around, around
 from tocsin_oncall.wall import FUTURE, PAST
 
 FARTHEST = timedelta(days=400)
 STEPS = (timedelta(days=2), timedelta(days=16), timedelta(days=100), FARTHEST)
+# By way of policies every change of every schedule that they ask has to be looked at.
+NEAR_STEPS = (timedelta(days=2), timedelta(days=14), timedelta(days=35))
 
 Source = Piece | Override | Temporary
 Serving = tuple[tuple[str, Source], ...]
@@ -28,12 +34,22 @@ class Shift(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """One person who is on call, since when and until when without a pause; None is without limit, as far as one can see."""
+    """One person who is on call, since when and until when without a pause; None is without limit, as far as one can see.
+
+    By way of an escalation policy it may be a contact (`contact`); one of those with the same `turn` is asked, and the others are not;
+    and `gap` may have nobody, so that this one is asked instead.
+    """
 
     responder: str
     since: datetime | None
     until: datetime | None
     reason: str
+    turn: str = ""
+    gap: str = ""
+
+    @property
+    def contact(self) -> str:
+        return contact_of(self.responder)
 
 
 class _Segment(NamedTuple):
@@ -46,17 +62,49 @@ class _Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """A schedule with everything that goes over its layers."""
+    """A schedule with everything that goes over its layers, and what its slots lead to by way of escalation policies.
+
+    `severity` is that of the incident by which such policies are asked.
+    """
 
     schedule: Schedule
     overrides: tuple[Override, ...] = ()
     temporaries: tuple[Temporary, ...] = ()
+    around: Around = field(default=ALONE, compare=False, repr=False)
+    severity: int = WORST
 
     def __post_init__(self) -> None:
         # By age: the newest is applied last, and what stands in the schedule's own file is older than what people did.
         age = attrgetter("created_at", "id")
-        object.__setattr__(self, "overrides", tuple(sorted((*self.schedule.overrides, *self.overrides), key=age)))
-        object.__setattr__(self, "temporaries", tuple(sorted((*self.schedule.temporaries, *self.temporaries), key=age)))
+        overrides, temporaries = dict.fromkeys((*self.schedule.overrides, *self.overrides)), (*self.schedule.temporaries, *self.temporaries)
+        object.__setattr__(self, "overrides", tuple(sorted(overrides, key=age)))
+        object.__setattr__(self, "temporaries", tuple(sorted(dict.fromkeys(temporaries), key=age)))
+
+    def at_severity(self, severity: int) -> "Plan":
+        """The same, asked for an incident of this severity."""
+        return self if severity == self.severity or not self.schedule.policies else replace(self, severity=severity)
+
+    def of_layer(self, name: str) -> "Plan":
+        """As if the schedule had this layer only; overrides of others do not count."""
+        layers = tuple(each for each in self.schedule.layers if each.name == name)
+        overrides = tuple(each for each in self.overrides if each.layer in ("", name))
+        return replace(self, schedule=replace(self.schedule, layers=layers, overrides=(), temporaries=()), overrides=overrides)
+
+    def edges(self, aim: Aim, since: datetime, until: datetime, severity: int) -> Iterable[datetime]:
+        """When others may be meant by a policy that asks this schedule."""
+        plan = self._meant(aim, severity)
+        return [segment.start for segment in plan._segments(since, until)]
+
+    def asked(self, aim: Aim, at: datetime, severity: int) -> Asked:
+        """Who is meant by a policy that asks this schedule."""
+        plan = self._meant(aim, severity)
+        if aim.turn != CURRENT:
+            duties = plan.after(at) if aim.turn == NEXT else plan.before(at)
+            found = [Stand(duty.responder, duty.reason, duty.turn, duty.gap) for duty in duties]
+            return Asked(tuple(found), "" if found else f"nobody comes {'after' if aim.turn == NEXT else 'before'} those of now")
+        [here] = plan._segments(at, at + timedelta(microseconds=1))
+        stands = [_stand(name, source, plan.schedule) for name, source in here.serving]
+        return Asked(tuple(stands), "" if stands else plan._why_nobody(at))
 
     def shifts(self, since: datetime, until: datetime) -> list[Shift]:
         """The whole range, gaps included: what the same people do in a row is one shift, with the reason for its beginning."""
@@ -99,6 +147,10 @@ class Plan:
         current = set(self._people_at(at))
         return next((segment.start for segment in self._later(at) if {name for name, _ in segment.serving} != current), None)
 
+    def holds_until(self, at: datetime) -> datetime | None:
+        """Until when the same are on call for the same reasons; None if the end is not in sight."""
+        return next((segment.start for segment in self._later(at)), None)
+
     def next_handoff(self, at: datetime) -> datetime | None:
         """When somebody comes who is not on call at `at`; None if that is not in sight."""
         current = set(self._people_at(at))
@@ -114,19 +166,41 @@ class Plan:
         temporary = self._temporary(at)
         if temporary is not None:
             return (temporary_words(temporary), "layers and overrides say nothing in its range", _result(here))
-        lines = [_layer_words(layer, at, self._layer_overrides(layer, at)) for layer in self.schedule.layers] or [
+        lines = [self._layer_words(layer, at, self._layer_overrides(layer, at)) for layer in self.schedule.layers] or [
             "the schedule has no layer"
         ]
         lines.append(self._combination(at))
         lines += [f"{override_words(each)}: {deed(each)}" for each in self._active(at) if not each.layer]
         return (*filter(None, lines), _result(here))
 
+    def _meant(self, aim: Aim, severity: int) -> "Plan":
+        plan = self.at_severity(severity)
+        return plan.of_layer(aim.layer) if aim.layer else plan
+
+    def _pieces(self, layer: Layer, since: datetime, until: datetime) -> Iterator[Piece]:
+        """Who has a layer's duty over a range, those included for whom policies stand."""
+        pieces = layer.pieces(since, until)
+        return self._standing(pieces, since, until) if layer.policies else pieces
+
+    def _standing(self, pieces: Iterable[Piece], since: datetime, until: datetime) -> Iterator[Piece]:
+        for piece in pieces:
+            policy = piece.participant.policy if piece.participant is not None else ""
+            if not policy:
+                yield piece
+                continue
+            start, end = max(piece.start, since), min(piece.end, until)
+            for spell in self.around.spells(policy, self.schedule.zone.key, self.severity, start, end):
+                if spell.stands:
+                    people = tuple(each.name for each in spell.stands)
+                    yield piece._replace(start=spell.start, end=spell.end, people=people, stands=spell.stands)
+
     def _people_at(self, at: datetime) -> tuple[str, ...]:
         [here] = self._segments(at, at + timedelta(microseconds=1))
         return tuple(name for name, _ in here.serving)
 
     def _duty(self, at: datetime, name: str, source: Source) -> Duty:
-        return Duty(name, self._since(at, name), self._until(at, name), _source_words(source, self.schedule))
+        stand = _stand(name, source, self.schedule)
+        return Duty(name, self._since(at, name), self._until(at, name), stand.why, stand.turn, stand.gap)
 
     def _until(self, at: datetime, name: str) -> datetime | None:
         for segment in self._later(at):
@@ -148,10 +222,14 @@ class Plan:
     def _until_anybody(self, at: datetime) -> datetime | None:
         return next((segment.start for segment in self._later(at) if segment.serving), None)
 
+    @property
+    def _reaches(self) -> tuple[timedelta, ...]:
+        return NEAR_STEPS if self.schedule.policies else STEPS
+
     def _later(self, at: datetime) -> Iterator[_Segment]:
         """What follows the segment that holds `at`, one after the other; looked up in ever longer steps."""
         done = at
-        for reach in STEPS:
+        for reach in self._reaches:
             for segment in self._segments(done, at + reach):
                 if segment.start > at:
                     yield segment
@@ -160,7 +238,7 @@ class Plan:
     def _earlier(self, at: datetime) -> Iterator[_Segment]:
         """What goes before `at`, backwards, its own segment first."""
         done = at + timedelta(microseconds=1)
-        for reach in STEPS:
+        for reach in self._reaches:
             yield from reversed(list(self._segments(at - reach, done)))
             done = at - reach
 
@@ -170,7 +248,7 @@ class Plan:
         temporaries = [each for each in self.temporaries if each.starts_at < until and each.ends_at > since]
         events: list[_Event] = [(edge, -1, None) for edge in _edges(overrides, temporaries, since, until)]
         for number, layer in enumerate(self.schedule.layers):
-            for piece in layer.pieces(since, until):
+            for piece in self._pieces(layer, since, until):
                 events.append((piece.start if piece.start > since else since, number, piece))
                 if piece.end < until:
                     events.append((piece.end, number, None))
@@ -206,8 +284,8 @@ class Plan:
         if not segment.serving:
             return self._why_nobody(segment.start)
         if len(segment.serving) == 1:
-            return _source_words(segment.serving[0][1], self.schedule)
-        return "; ".join(f"{name}: {_source_words(source, self.schedule)}" for name, source in segment.serving)
+            return _stand(*segment.serving[0], self.schedule).why
+        return "; ".join(f"{name}: {_stand(name, source, self.schedule).why}" for name, source in segment.serving)
 
     def _why_nobody(self, at: datetime) -> str:
         temporary = self._temporary(at)
@@ -218,10 +296,33 @@ class Plan:
             return override_words(taken[-1])
         if not self.schedule.layers:
             return "no rotation, and no override at this time"
-        return "; ".join(_why_idle(layer, at) for layer in self.schedule.layers)
+        return "; ".join(self._why_idle(layer, at) for layer in self.schedule.layers)
+
+    def _why_idle(self, layer: Layer, at: datetime) -> str:
+        turn = next(layer.pieces(at, at + timedelta(microseconds=1)), None)
+        if turn is not None and turn.participant is not None and turn.participant.policy:
+            return f"{_for_policy(turn)}, which asks nobody: {self._by_policy(turn, at).why}"
+        return _why_idle(layer, at)
+
+    def _by_policy(self, piece: Piece, at: datetime) -> Asked:
+        assert piece.participant is not None
+        return self.around.asked(piece.participant.policy, self.schedule.zone.key, self.severity, at)
+
+    def _layer_words(self, layer: Layer, at: datetime, overrides: Sequence[Override]) -> str:
+        pieces = list(self._pieces(layer, at, at + timedelta(microseconds=1)))
+        people = ", ".join(dict.fromkeys(name for piece in pieces for name in piece.people))
+        if not pieces:
+            said = f"layer {layer.name}: nobody, because {self._why_idle(layer, at)}"
+        elif pieces[0].stands:
+            said = f"layer {layer.name}: {_for_policy(pieces[0])}: {self._by_policy(pieces[0], at).why}: {people}"
+        else:
+            said = f"layer {layer.name}: {_piece_words(pieces[0], several=False)}: {people}"
+        return "; ".join([said, *(f"{override_words(each)} for this layer: {deed(each)}" for each in overrides)])
 
     def _combination(self, at: datetime) -> str:
-        layers = [[piece for piece in layer.pieces(at, at + timedelta(microseconds=1)) if piece.people] for layer in self.schedule.layers]
+        layers = [
+            [piece for piece in self._pieces(layer, at, at + timedelta(microseconds=1)) if piece.people] for layer in self.schedule.layers
+        ]
         if sum(map(bool, layers)) < 2:
             return ""
         match self.schedule.combine:
@@ -242,6 +343,14 @@ class Plan:
 
     def _temporary(self, at: datetime) -> Temporary | None:
         return next((each for each in reversed(self.temporaries) if each.starts_at <= at < each.ends_at), None)
+
+
+def together(known: Known, schedules: Iterable[Schedule]) -> dict[str, Plan]:
+    """The plans of schedules that may lead to each other, by name, with nothing over them but what stands in them."""
+    listed, plans = list(schedules), dict[str, Plan]()
+    there = around(known, plans, listed)
+    plans.update({each.name: Plan(each, around=there) for each in listed})
+    return plans
 
 
 def combine(schedule: Schedule, layers: Sequence[Serving]) -> Serving:
@@ -280,13 +389,19 @@ def _served(pieces: Sequence[Piece]) -> Serving:
 
 
 def _once(serving: Serving) -> Serving:
-    """Each person once, for the first reason."""
+    """Each person once, for the first reason, unless that is only one of those who take turns, or only a fallback."""
     if len(serving) < 2:
         return serving
     first: dict[str, Source] = {}
     for name, source in serving:
-        first.setdefault(name, source)
+        if name not in first or _weakness(name, source) < _weakness(name, first[name]):
+            first[name] = source
     return tuple(first.items())
+
+
+def _weakness(name: str, source: Source) -> int:
+    stand = source.stand(name) if isinstance(source, Piece) else None
+    return stand.weakness if stand is not None else 0
 
 
 def _overridden(serving: Serving, overrides: Iterable[Override]) -> Serving:
@@ -308,6 +423,17 @@ def _source_words(source: Source, schedule: Schedule) -> str:
             return temporary_words(source)
         case Piece():
             return _piece_words(source, several=len(schedule.layers) > 1)
+
+
+def _stand(name: str, source: Source, schedule: Schedule) -> Stand:
+    """Who is on call, and why."""
+    words, by_policy = _source_words(source, schedule), source.stand(name) if isinstance(source, Piece) and source.stands else None
+    return by_policy._replace(why=f"{words}; {by_policy.why}") if by_policy is not None else Stand(name, words)
+
+
+def _for_policy(piece: Piece) -> str:
+    assert piece.participant is not None
+    return f"{_piece_words(piece, several=False)} is for {piece.participant.label}"
 
 
 def _piece_words(piece: Piece, *, several: bool) -> str:
@@ -340,16 +466,6 @@ def deed(override: Override) -> str:
             return f"{override.responder} is on call too"
         case Kind.REMOVE:
             return f"{override.instead_of} is not on call"
-
-
-def _layer_words(layer: Layer, at: datetime, overrides: Sequence[Override]) -> str:
-    pieces = list(layer.pieces(at, at + timedelta(microseconds=1)))
-    people = ", ".join(dict.fromkeys(name for piece in pieces for name in piece.people))
-    if pieces:
-        said = f"layer {layer.name}: {_piece_words(pieces[0], several=False)}: {people}"
-    else:
-        said = f"layer {layer.name}: nobody, because {_why_idle(layer, at)}"
-    return "; ".join([said, *(f"{override_words(each)} for this layer: {deed(each)}" for each in overrides)])
 
 
 def _why_idle(layer: Layer, at: datetime) -> str:

@@ -12,6 +12,7 @@ from tocsin_oncall.rhythm import Rhythm
 class Participant:
     """One place in a rotation: the people who have the duty together, none if nobody has it.
 
+    `policy` is an escalation policy that has the place: who it stands for changes from instant to instant, and it has no people of its own.
     `label` says what the configuration names ("ann", "team ops", "nobody") and tells participants apart.
     A planned join or leave never cuts a turn: the first turn is the first that begins at `joins` or later, the last one ends at `leaves` or
     before.
@@ -21,6 +22,7 @@ class Participant:
     people: tuple[str, ...]
     joins: datetime | None = None
     leaves: datetime | None = None
+    policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

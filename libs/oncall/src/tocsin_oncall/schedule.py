@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from tocsin_oncall.ical import Event, Events
 from tocsin_oncall.rhythm import Occurrences, Rhythm, Stretch, Turns, Unit
 from tocsin_oncall.ring import Participant, Ring
+from tocsin_oncall.stand import Stand
 from tocsin_oncall.wall import FUTURE, PAST
 from tocsin_oncall.windows import Window, covered, merged
 
@@ -34,7 +35,10 @@ class Kind(Enum):
 
 
 class Piece(NamedTuple):
-    """Some people have the duty of a layer, from `start` until just before `end`."""
+    """Some people have the duty of a layer, from `start` until just before `end`.
+
+    That of an escalation policy has nobody until somebody says whom the policy stands for (`stands`).
+    """
 
     start: datetime
     end: datetime
@@ -43,6 +47,11 @@ class Piece(NamedTuple):
     turn: int | None = None
     participant: Participant | None = None
     said: str = ""
+    stands: tuple[Stand, ...] = ()
+
+    def stand(self, name: str) -> Stand | None:
+        """Why one of its people is asked, if an escalation policy says so."""
+        return next((each for each in self.stands if each.name == name), None)
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,12 @@ class Layer:
         """The windows that restrict it; a rotation that moves with every window is them already."""
         moved = isinstance(self.source, Rotation) and isinstance(self.source.rhythm, Occurrences)
         return () if moved else merged(self.windows)
+
+    @cached_property
+    def policies(self) -> tuple[str, ...]:
+        """The escalation policies that have a place in it."""
+        ring = self.source.ring.participants if isinstance(self.source, Rotation) else ()
+        return tuple(dict.fromkeys(each.policy for each in ring if each.policy))
 
     @cached_property
     def never_idle(self) -> bool:
@@ -153,7 +168,7 @@ class Layer:
 
     def _of_turn(self, ring: Ring, stretch: Stretch) -> Iterator[Piece]:
         participant = ring.at(stretch.turn)
-        if participant is not None and participant.people:
+        if participant is not None and (participant.people or participant.policy):
             yield Piece(stretch.start, stretch.end, participant.people, self, stretch.turn, participant)
 
     def _of_event(self, event: Event) -> Piece:
@@ -227,6 +242,11 @@ class Schedule:
     temporaries: tuple[Temporary, ...] = ()
     rest: float = 11.0
 
+    @cached_property
+    def policies(self) -> tuple[str, ...]:
+        """The escalation policies that have a slot in it."""
+        return tuple(dict.fromkeys(policy for layer in self.layers for policy in layer.policies))
+
 
 def _cut(piece: Piece, start: datetime, end: datetime) -> Piece:
-    return Piece(start, end, piece.people, piece.layer, piece.turn, piece.participant, piece.said)
+    return Piece(start, end, piece.people, piece.layer, piece.turn, piece.participant, piece.said, piece.stands)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tocsin_oncall.render import Plan, Shift, deed, override_words, temporary_words
-from tocsin_oncall.schedule import Override, Schedule, Temporary
+from tocsin_oncall.schedule import Override, Temporary
 
 OVERRIDES = "overrides"
 TEMPORARIES = "temporaries"
@@ -21,16 +21,17 @@ class Stratum(NamedTuple):
 
 def strata(plan: Plan, since: datetime, until: datetime) -> list[Stratum]:
     """The layers in their order, then overrides and temporary schedules where there are any in the range."""
-    found = [Stratum(layer.name, _of_layer(plan.schedule, number, since, until)) for number, layer in enumerate(plan.schedule.layers)]
+    found = [Stratum(layer.name, _of_layer(plan, number, since, until)) for number, layer in enumerate(plan.schedule.layers)]
     overrides = tuple(_clipped(_of_overrides(plan.overrides), since, until))
     temporaries = tuple(_clipped(_of_temporaries(plan.temporaries), since, until))
     over = [Stratum(OVERRIDES, overrides), Stratum(TEMPORARIES, temporaries)]
     return [*found, *(stratum for stratum in over if stratum.shifts)]
 
 
-def _of_layer(schedule: Schedule, number: int, since: datetime, until: datetime) -> tuple[Shift, ...]:
+def _of_layer(plan: Plan, number: int, since: datetime, until: datetime) -> tuple[Shift, ...]:
+    schedule = plan.schedule
     alone = replace(schedule, layers=(schedule.layers[number],), overrides=(), temporaries=())
-    return tuple(shift for shift in Plan(alone).shifts(since, until) if shift.responders)
+    return tuple(shift for shift in Plan(alone, around=plan.around).shifts(since, until) if shift.responders)
 
 
 def _of_overrides(overrides: Iterable[Override]) -> Iterable[Shift]:

@@ -250,7 +250,7 @@ def _step(summons: Summons) -> str:
 
 def _coverage_gap_found(fact: response.CoverageGapFound) -> Line:
     instead = f"{', '.join(fact.asked_instead)} asked instead" if fact.asked_instead else "there was nobody else to ask"
-    return Line(f"Coverage gap: nobody for {fact.gap}; {instead}", incident_id=fact.incident_id)
+    return Line(f"Coverage gap: nobody for {fact.gap}; {instead}", reason=fact.why, incident_id=fact.incident_id)
 
 
 def _contact_summoned(fact: response.ContactSummoned) -> Line:

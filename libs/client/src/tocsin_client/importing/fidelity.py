@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from tocsin_client.importing.model import Plain, Span
 from tocsin_oncall import plain
-from tocsin_oncall.render import Plan
+from tocsin_oncall.render import Plan, together
 
 HOUR = timedelta(hours=1)
 NEAR_A_CHANGE = timedelta(days=1)
@@ -44,16 +44,27 @@ class Fidelity:
         return self.agreed / whole if whole else 1.0
 
 
-def compare(
-    schedule: Plain, rendered: Sequence[Span], since: datetime, until: datetime, people: Iterable[str], known: plain.Known
-) -> Fidelity:
-    """Sweep every boundary of both sides. `people` are those who are known here. Raises ValueError for a schedule that cannot be read."""
-    made = plain.schedule_of(schedule, known)
-    here = [Span(shift.start, shift.end, frozenset(shift.responders)) for shift in Plan(made).shifts(since, until)]
-    edges = sorted({since, until, *(edge for span in (*here, *rendered) for edge in (span.start, span.end) if since < edge < until)})
-    mine, theirs = _by_start(here, edges), _by_start(rendered, edges)
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What names in a schedule stand for here, all schedules (policies may lead to them), and who is known; empty: it does not matter."""
+
+    known: plain.Known
+    schedules: Mapping[str, Plain] = field(default_factory=dict)
+    people: frozenset[str] = frozenset()
+
+    def plan(self, schedule: Plain) -> Plan:
+        """Raises ValueError for a schedule that cannot be read."""
+        made = plain.schedule_of(schedule, self.known)
+        others = [other for name, other in self.schedules.items() if name != made.name] if made.policies else []
+        return together(self.known, [*(plain.read(other, self.known)[0] for other in others), made])[made.name]
+
+
+def compare(schedule: Plain, rendered: Sequence[Span], since: datetime, until: datetime, here: Here) -> Fidelity:
+    """Sweep every boundary of both sides. Raises ValueError for a schedule that cannot be read."""
+    spans = [Span(shift.start, shift.end, frozenset(shift.responders)) for shift in here.plan(schedule).shifts(since, until)]
+    edges = sorted({since, until, *(edge for span in (*spans, *rendered) for edge in (span.start, span.end) if since < edge < until)})
+    mine, theirs = _by_start(spans, edges), _by_start(rendered, edges)
     agreed, differences = timedelta(0), list[Difference]()
-    known_people = frozenset(people)
     for start, end in pairwise(edges):
         there, ours = theirs[start], mine[start]
         if there == ours:
@@ -62,16 +73,16 @@ def compare(
         last = differences[-1] if differences else None
         if last is not None and last.end == start and (last.there, last.here) == (there, ours):
             start = differences.pop().start
-        differences.append(Difference(start, end, there, ours, _kind(start, end, there, ours, schedule, known_people)))
+        differences.append(Difference(start, end, there, ours, _kind(start, end, there, ours, schedule, here.people)))
     return Fidelity(str(schedule.get("name", "")), since, until, agreed, tuple(differences))
 
 
-def fitted(schedule: Plain, rendered: Sequence[Span], since: datetime, until: datetime, known: plain.Known) -> Plain:
+def fitted(schedule: Plain, rendered: Sequence[Span], since: datetime, until: datetime, here: Here) -> Plain:
     """The schedule with the boundaries (wall-clock time or elapsed time) that reproduce best what the other system says of it.
 
     What a zone's change of clocks does to its rotations is documented nowhere, so it is read off what was rendered.
     """
-    best, best_share = schedule, compare(schedule, rendered, since, until, (), known).share
+    best, best_share = schedule, compare(schedule, rendered, since, until, here).share
     for number, layer in enumerate(schedule.get("layers", ())):
         if best_share == 1.0 or "rotation" not in layer:
             continue
@@ -79,7 +90,7 @@ def fitted(schedule: Plain, rendered: Sequence[Span], since: datetime, until: da
         layers = [dict(each) for each in best["layers"]]
         layers[number] = {**layers[number], "rotation": {**layers[number]["rotation"], "boundary": other}}
         candidate = {**best, "layers": layers}
-        share = compare(candidate, rendered, since, until, (), known).share
+        share = compare(candidate, rendered, since, until, here).share
         if share > best_share:
             best, best_share = candidate, share
     return best

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,14 +16,14 @@ from tocsin_client import configuration
 from tocsin_client.configuration.reading import API_VERSION
 from tocsin_client.configuration.resources import Configurations
 from tocsin_client.configuration.writing import Dumper
-from tocsin_client.importing import grafana_oncall, jsm, opsgenie, pagerduty, report
+from tocsin_client.importing import grafana_oncall, jsm, opsgenie, pagerduty, report, slots
 from tocsin_client.importing.api import Api, ImportFailed
-from tocsin_client.importing.fidelity import Fidelity, compare, fitted
+from tocsin_client.importing.fidelity import Fidelity, Here, compare, fitted
 from tocsin_client.importing.model import Archive, Document, Imported, Unusable
 from tocsin_client.importing.names import Names
-from tocsin_oncall import plain
 
 SYSTEMS: Mapping[str, ModuleType] = {"opsgenie": opsgenie, "jsm": jsm, "pagerduty": pagerduty, "grafana-oncall": grafana_oncall}
+SCHEDULE = attrgetter("schedule")
 CONFIGURATION = "configuration"
 NAMES = "names.json"
 # People and how to reach them are matched, not doubled.
@@ -49,6 +50,7 @@ def understand(system: str, archive: Archive, names: Names, now: datetime, keys:
     """The configuration, and how far it says the same as the other system. Raises ImportFailed naming the field."""
     try:
         imported: Imported = SYSTEMS[system].convert(archive, names, now, keys)
+        slots.mend(imported)
         return Move(system, imported, *_compared(imported, now, timedelta(days=days)))
     except (Unusable, ValueError) as error:
         raise ImportFailed(f"{system}: {error}") from error
@@ -56,23 +58,24 @@ def understand(system: str, archive: Archive, names: Names, now: datetime, keys:
 
 def _compared(imported: Imported, now: datetime, reach: timedelta) -> tuple[tuple[Fidelity, ...], tuple[Fidelity, ...]]:
     """What can be compared: the range that the other system has rendered, at most `reach` each way."""
-    known = _known(imported)
-    people = [document.name for document in imported.documents if document.kind == "Responder"]
+    people = frozenset(document.name for document in imported.documents if document.kind == "Responder")
+    here = Here(slots.known_of(imported), imported.replayed, people)
     past: list[Fidelity] = []
     coming: list[Fidelity] = []
-    for name, spans in sorted(imported.rendered.items()):
+    # What policies lead to is fitted before.
+    for name, spans in sorted(imported.rendered.items(), key=lambda each: (slots.leads_on(imported.replayed[each[0]]), each[0])):
         if not spans:
             continue
         since = max(now - reach, min(span.start for span in spans))
         until = min(now + reach, max(span.end for span in spans))
-        schedule = fitted(imported.replayed[name], spans, since, until, known)
+        schedule = fitted(imported.replayed[name], spans, since, until, here)
         if schedule is not imported.replayed[name]:
             _refit(imported, name, schedule)
         if since < now:
-            past.append(compare(schedule, spans, since, min(now, until), people, known))
+            past.append(compare(schedule, spans, since, min(now, until), here))
         if now < until:
-            coming.append(compare(schedule, spans, max(now, since), until, people, known))
-    return tuple(past), tuple(coming)
+            coming.append(compare(schedule, spans, max(now, since), until, here))
+    return tuple(sorted(past, key=SCHEDULE)), tuple(sorted(coming, key=SCHEDULE))
 
 
 def _refit(imported: Imported, name: str, schedule: Mapping[str, Any]) -> None:
@@ -83,17 +86,6 @@ def _refit(imported: Imported, name: str, schedule: Mapping[str, Any]) -> None:
         if (document.kind, document.name) == ("Schedule", name):
             layers = [fitting[layer["name"]] for layer in document.spec.get("layers", [])]
             imported.documents[number] = Document(document.kind, document.name, {**document.spec, "layers": layers})
-
-
-def _known(imported: Imported) -> plain.Known:
-    teams = {document.name: document.spec.get("members", []) for document in imported.documents if document.kind == "Team"}
-    policies = {}
-    for document in imported.documents:
-        if document.kind == "EscalationPolicy":
-            targets = document.spec["steps"][0]["targets"]
-            named = [each["responder"] for each in targets if "responder" in each]
-            policies[document.name] = [*named, *(name for each in targets if "team" in each for name in teams.get(each["team"], []))]
-    return plain.Known(teams=teams, policies=policies)
 
 
 def read_names(folder: Path) -> Names:

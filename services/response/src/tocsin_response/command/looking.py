@@ -21,6 +21,7 @@ from tocsin_response.escalation.on_call import Asked, asked_for
 from tocsin_response.oncall.oncall import gaps_of, plans_over
 from tocsin_response.oncall.rota import Rota
 from tocsin_response.oncall.store import load_members
+from tocsin_response.oncall.watch import persons
 from tocsin_response.playbook.runs import Runs
 
 TRIED = timedelta(days=30)
@@ -120,7 +121,7 @@ async def _gaps(tx: Tx, current: Rota, now: datetime) -> dict[str, tuple[set[str
     missing: dict[str, timedelta] = {}
     for name, gap in gaps_of(plans, now, until):
         missing[name] = missing.get(name, timedelta()) + (gap.end - gap.start)
-    people = {name: {each for shift in plan.shifts(now, until) for each in shift.responders} for name, plan in plans.items()}
+    people = {name: persons(each for shift in plan.shifts(now, until) for each in shift.responders) for name, plan in plans.items()}
     return {name: (people[name], missing.get(name, timedelta())) for name in plans}
 
 

@@ -20,6 +20,7 @@ from tocsin_oncall.plain import Known
 from tocsin_response.command.templates import in_force, templates
 from tocsin_response.configuration import store, wire
 from tocsin_response.configuration.checks import Reference, problems_of_references
+from tocsin_response.configuration.circles import problems_of_circles
 from tocsin_response.configuration.wire import Resources
 from tocsin_response.oncall.rota import rota
 from tocsin_response.oncall.store import load_coming_overrides
@@ -48,6 +49,8 @@ class Configurations:
             overridden = await _override_references(tx, self._clock.now())
             _refuse(_broken([*wire.references(configuration), *overridden], stored, given, made))
             _refuse(await self._unknown(tx, given, made))
+            schedules, policies = ({**stored[kind], **given[kind]} for kind in ("Schedule", "EscalationPolicy"))
+            _refuse(problems_of_circles(configuration, schedules.values(), policies))
             if not dry_run:
                 await self._carry_out(tx, given, made, by)
         return made

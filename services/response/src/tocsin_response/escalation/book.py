@@ -9,11 +9,11 @@ from google.protobuf import json_format
 from tocsin.response.v1.escalation_pb2 import BusinessHours, EscalationPolicy
 
 from tocsin_chassis.postgres.database import Tx
+from tocsin_oncall.hours import Hours
 from tocsin_response.escalation import definition_store as store
 from tocsin_response.escalation.definition import PLATFORM_POLICY, Policy
 from tocsin_response.escalation.definition_store import Team
 from tocsin_response.escalation.definition_wire import hours_of, policy_of
-from tocsin_response.escalation.hours import Hours
 from tocsin_response.glance.store import glance
 from tocsin_response.oncall.rota import Rota, rota
 from tocsin_response.oncall.store import Revision

@@ -15,10 +15,10 @@ from tocsin_kernel.ids import Ids
 from tocsin_response.escalation import decisions, store, timer_store, wire
 from tocsin_response.escalation.acknowledgements import Acknowledgements
 from tocsin_response.escalation.book import Book, book
-from tocsin_response.escalation.candidates import exists, roster_of, situation
+from tocsin_response.escalation.candidates import around_target, exists, roster_of, situation
 from tocsin_response.escalation.decisions import REASSIGNED
 from tocsin_response.escalation.definition import PLATFORM_DELAY, Policy, Step, Target
-from tocsin_response.escalation.escalation import Escalation, Place, Roster, Situation, State
+from tocsin_response.escalation.escalation import Escalation, Place, State
 from tocsin_response.escalation.keeping import Keeping
 from tocsin_response.escalation.store import Summons
 from tocsin_response.escalation.timer_store import Firing
@@ -136,8 +136,9 @@ class ByHand:
         """Ask somebody more. Raises EscalationNotFound, IncidentClosed, TargetNotFound, NobodyToAsk."""
 
         async def decide(tx: Tx, subject: _Subject, now: datetime) -> Decision[Escalation]:
-            roster = _somebody(await book(tx, now), target, now)
-            around = Situation(now, wire.severity(subject.incident), roster)
+            known, severity = await book(tx, now), wire.severity(subject.incident)
+            _somebody(known, target, severity, now)
+            around = await around_target(tx, known, target, severity, now)
             return decisions.add(subject.escalation, target, (wish.by, wish.why), around)
 
         subject = await self._subject(tx, wish.incident_id)
@@ -199,7 +200,7 @@ class ByHand:
 def _goal(known: Book, to: Target | str, subject: _Subject, now: datetime) -> Policy | Target:
     """Raises PolicyNotFound, TargetNotFound, NobodyToAsk."""
     if isinstance(to, Target):
-        _somebody(known, to, now)
+        _somebody(known, to, wire.severity(subject.incident), now)
         return to
     policy = known.named(to, subject.incident.team)
     if policy is None:
@@ -211,11 +212,9 @@ def _only(target: Target) -> Policy:
     return Policy(REASSIGNED, (Step((target,), PLATFORM_DELAY, REASSIGNED),), 0)
 
 
-def _somebody(known: Book, target: Target, now: datetime) -> Roster:
-    """Who the target stands for. Raises TargetNotFound, NobodyToAsk."""
+def _somebody(known: Book, target: Target, severity: int, now: datetime) -> None:
+    """Raises TargetNotFound, NobodyToAsk where the target stands for nobody."""
     if not exists(known, target):
         raise TargetNotFound(target=target)
-    roster = roster_of(known, (target,), now)
-    if not roster[target]:
+    if not roster_of(known, (target,), now, severity)[target]:
         raise NobodyToAsk(target=target)
-    return roster

@@ -144,6 +144,7 @@ def reassign(
 def add(escalation: Escalation, target: Target, cause: tuple[str, str], situation: Situation) -> Decision[Escalation]:
     """Ask somebody more, because a person wants it; the escalation goes on as it was. No facts: the target stands for nobody."""
     by, message = cause
+    chosen, turns = _in_turn(_candidates((target,), situation.roster), situation)
     asked = [
         Summoned(
             candidate.responder,
@@ -154,13 +155,13 @@ def add(escalation: Escalation, target: Target, cause: tuple[str, str], situatio
             candidate.contact,
             stands=True,
         )
-        for candidate in _candidates((target,), situation.roster)
+        for candidate in chosen
     ]
     if not asked:
         return Decision(escalation)
     changed = replace(escalation, version=escalation.version + 1)
     names = " and ".join(one.responder or one.contact for one in asked)
-    return Decision(changed, (Redirected(by, f"asked {names} too", message), *asked), f"{by} asked {names} too")
+    return Decision(changed, (Redirected(by, f"asked {names} too", message), *turns, *asked), f"{by} asked {names} too")
 
 
 def stop(escalation: Escalation, reason: str) -> Decision[Escalation]:
@@ -276,27 +277,52 @@ def _ask(escalation: Escalation, situation: Situation, cause: _Cause, passed: li
     if not asked:
         nobody = " and ".join(str(target) for target in step.targets)
         said = f"Nobody is on call for {nobody}"
-        yield from _instead(escalation, situation, cause, Reason.NOBODY_ON_CALL, (nobody, said))
+        why = "; ".join(dict.fromkeys(situation.idle[target] for target in step.targets if target in situation.idle))
+        yield from _instead(escalation, situation, cause, Reason.NOBODY_ON_CALL, (nobody, said), why)
         return
     after = f" ({'; '.join(passed)})" if passed else ""
-    if step.round_robin:
-        key, names = cursor_key(escalation, escalation.step), [candidate.name for candidate in asked]
+    key = cursor_key(escalation, escalation.step) if step.round_robin else ""
+    chosen, turns = _in_turn([replace(each, turn=key) for each in asked] if key else asked, situation)
+    yield from turns
+    yield from _gaps_behind(escalation, chosen)
+    for candidate in chosen:
+        turn = ", whose turn it is" if candidate.turn else ""
+        yield _summons(escalation, situation, cause, candidate, cause.reason, f"{candidate.why}{turn}{after}")
+
+
+def _in_turn(asked: list[Candidate], situation: Situation) -> tuple[list[Candidate], list[TurnTaken]]:
+    """Of those who take turns with each other only one is asked."""
+    chosen: dict[str, str] = {}
+    taken: list[TurnTaken] = []
+    for key in dict.fromkeys(each.turn for each in asked if each.turn):
+        names = [each.name for each in asked if each.turn == key]
         cursor = situation.cursors.get(key, Cursor())
-        chosen = cursor.following(names)
-        yield TurnTaken(key, cursor.taken(chosen, names))
-        asked = [candidate for candidate in asked if candidate.name == chosen]
-        after = f", whose turn it is{after}"
-    for candidate in asked:
-        yield _summons(escalation, situation, cause, candidate, cause.reason, f"{candidate.why}{after}")
+        chosen[key] = cursor.following(names)
+        taken.append(TurnTaken(key, cursor.taken(chosen[key], names)))
+    return [each for each in asked if not each.turn or each.name == chosen[each.turn]], taken
 
 
-def _instead(escalation: Escalation, situation: Situation, cause: _Cause, reason: Reason, gap: tuple[str, str]) -> Iterator[Fact]:
+def _gaps_behind(escalation: Escalation, asked: list[Candidate]) -> Iterator[GapFound]:
+    """A policy that has a slot of a schedule asks its fallback: people are asked, and what has nobody is told all the same."""
+    for gap in dict.fromkeys(each.gap for each in asked if each.gap):
+        said, _, why = gap.partition(" (")
+        instead = [each for each in asked if each.gap == gap]
+        name = said.removeprefix("nobody is on call for ")
+        yield _gap(escalation, name, f"{said[0].upper()}{said[1:]}", instead, alerting=True, why=why.removesuffix(")"))
+
+
+def _instead(
+    escalation: Escalation, situation: Situation, cause: _Cause, reason: Reason, gap: tuple[str, str], why: str = ""
+) -> Iterator[Fact]:
     """The fallback of the policy is asked, or the platform's. `gap` is what had nobody: its name, and the same said for people."""
     name, said = gap
     asked = _candidates(escalation.policy.fallback, situation.roster) or _candidates((PLATFORM,), situation.roster)
-    yield _gap(escalation, name, said, asked, alerting=True)
-    for candidate in asked:
-        yield _summons(escalation, situation, cause, candidate, reason, f"{said[0].lower()}{said[1:]}; asked instead: {candidate.why}")
+    chosen, turns = _in_turn(asked, situation)
+    yield from turns
+    yield _gap(escalation, name, said, chosen, alerting=True, why=why)
+    told = f"{said[0].lower()}{said[1:]}{f' ({why})' if why else ''}"
+    for candidate in chosen:
+        yield _summons(escalation, situation, cause, candidate, reason, f"{told}; asked instead: {candidate.why}")
 
 
 def _summons(escalation: Escalation, situation: Situation, cause: _Cause, candidate: Candidate, reason: Reason, why: str) -> Summoned:
@@ -332,18 +358,20 @@ def _without_repeats(facts: Iterator[Fact], before: list[Fact]) -> list[Fact]:
     return [fact for fact in facts if not (isinstance(fact, Summoned) and (fact.responder, fact.contact) in known)]
 
 
-def _gap(escalation: Escalation, gap: str, title: str, asked: list[Candidate], *, alerting: bool) -> GapFound:
+def _gap(escalation: Escalation, gap: str, title: str, asked: list[Candidate], *, alerting: bool, why: str = "") -> GapFound:
     names = tuple(candidate.name for candidate in asked)
     told = f"Asked instead: {', '.join(names)}." if names else "There is no responder who could be asked instead."
-    description = f"{title}: {escalation.policy} met this gap. {told}"
+    description = f"{title}: {escalation.policy} met this gap. {f'{why[0].upper()}{why[1:]}. ' if why else ''}{told}"
     # An incident that is itself about a gap does not make another one.
-    return GapFound(gap, names, title, description, alerting and not escalation.about_gap)
+    return GapFound(gap, names, title, description, alerting and not escalation.about_gap, why)
 
 
 def _candidates(targets: tuple[Target, ...], roster: Roster) -> list[Candidate]:
-    """Who is meant, each once, with the first reason to ask them."""
+    """Who is meant, each once, with the first reason to ask them; best one that is no matter of turns."""
     found: dict[tuple[str, str], Candidate] = {}
     for target in targets:
         for candidate in roster.get(target, ()):
-            found.setdefault((candidate.responder, candidate.contact), candidate)
+            held = found.setdefault((candidate.responder, candidate.contact), candidate)
+            if bool(candidate.turn) + bool(candidate.gap) < bool(held.turn) + bool(held.gap):
+                found[candidate.responder, candidate.contact] = candidate
     return list(found.values())

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from tocsin_response.escalation.hours import ALWAYS, Condition
+from tocsin_oncall.hours import ALWAYS, Condition
 
 PLATFORM_DELAY = timedelta(minutes=5)
 PLATFORM_REPEAT = 3

@@ -6,9 +6,9 @@ from datetime import date, timedelta
 from tocsin.response.v1 import escalation_pb2 as pb
 from tocsin.response.v1 import oncall_pb2 as oncall_pb
 
+from tocsin_oncall.hours import ALWAYS, Condition, Hours
 from tocsin_oncall.windows import Window
 from tocsin_response.escalation.definition import AcknowledgeTimeout, Kind, Policy, Step, Target, Turn, Urgency, UrgencyRule
-from tocsin_response.escalation.hours import ALWAYS, Condition, Hours
 
 DAY = timedelta(days=1)
 WEEK = 7 * DAY

@@ -63,11 +63,16 @@ class Escalation:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Somebody whom a target stands for at this moment, and why, for people: a responder, or a contact that is nobody's own."""
+    """Somebody whom a target stands for at this moment, and why, for people: a responder, or a contact that is nobody's own.
+
+    A policy that has a slot of a schedule may say more: of those with the same `turn` one is asked; `gap` has nobody, so that they are.
+    """
 
     responder: str
     why: str
     contact: str = ""
+    turn: str = ""
+    gap: str = ""
 
     @property
     def name(self) -> str:
@@ -79,12 +84,16 @@ Roster = Mapping[Target, tuple[Candidate, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a decision has to know beside the escalation: the time, the incident's severity, who is there, whose turn it is."""
+    """What a decision has to know beside the escalation: the time, the incident's severity, who is there, whose turn it is.
+
+    `idle` says why a target has nobody, where that is known.
+    """
 
     now: datetime
     severity: int
     roster: Roster
     cursors: Mapping[str, Cursor] = field(default_factory=dict)
+    idle: Mapping[Target, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +119,14 @@ class Summoned:
 
 @dataclass(frozen=True, slots=True)
 class GapFound:
-    """Something had nobody. `title` and `description` are for the alert about it; `alerting` says whether there is to be one."""
+    """Something had nobody, and why if that is known. `title` and `description` are for the alert; `alerting`: there is to be one."""
 
     gap: str
     asked_instead: tuple[str, ...]
     title: str
     description: str
     alerting: bool
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

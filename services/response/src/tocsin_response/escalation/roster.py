@@ -1,6 +1,6 @@
 """Whom each target stands for at one moment, and why."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,13 +17,28 @@ class Person(Protocol):
         ...
 
 
+class Duty(Protocol):
+    """Somebody whom a schedule puts on call: a responder, or a contact by way of a policy that has the slot."""
+
+    @property
+    def responder(self) -> str: ...
+    @property
+    def contact(self) -> str: ...
+    @property
+    def why(self) -> str: ...
+    @property
+    def turn(self) -> str: ...
+    @property
+    def gap(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class People:
-    """What is known at that moment: people by responder, members (or managers) and duties (who, and why) by target, the fallback."""
+    """What is known at that moment: people by responder, members (or managers) and duties by target, the fallback."""
 
     responders: Mapping[str, Person]
     teams: Mapping[Target, tuple[str, ...]] = field(default_factory=dict)
-    duties: Mapping[Target, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    duties: Mapping[Target, Sequence[Duty]] = field(default_factory=dict)
     fallback: tuple[str, ...] = ()
 
     def called(self, responder: str) -> str:
@@ -50,11 +65,16 @@ def _candidates(target: Target, people: People) -> list[Candidate]:
             what = "manager" if target.managers else "member"
             return [Candidate(name, f"team {target.name}; {people.called(name)} is a {what}") for name in people.teams.get(target, ())]
         case Kind.SCHEDULE:
-            return [Candidate(name, f"{_said(target)}; {people.called(name)} {why}") for name, why in people.duties.get(target, ())]
+            return [_on_duty(target, duty, people) for duty in people.duties.get(target, ())]
         case Kind.PLATFORM if people.fallback:
             return [Candidate(name, f"the platform's fallback; it names {people.called(name)}") for name in people.fallback]
         case Kind.PLATFORM:
             return [Candidate(name, "every responder is asked, because the platform has no fallback") for name in sorted(people.responders)]
+
+
+def _on_duty(target: Target, duty: Duty, people: People) -> Candidate:
+    called = people.called(duty.responder) if duty.responder else f"contact {duty.contact}"
+    return Candidate(duty.responder, f"{_said(target)}; {called} {duty.why}", duty.contact, duty.turn, duty.gap)
 
 
 def _said(target: Target) -> str:

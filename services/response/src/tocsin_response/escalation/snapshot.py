@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from tocsin_oncall.hours import ALWAYS, Condition, Hours
 from tocsin_oncall.windows import Window
 from tocsin_response.escalation.definition import AcknowledgeTimeout, Kind, Policy, Step, Target, Turn, Urgency, UrgencyRule
-from tocsin_response.escalation.hours import ALWAYS, Condition, Hours
 
 Plain = dict[str, Any]
 

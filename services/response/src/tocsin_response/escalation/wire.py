@@ -109,7 +109,12 @@ def summoned(summons: Summons, incident: Incident) -> Message:
 
 def gap_found(escalation: Escalation, gap: GapFound, at: datetime) -> Message:
     return events.CoverageGapFound(
-        escalation_id=escalation.id, incident_id=escalation.incident_id, gap=gap.gap, asked_instead=gap.asked_instead, at=_instant(at)
+        escalation_id=escalation.id,
+        incident_id=escalation.incident_id,
+        gap=gap.gap,
+        asked_instead=gap.asked_instead,
+        at=_instant(at),
+        why=gap.why,
     )
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
+from tocsin_oncall.hours import Hours
 from tocsin_response.containment.measure import TargetKind
-from tocsin_response.escalation.hours import Hours
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

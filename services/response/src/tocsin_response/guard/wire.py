@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from tocsin.response.v1.containment_pb2 import GuardRails
 
+from tocsin_oncall.hours import Hours
 from tocsin_playbook.catalogue import ACTIONS
 from tocsin_response.containment.measure import TargetKind
-from tocsin_response.escalation.hours import Hours
 from tocsin_response.guard.rails import ChangeWindow, NeverTouch, Rails, RateLimit, network_of
 from tocsin_response.playbook.deeds import ON_HOSTS
 

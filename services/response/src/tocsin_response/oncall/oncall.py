@@ -37,10 +37,16 @@ class Turn(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OnDuty:
-    """A responder whom a schedule puts on call, and why, for people."""
+    """Whom a schedule puts on call, and why, for people: a responder or, by way of a policy, a contact that is nobody's own.
+
+    Of those with the same `turn` one is asked. `gap` has nobody, and its policy's fallback is asked instead.
+    """
 
     responder: str
     why: str
+    contact: str = ""
+    turn: str = ""
+    gap: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,30 +169,37 @@ class Oncall:
             return await store.load_coming_overrides(tx, schedule, self._clock.now())
 
 
-async def people(tx: Tx, schedules: Sequence[str], at: datetime, turn: Turn = Turn.CURRENT) -> Mapping[str, tuple[OnDuty, ...]]:
-    """Who has the duty of each schedule at an instant that is now or later; one without anybody, or that is none, has an empty answer."""
-    current = await rota(tx, at)
-    return {name: tuple(_on_duty(current.kept.get(name), at, turn)) for name in schedules}
+def on_duty(current: Rota, target: tuple[str, str], at: datetime, turn: Turn, severity: int) -> tuple[OnDuty, ...]:
+    """Who has the duty of a schedule, or of one layer of it alone (`target`), at an instant that is now or later, by what is in memory.
+
+    Empty for a schedule without anybody, or that is none. `severity` is that of the incident they are asked about.
+    """
+    kept = current.kept.get(target[0])
+    if kept is not None and target[1]:
+        kept = Kept(kept.plan.of_layer(target[1]), kept.plain)
+    return tuple(_on_duty(kept, at, turn, severity))
 
 
-def on_duty(current: Rota, schedule: str, at: datetime, turn: Turn, layer: str = "") -> tuple[OnDuty, ...]:
-    """The same for one schedule, or for one layer of it alone, by what is in memory."""
-    kept = current.kept.get(schedule)
-    if kept is not None and layer:
-        kept = Kept(_of_layer(kept.plan, layer), kept.plain)
-    return tuple(_on_duty(kept, at, turn))
+def why_nobody(current: Rota, target: tuple[str, str], at: datetime, turn: Turn, severity: int) -> str:
+    """Why a schedule, or one layer of it, has nobody; empty if there is nothing to say."""
+    kept = current.kept.get(target[0])
+    if kept is None or turn is not Turn.CURRENT:
+        return ""
+    plan = kept.plan.of_layer(target[1]) if target[1] else kept.plan
+    duties = plan.at_severity(severity).duties_at(at)
+    return duties[0].reason if not duties[0].responder else ""
 
 
 async def plans_over(tx: Tx, current: Rota, names: Sequence[str], since: datetime, until: datetime) -> dict[str, Plan]:
     """The schedules with everything that goes over them in a range, by name."""
-    overrides = store.grouped(await store.load_overrides(tx, names, since, until))
-    temporaries = store.grouped(await store.load_temporaries(tx, names, since, until))
-    schedules = {name: current.schedule(name) for name in names}
-    return {
-        name: Plan(schedule, overrides.get(name, ()), temporaries.get(name, ()))
-        for name, schedule in schedules.items()
-        if schedule is not None
-    }
+    schedules = {name: schedule for name in (*names, *current.behind(names)) if (schedule := current.schedule(name)) is not None}
+    overrides = store.grouped(await store.load_overrides(tx, list(schedules), since, until))
+    temporaries = store.grouped(await store.load_temporaries(tx, list(schedules), since, until))
+    plans: dict[str, Plan] = {}
+    there = replace(current.around, plans=plans)
+    for name, schedule in schedules.items():
+        plans[name] = Plan(schedule, overrides.get(name, ()), temporaries.get(name, ()), there)
+    return {name: plans[name] for name in names if name in plans}
 
 
 async def require_schedule(tx: Tx, now: datetime, name: str, layer: str = "") -> None:
@@ -236,24 +249,21 @@ def names_of(current: Rota, schedule: str) -> list[str]:
     return [schedule] if schedule else list(current.kept)
 
 
-def _of_layer(plan: Plan, layer: str) -> Plan:
-    """As if the schedule had this layer only; what goes over others does not count."""
-    layers = tuple(each for each in plan.schedule.layers if each.name == layer)
-    overrides = tuple(each for each in plan.overrides if each.layer in ("", layer))
-    return Plan(replace(plan.schedule, layers=layers, overrides=(), temporaries=()), overrides, plan.temporaries)
-
-
-def _on_duty(kept: Kept | None, at: datetime, turn: Turn) -> list[OnDuty]:
+def _on_duty(kept: Kept | None, at: datetime, turn: Turn, severity: int) -> list[OnDuty]:
     if kept is None:
         return []
     match turn:
         case Turn.CURRENT:
-            duties = kept.duties_at(at)
+            duties = kept.duties_at(at, severity)
         case Turn.NEXT:
-            duties = kept.plan.after(at)
+            duties = kept.plan.at_severity(severity).after(at)
         case Turn.PREVIOUS:
-            duties = kept.plan.before(at)
-    return [OnDuty(duty.responder, _why(duty, turn)) for duty in duties if duty.responder]
+            duties = kept.plan.at_severity(severity).before(at)
+    return [_asked(duty, _why(duty, turn)) for duty in duties if duty.responder]
+
+
+def _asked(duty: Duty, why: str) -> OnDuty:
+    return OnDuty("" if duty.contact else duty.responder, why, duty.contact, duty.turn, duty.gap)
 
 
 def _why(duty: Duty, turn: Turn) -> str:

@@ -64,9 +64,8 @@ class Outlook:
             schedule, problems = read(plain, current.known)
             if problems:
                 raise ManyInvalid([(f"schedule.{path}", detail) for path, detail in problems])
-            overrides = await store.load_overrides(tx, [name], since, until)
-            temporaries = await store.load_temporaries(tx, [name], since, until)
-        return Plan(schedule, tuple(overrides), tuple(temporaries))
+            plans = await plans_over(tx, current.with_schedule(schedule), [schedule.name], since, until)
+        return plans[schedule.name]
 
     async def gaps(self, schedule: str, range: Range) -> list[tuple[str, Shift]]:
         """The times at which nobody is on call, by start. Raises ScheduleNotFound, Invalid."""

@@ -1,16 +1,20 @@
 """Every schedule in memory, as long as nothing has changed: who is on call now is asked all the time, and changes seldom."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from tocsin_chassis.postgres.database import Tx
+from tocsin_oncall import chains
 from tocsin_oncall.plain import Known, read
 from tocsin_oncall.render import Duty, Plan
-from tocsin_oncall.schedule import Override, Schedule, Temporary
+from tocsin_oncall.schedule import Schedule
+from tocsin_oncall.stand import WORST
+from tocsin_oncall.standing import ALONE, Around, around, graph
 from tocsin_oncall.wall import FUTURE
+from tocsin_response.escalation import definition_store as definitions
 from tocsin_response.oncall import store
 from tocsin_response.oncall.store import Definition, Person, Revision
 
@@ -32,17 +36,27 @@ class Kept:
     since: datetime = FUTURE
     until: datetime = FUTURE
 
-    def duties_at(self, at: datetime) -> tuple[Duty, ...]:
-        """Who is on call at an instant."""
+    def duties_at(self, at: datetime, severity: int = WORST) -> tuple[Duty, ...]:
+        """Who is on call at an instant, for an incident of this severity."""
+        if self.plan.at_severity(severity) is not self.plan:
+            return self.plan.at_severity(severity).duties_at(at)
         if not self.since <= at < self.until:
             self.duties = self.plan.duties_at(at)
-            self.since, self.until = at, self.plan.next_change(at) or FUTURE
+            self.since, self.until = at, self._holds_until(at)
         return self.duties
 
     def next_change(self, at: datetime) -> datetime:
         """When other people are on call than at `at`, as far as one can see."""
+        if self.plan.schedule.policies:
+            return self.plan.next_change(at) or at + MEMORY
         self.duties_at(at)
         return self.until
+
+    def _holds_until(self, at: datetime) -> datetime:
+        """Policies may ask the same people for other reasons, and are not looked at farther ahead."""
+        if self.plan.schedule.policies:
+            return self.plan.holds_until(at) or at + MEMORY
+        return self.plan.next_change(at) or FUTURE
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,21 @@ class Rota:
     kept: Mapping[str, Kept]
     people: Mapping[str, Person]
     definitions: Mapping[str, Definition] = field(repr=False)
+    around: Around = ALONE
+
+    def behind(self, names: Iterable[str]) -> list[str]:
+        """The schedules to which these lead by way of policies, beside themselves."""
+        given = list(names)
+        if not any(schedule is not None and schedule.policies for schedule in map(self.schedule, given)):
+            return []
+        leads = graph(self.known, [kept.plan.schedule for kept in self.kept.values()])
+        found = chains.reached(leads, [chains.schedule(name) for name in given])
+        return sorted({node.name for node in found if node.kind == chains.SCHEDULE} - set(given))
+
+    def with_schedule(self, schedule: Schedule) -> "Rota":
+        """As if this were one of the schedules."""
+        kept = {**self.kept, schedule.name: Kept(Plan(schedule), {})}
+        return replace(self, kept=kept, around=around(self.known, {}, [each.plan.schedule for each in kept.values()]))
 
     def called(self, responder: str) -> str:
         """The name that people read."""
@@ -87,25 +116,36 @@ async def _read(tx: Tx, revision: Revision, now: datetime, before: Rota | None) 
     since = now - MEMORY
     people = {person.name: person for person in await store.load_people(tx)}
     known = await _known(tx, people)
-    definitions = {each.name: each for each in await store.load_schedules(tx)}
+    stored = {each.name: each for each in await store.load_schedules(tx)}
     overrides = store.grouped(await store.load_overrides(tx, None, since, FUTURE))
     temporaries = store.grouped(await store.load_temporaries(tx, None, since, FUTURE))
-    kept = {
-        name: _keep(definition, overrides.get(name, ()), temporaries.get(name, ()), known, before)
-        for name, definition in definitions.items()
-    }
-    return Rota(revision, since, known, kept, people, definitions)
+    same = before if before is not None and before.known == known else None
+    schedules = {name: _schedule(definition, known, same) for name, definition in stored.items()}
+    plans: dict[str, Plan] = {}
+    there = around(known, plans, schedules.values())
+    for name, schedule in schedules.items():
+        plans[name] = Plan(schedule, overrides.get(name, ()), temporaries.get(name, ()), there)
+    changed = {name for name, plan in plans.items() if not _stays(plan, same)}
+    kept = {name: _keep(plan, stored[name], changed, same) for name, plan in plans.items()}
+    return Rota(revision, since, known, kept, people, stored, there)
 
 
-def _keep(
-    definition: Definition, overrides: tuple[Override, ...], temporaries: tuple[Temporary, ...], known: Known, before: Rota | None
-) -> Kept:
-    held = before.kept.get(definition.name) if before is not None else None
-    same = held is not None and before is not None and before.known == known and before.definitions[definition.name] == definition
-    schedule = held.plan.schedule if held is not None and same else _understood(definition, known)
-    plan = Plan(schedule, overrides, temporaries)
-    if held is not None and same and (held.plan.overrides, held.plan.temporaries) == (plan.overrides, plan.temporaries):
-        return held
+def _schedule(definition: Definition, known: Known, same: Rota | None) -> Schedule:
+    if same is not None and same.definitions.get(definition.name) == definition:
+        return same.kept[definition.name].plan.schedule
+    return _understood(definition, known)
+
+
+def _stays(plan: Plan, same: Rota | None) -> bool:
+    held = same.kept.get(plan.schedule.name) if same is not None else None
+    return held is not None and held.plan == plan
+
+
+def _keep(plan: Plan, definition: Definition, changed: Set[str], same: Rota | None) -> Kept:
+    """What did not change keeps its answers; what a policy has a slot of, only if no schedule has changed that it may lead to."""
+    name = plan.schedule.name
+    if same is not None and name not in changed and not (changed and plan.schedule.policies):
+        return same.kept[name]
     return Kept(plan, definition.plain)
 
 
@@ -120,15 +160,9 @@ def _understood(definition: Definition, known: Known) -> Schedule:
 async def _known(tx: Tx, people: Mapping[str, Person]) -> Known:
     """What names in schedules stand for."""
     teams = await store.load_members(tx, None)
-    policies = {name: _first_people(targets, teams) for name, targets in (await store.load_first_targets(tx)).items()}
+    policies = {each.name: each.definition for each in await definitions.load_policies(tx)}
+    hours = {each.name: each.definition for each in await definitions.load_hours(tx)}
+    managers = {each.name: tuple(each.managers) for each in await definitions.load_teams(tx)}
     calendars = {each.name: (each.text, each.time_zone) for each in await store.load_calendars(tx) if each.kind == "DUTY" and each.text}
     written = {person.display_name.lower(): person.name for person in people.values() if person.display_name}
-    return Known(teams, policies, calendars, {**written, **{name: name for name in people}})
-
-
-def _first_people(targets: list[dict[str, Any]], teams: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The people whom a step names, itself or by a team. A schedule that it names is not followed: it might lead back."""
-    found = [
-        name for target in targets for name in ([target["responder"]] if "responder" in target else teams.get(target.get("team", ""), ()))
-    ]
-    return tuple(dict.fromkeys(found))
+    return Known(teams, policies, calendars, {**written, **{name: name for name in people}}, hours, managers)

@@ -179,12 +179,6 @@ class _TeamRow:
     members: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _PolicyRow:
-    name: str
-    targets: list[dict[str, Any]] | None
-
-
 async def revision(tx: Tx) -> Revision:
     """The present revision of everything that says who is on call."""
     return await tx.one(Revision, "SELECT installation::text, revision, xmin::text AS written_by FROM oncall_revision")
@@ -473,12 +467,6 @@ async def load_members(tx: Tx, teams: Sequence[str] | None) -> dict[str, tuple[s
         {"teams": list(teams) if teams is not None else None},
     )
     return {row.name: tuple(row.members) for row in rows}
-
-
-async def load_first_targets(tx: Tx) -> dict[str, list[dict[str, Any]]]:
-    """Whom the first step of each escalation policy asks, by its name."""
-    rows = await tx.many(_PolicyRow, "SELECT name, definition #> '{steps,0,targets}' AS targets FROM escalation_policy")
-    return {row.name: row.targets or [] for row in rows}
 
 
 async def load_fallback(tx: Tx) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Watches the duty of every schedule: records who really is on call, tells of changes and handoffs to come, warns of gaps ahead."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -13,6 +13,7 @@ from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_kernel.clock import Clock
 from tocsin_kernel.ids import Ids
 from tocsin_oncall.render import Duty, Shift
+from tocsin_oncall.stand import contact_of
 from tocsin_oncall.wall import FUTURE
 from tocsin_response.gap import store as gap_reports
 from tocsin_response.gap.store import GapReport
@@ -101,7 +102,7 @@ class DutyWatch:
         return [*stay, *came]
 
     def _tell(self, tx: Tx, current: Rota, schedule: str, change: Change, before: Sequence[Record], version: int) -> None:
-        were, are = {record.responder for record in before if record.responder}, {name for name, _ in change.people}
+        were, are = persons(record.responder for record in before), persons(name for name, _ in change.people)
         duties = [duty_to_proto(NamedDuty(schedule, current.called(name), Duty(name, change.at, None, why))) for name, why in change.people]
         if not before and not are:
             return
@@ -114,8 +115,8 @@ class DutyWatch:
         handoff = kept.plan.next_handoff(now) if ahead else None
         if handoff is None or handoff - ahead > now or handoff == watch.noticed_handoff:
             return watch.noticed_handoff, version
-        here = {duty.responder for duty in kept.duties_at(now)} - {""}
-        there = {duty.responder for duty in kept.plan.duties_at(handoff)} - {""}
+        here = persons(duty.responder for duty in kept.duties_at(now))
+        there = persons(duty.responder for duty in kept.plan.duties_at(handoff))
         fact = HandoffDue(schedule=watch.schedule, at=_stamp(handoff), coming=sorted(there - here), going=sorted(here - there))
         tx.emit(fact, aggregate=watch.schedule, version=version + 1)
         return handoff, version + 1
@@ -133,6 +134,11 @@ class DutyWatch:
         title = f"Nobody will be on call for {schedule} {until}"
         description = f"From {gap.start:%Y-%m-%d %H:%M} UTC {until} nobody is on call for {schedule}: {gap.reason}."
         return GapReport(self._ids.new(), "", f"schedule {schedule} {until}", title, description, 0)
+
+
+def persons(names: Iterable[str]) -> set[str]:
+    """Without nobody, and without contacts that are nobody's own."""
+    return {name for name in names if name and not contact_of(name)}
 
 
 def notice_of(kept: Kept) -> timedelta:

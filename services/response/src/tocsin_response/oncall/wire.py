@@ -113,8 +113,9 @@ def swap_to_proto(swap: Swap, now: datetime) -> oncall_pb.Swap:
 def duty_to_proto(named: NamedDuty) -> oncall_pb.Duty:
     return oncall_pb.Duty(
         schedule=named.schedule,
-        responder=named.duty.responder,
+        responder="" if named.duty.contact else named.duty.responder,
         display_name=named.display_name if named.duty.responder else "",
+        contact=named.duty.contact,
         since=timestamp(named.duty.since),
         until=timestamp(named.duty.until),
         reason=named.duty.reason,

@@ -1,4 +1,4 @@
-"""When a team works, and when a step or a rule applies."""
+"""When a team works, and when a step or a rule of an escalation policy applies."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,6 +42,11 @@ class Hours:
             if start <= shut < end:
                 shut = end
         return shut if shut - at < LOOK_AHEAD * DAY - LOOK_BACK * DAY else None
+
+    def edges(self, since: datetime, until: datetime) -> Iterator[datetime]:
+        """The beginnings and ends of its windows within a range."""
+        for span in self._spans(since, (until - since) // DAY + 2):
+            yield from (edge for edge in span if since < edge < until)
 
     def _spans(self, at: datetime, days: int) -> Iterator[tuple[datetime, datetime]]:
         """The windows that begin from a week before until so many days after, by start; those of no length are left out."""
