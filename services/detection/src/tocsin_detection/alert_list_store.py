@@ -16,8 +16,8 @@ from tocsin_detection.listing import Look, Wanted, position, together
 
 # So many rows one page looks at, shared among what has to be worked out for each: about 30 ms of one processor.
 LOOKED_AT = 8_000
-# As much as several others: its values are handed out.
-UNSETTLED_TOIL = 4
+# As much as two others: its values are handed out.
+UNSETTLED_TOIL = 2
 # What is met often is found among so many, and the index of those that are rare is not asked.
 LOOKED_AT_FIRST = 500
 
