@@ -111,6 +111,16 @@ def test_of_those_who_take_turns_each_says_so_and_who_is_asked_anyway_does_not()
     assert [duty.contact for duty in primary.duties_at(MONDAY) if duty.contact] == ["room"]
 
 
+def test_who_comes_for_somebody_who_takes_turns_takes_theirs() -> None:
+    turns = policy(step({"team": "ops"}, selection="ROUND_ROBIN"))
+    primary = plans([schedule("primary", "@p")], {"p": turns})["primary"]
+    swap = Override("1", "primary", "zoe", MONDAY, MONDAY + HOUR, "zoe", MONDAY, "a swap", Kind.REPLACE, "cid")
+    swapped = Plan(primary.schedule, (swap,), around=primary.around)
+    assert {duty.responder: duty.turn for duty in swapped.duties_at(MONDAY)} == {"zoe": "p/1", "dan": "p/1"}
+    assert "override by zoe: a swap" in next(duty.reason for duty in swapped.duties_at(MONDAY) if duty.responder == "zoe")
+    assert {duty.responder for duty in swapped.duties_at(MONDAY + HOUR)} == {"cid", "dan"}
+
+
 def test_hours_and_severities_choose_the_step_and_the_rule() -> None:
     """Hours without a zone are those of the schedule. A schedule by itself is taken to be asked for the worst severity."""
     by_day = policy(

@@ -407,8 +407,18 @@ def _weakness(name: str, source: Source) -> int:
 def _overridden(serving: Serving, overrides: Iterable[Override]) -> Serving:
     for override in overrides:
         known: dict[str, Source] = {} if override.kind is Kind.COVER_ALL else dict(serving)
-        serving = tuple((name, known.get(name, override)) for name in override.applied(tuple(known)))
+        comes = _in_place(override, known.get(override.instead_of))
+        serving = tuple((name, known.get(name, comes)) for name in override.applied(tuple(known)))
     return serving
+
+
+def _in_place(override: Override, source: Source | None) -> Source:
+    """Whoever comes for somebody that takes turns with others takes theirs."""
+    held = source.stand(override.instead_of) if isinstance(source, Piece) and override.kind is Kind.REPLACE else None
+    if held is None or not held.turn or not isinstance(source, Piece):
+        return override
+    stand = held._replace(name=override.responder, why=f"{override_words(override)}; {held.why}")
+    return source._replace(stands=(*source.stands, stand))
 
 
 def _fixed(shifts: Iterable[FixedShift], at: datetime) -> tuple[str, ...]:
