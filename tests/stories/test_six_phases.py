@@ -75,7 +75,7 @@ async def runner(world, address, twins, folder):
     async with http_client([twins.url.removeprefix("http://")]) as http, channel(address, world.keys.identity("runner")) as platform:
         bindings = Bindings(Catalogue(None), Connections(named, {}), Secrets(folder, {}, redactor), http, twins.clock, None)
         acting = ActionCommand(bindings, Lifecycle(twins.clock, sleep))
-        work = Work({"tocsin-action": acting}, redactor, lambda: bindings.names)
+        work = Work({"tocsin-action": acting}, redactor, lambda: bindings.actions)
         working = asyncio.create_task(Runner(platform, work, world.clock, name="story", at_once=4, grace=1.0).run(stop))
         try:
             yield
