@@ -16,6 +16,8 @@ from tocsin.detection.v1.noise_events_pb2 import SilenceExpiring
 from tocsin.detection.v1.noise_pb2 import Silence
 from tocsin.response.v1.command_events_pb2 import TaskDue, UpdateDue
 from tocsin.response.v1.command_pb2 import Task
+from tocsin.response.v1.containment_events_pb2 import MeasureLost
+from tocsin.response.v1.containment_pb2 import Measure
 from tocsin.response.v1.events_pb2 import EscalationExhausted
 from tocsin.response.v1.playbook_events_pb2 import ApprovalDenied, ApprovalSought
 from tocsin.response.v1.playbook_pb2 import Question
@@ -331,13 +333,17 @@ async def test_who_owns_a_task_and_who_tells_people_are_reminded_and_rooms_hear_
     due.task.due_at.FromDatetime(house.world.clock.now())
     await house.world.publish(due, secret.id)
     await house.world.publish(UpdateDue(incident_id=secret.id, responder="alice", incident=secret), secret.id)
-    await house.world.facts(PageSent, 2)
+    lost = MeasureLost(measure=Measure(id=QUESTION, action="isolate-host", target="web-1"), finding="it answers", tell=["alice"])
+    lost.incident.CopyFrom(secret)
+    await house.world.publish(lost, secret.id)
+    await house.world.facts(PageSent, 3)
     subjects = {mail["Subject"] for mail in house.mails}
     assert any("revoke the keys" in subject for subject in subjects) and "People wait for word of #7" in subjects
+    assert "Does not hold any more: isolate-host web-1" in subjects
     seen = {
         name: (await house.as_seen_by(Caller(name, Role.ROLE_VIEWER)).ListPages(pb.ListPagesRequest())).pages for name in ("alice", "bob")
     }
-    assert ([page.kind for page in seen["alice"]], list(seen["bob"])) == ([Page.KIND_REMINDER, Page.KIND_REMINDER], [])
+    assert ([page.kind for page in seen["alice"]], list(seen["bob"])) == ([Page.KIND_REMINDER] * 3, [])
     hidden = house.as_seen_by(Caller("bob", Role.ROLE_VIEWER)).ListPages(pb.ListPagesRequest(incident_id=secret.id))
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await hidden

@@ -19,6 +19,7 @@ from tocsin.response.v1.containment_events_pb2 import (
     MeasureApplied,
     MeasureExpired,
     MeasureLifted,
+    MeasureLost,
     RecoveryWatchSet,
 )
 from tocsin.response.v1.containment_pb2 import (
@@ -33,6 +34,7 @@ from tocsin.response.v1.containment_pb2 import (
     RateLimit,
 )
 from tocsin.response.v1.containment_service_pb2_grpc import ContainmentServiceStub
+from tocsin.response.v1.escalation_pb2 import Fallback
 from tocsin.response.v1.oncall_pb2 import Responder
 from tocsin.response.v1.playbook_pb2 import Playbook
 from tocsin.response.v1.response_service_pb2_grpc import ResponseServiceStub
@@ -150,6 +152,12 @@ async def test_a_measure_whose_time_is_up_is_lifted_and_one_that_is_kept_stays(w
     short_one, kept = await stubs.record("db-1", until=until), await stubs.record("db-2")
     after = (await stubs.containment.KeepMeasure(pb.KeepMeasureRequest(measure_id=kept.id, reason="scrapped"))).measure
     assert after.kept
+    code, said = await refused(stubs.containment.VerifyMeasure(pb.VerifyMeasureRequest(measure_id=kept.id)))
+    assert code == grpc.StatusCode.FAILED_PRECONDITION and "look yourself, and report" in said
+    await stubs.apply(fallback=Fallback(responders=["ann"]))
+    await stubs.containment.ReportMeasure(pb.ReportMeasureRequest(measure_id=kept.id, finding="it answers"))
+    [lost] = await world.facts(MeasureLost, 1, PATIENCE)
+    assert (lost.finding, list(lost.tell), lost.incident.id) == ("it answers", ["ann"], INCIDENT)
     world.clock.forward(HOUR)
     [expired] = await world.facts(MeasureExpired, 1, PATIENCE)
     assert expired.measure.id == short_one.id

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin_response.containment.measure import Lifted, Measure, MeasureNotInForce, State, TargetKind
+from tocsin_kernel.decision import Decision
+from tocsin_response.containment.measure import (
+    MOST_LOOKS,
+    Lifted,
+    Lost,
+    Measure,
+    MeasureNotInForce,
+    NothingToLookAt,
+    State,
+    TargetKind,
+    Verification,
+)
 from tocsin_response.recovery.watch import Indicator, Recurred, Sign, Watch, spelled, why_it_is_back
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -38,19 +49,23 @@ COMMANDS = {
     "prolong": lambda m, now: m.prolong(now + HOUR, "bob", now),
     "holds": lambda m, now: m.report(holds=True, finding="", now=now),
     "lost": lambda m, now: m.report(holds=False, finding="gone", now=now),
+    "look": lambda m, now: Decision(m.looked_at()),
+    "found": lambda m, now: m.holds("it stands", now),
+    "missing": lambda m, now: m.missing("it does not stand", now),
+    "not looked at": lambda m, now: m.not_looked_at("offline", now),
 }
 
 
 @given(st.lists(st.sampled_from(sorted(COMMANDS)), max_size=12))
 def test_a_measure_ends_only_by_being_lifted_and_once(commands):
     """Legal or not, in any order: a lifted one stays so, is told once, and every change counts."""
-    current, told, now = measure(until=NOW + HOUR), 0, NOW
+    current, told, now = measure(until=NOW + HOUR, assignment_id="a", verification=Verification.EFFECTIVE), 0, NOW
     for word in commands:
         now += timedelta(minutes=30)
         before = current
         try:
             decision = COMMANDS[word](current, now)
-        except MeasureNotInForce:
+        except (MeasureNotInForce, NothingToLookAt):
             continue
         current = decision.state
         told += sum(isinstance(fact, Lifted) for fact in decision.facts)
@@ -65,6 +80,32 @@ def test_a_measure_without_a_connector_waits_for_a_person():
     lifting = measure(connector="", reversible=False).lift("bob", "enough").state
     assert lifting.state is State.LIFTING
     assert "by hand" in lifting.trouble
+
+
+def test_what_is_in_force_is_looked_at_ever_more_rarely_and_not_for_ever():
+    seen = measure(assignment_id="a", verification=Verification.EFFECTIVE).watched(NOW)
+    waits = []
+    while seen.next_look_at is not None:
+        waits.append((seen.next_look_at - NOW) // HOUR)
+        seen = seen.looked_at().holds("it stands", NOW).state
+    assert waits == [1, 4, 12, *[24] * (MOST_LOOKS - 3)]
+    assert seen.looked_at().holds("it stands", NOW).state.state is State.IN_FORCE, "by hand it may be looked at for ever"
+
+
+def test_one_look_that_misses_it_is_a_doubt_and_two_are_a_loss():
+    doubted = measure(assignment_id="a", verification=Verification.EFFECTIVE).missing("open", NOW)
+    assert (doubted.state.state, doubted.facts, doubted.state.next_look_at) == (State.IN_FORCE, (), NOW + timedelta(minutes=5))
+    assert doubted.state.holds("it stands", NOW).state.missed == 0
+    assert doubted.state.not_looked_at("offline", NOW).state.missed == 1
+    lost = doubted.state.missing("open", NOW)
+    assert (lost.state.state, lost.state.trouble, [type(fact) for fact in lost.facts]) == (State.LOST, "open", [Lost])
+
+
+def test_nobody_looks_at_what_has_nothing_to_see_or_was_done_to_a_twin():
+    with pytest.raises(NothingToLookAt):
+        measure().looked_at()
+    assert measure(assignment_id="a", verification=Verification.EFFECTIVE, simulated=True).watched(NOW).next_look_at is None
+    assert measure(assignment_id="a", verification=Verification.AWAITED).watched(NOW).next_look_at is None
 
 
 def test_what_is_lost_is_found_again():

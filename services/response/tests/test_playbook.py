@@ -18,7 +18,7 @@ from tocsin.response.v1 import containment_service_pb2 as containment_pb
 from tocsin.response.v1 import playbook_service_pb2 as pb
 from tocsin.response.v1 import response_service_pb2 as response_pb
 from tocsin.response.v1 import runner_service_pb2 as runner_pb
-from tocsin.response.v1.containment_events_pb2 import MeasureApplied, MeasureLifted, MeasureNotVerified, MeasureVerified
+from tocsin.response.v1.containment_events_pb2 import MeasureApplied, MeasureLifted, MeasureLost, MeasureNotVerified, MeasureVerified
 from tocsin.response.v1.containment_pb2 import TARGET_KIND_HOST, GuardRails, Measure, NeverTouch
 from tocsin.response.v1.containment_service_pb2_grpc import ContainmentServiceStub
 from tocsin.response.v1.playbook_events_pb2 import (
@@ -471,6 +471,20 @@ async def test_accepted_is_not_effective_until_a_look_shows_it(stage: Stage, wor
     assert measure.verification == Measure.VERIFICATION_EFFECTIVE and measure.HasField("verified_at")
     [verified] = await world.facts(MeasureVerified)
     assert verified.measure.id == measure.id
+    # It stands for an hour; then it is looked at again, and once more, because one look may err.
+    for forward, state in ((timedelta(minutes=61), Outcome.STATE_ACCEPTED), (timedelta(hours=4), Outcome.STATE_FAILED)):
+        world.clock.forward(forward)
+        [again] = await stage.claim(capabilities=["defender"], wait=10)
+        assert (again.verb, again.undo_token["machine"]) == (runner_pb.Assignment.VERB_VERIFY, "m1")
+        await stage.report(again, state=state, explanation="it does not stand")
+    [doubted] = (await ledger.ListMeasures(containment_pb.ListMeasuresRequest())).measures
+    assert (doubted.state, doubted.looks, doubted.finding) == (Measure.STATE_IN_FORCE, 2, "it does not stand")
+    for _ in range(2):
+        await ledger.VerifyMeasure(containment_pb.VerifyMeasureRequest(measure_id=measure.id))
+    [once] = await stage.claim(capabilities=["defender"])
+    await stage.report(once, state=Outcome.STATE_FAILED, explanation="it does not stand")
+    [lost] = await world.facts(MeasureLost)
+    assert (lost.measure.state, lost.finding) == (Measure.STATE_LOST, "it does not stand")
 
 
 async def test_what_no_look_shows_is_not_verified_and_says_why(stage: Stage, world: World) -> None:

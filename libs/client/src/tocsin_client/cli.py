@@ -172,6 +172,7 @@ COMMANDS = (
     Command("measure keep", "measure:keep", "Decide that a measure stays"),
     Command("measure prolong", "measure:prolong", "Give a measure another end"),
     Command("measure report", "measure:report", "Say whether a measure still holds"),
+    Command("measure verify", "measure:verify", "Have a runner look whether a measure still holds"),
     Command("guard try", "measure:guard", "Say whether guard rails would let an action be done now"),
     Command("proposal list", "containment:list_proposals", "List the playbooks that automations and plans propose"),
     Command("proposal accept", "containment:accept", "Start a playbook that is proposed"),

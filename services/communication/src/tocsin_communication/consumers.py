@@ -8,6 +8,7 @@ from typing import Any
 from opentelemetry.trace import SpanKind
 from tocsin.detection.v1.noise_events_pb2 import SilenceExpiring
 from tocsin.response.v1.command_events_pb2 import TaskDue, UpdateDue
+from tocsin.response.v1.containment_events_pb2 import MeasureLost
 from tocsin.response.v1.events_pb2 import (
     ContactSummoned,
     DutyChanged,
@@ -37,7 +38,7 @@ from tocsin_chassis.telemetry import name_incident, trace_context, tracer
 from tocsin_communication.contacts import reachability_store
 from tocsin_communication.incidents import store as incident_store
 from tocsin_communication.incidents.incidents import Incidents
-from tocsin_communication.pages.message import Question, handoff, obligation, one_line, silence_ends, task_due, update_due
+from tocsin_communication.pages.message import Question, handoff, measure_lost, obligation, one_line, silence_ends, task_due, update_due
 from tocsin_communication.pages.page import Kind
 from tocsin_communication.pages.pages import Pages
 from tocsin_communication.pages.questions import Questions
@@ -61,7 +62,7 @@ SUMMONED = (ResponderSummoned, ContactSummoned)
 # A question of a run that needs no answer any more.
 QUESTION_OVER = (ApprovalGranted, ApprovalDenied, ApprovalWithdrawn)
 ON_DUTY = (DutyChanged, HandoffDue)
-REMINDING = (ObligationDue, TaskDue, UpdateDue)
+REMINDING = (ObligationDue, TaskDue, UpdateDue, MeasureLost)
 FROM_RESPONSE = (*SUMMONED, EscalationStopped, EscalationExhausted, *ON_DUTY, *REMINDING, ApprovalSought, *QUESTION_OVER)
 # How a question ended may quote what somebody gave as the reason.
 LONGEST_HOW = 300
@@ -117,6 +118,10 @@ class Consumers:
                 for fact in together:
                     with handling(fact):
                         await self._on_obligation(tx, fact.message)
+            elif isinstance(together[0].message, MeasureLost):
+                for fact in together:
+                    with handling(fact):
+                        await self._on_lost(tx, fact.message)
             elif isinstance(together[0].message, TaskDue | UpdateDue):
                 for fact in together:
                     with handling(fact):
@@ -150,6 +155,17 @@ class Consumers:
         incident, why = await incident_store.incident(tx, kept.incident_id), f"{due.percent} % of the time of {kept.regime} is over"
         for name in due.remind:
             await self._pages.notice(tx, Kind.OBLIGATION, name, text, why, urgency, incident)
+
+    async def _on_lost(self, tx: Tx, lost: MeasureLost) -> None:
+        """What was done to contain an incident does not hold any more: whoever has the incident hears of it at once."""
+        name_incident(lost.measure.incident_id)
+        incident = None
+        if lost.HasField("incident"):
+            await note_privacy(tx, [lost.incident])
+            incident = to_incident(lost.incident)
+        text = measure_lost(lost.measure.action, lost.measure.target, lost.finding, lost.measure.id)
+        for name in lost.tell:
+            await self._pages.notice(tx, Kind.REMINDER, name, text, "has the incident", Urgency.HIGH, incident)
 
     async def _remind(self, tx: Tx, due: TaskDue | UpdateDue) -> None:
         """Somebody has something to do for an incident; the page belongs to it, so that who may not know of one does not read it."""

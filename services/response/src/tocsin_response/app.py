@@ -65,8 +65,9 @@ from tocsin_response.command.tasks import Tasks
 from tocsin_response.command.view import Views
 from tocsin_response.configuration.configurations import Configurations
 from tocsin_response.containment.api import ContainmentApi
+from tocsin_response.containment.concerned import ConcernedByMeasures
 from tocsin_response.containment.measures import Measures
-from tocsin_response.containment.store import AWAITED_DUE, MEASURES_DUE
+from tocsin_response.containment.store import AWAITED_DUE, LOOKS_DUE, MEASURES_DUE
 from tocsin_response.escalation.acknowledgements import Acknowledgements
 from tocsin_response.escalation.api import EscalationApi
 from tocsin_response.escalation.asked import AskedBySenders
@@ -161,7 +162,8 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
         effects = (Ledger(base.clock, measures), Evidence(custody))
         played = playbooks(base.database, base.clock, base.ids, alerts, rails, RoleHolders(), effects=effects)
         automations.starter = Starting(played.runs)
-        measures.undo = Lifting(played.undoing)
+        measures.undo = measures.looking = Lifting(played.undoing)
+        measures.concerned = ConcernedByMeasures(base.clock, RoleHolders(), HeardIncidents())
         measures.prolonging = blocklists
         configurations = Configurations(base.database, base.clock, played.library)
         api = ResponseApi(base.database, oncall, escalations, configurations)
@@ -212,6 +214,7 @@ async def response(settings: ResponseSettings, clock: Clock | None = None) -> As
             .ticks("calendars", CALENDAR_SECONDS, Fetching(base.database, base.clock, outside).fetch_due)
             .ticks("audit of timers", AUDIT_SECONDS, auditor.look)
             .ticks("measures whose time is up", EXPIRY_SECONDS, measures.expire_due, MEASURES_DUE)
+            .ticks("measures to be looked at again", DUTY_SECONDS, measures.look_due, LOOKS_DUE)
             .ticks("block entries whose time is up", EXPIRY_SECONDS, blocklists.expire_due, ENTRIES_DUE)
             .ticks("incidents that came back", REPORT_SECONDS, watching.reopen_due, REOPENINGS_DUE)
             .ticks("measures that nobody looks at any more", EXPIRY_SECONDS, Unseen(base.database, measures).settle, AWAITED_DUE)

@@ -163,6 +163,13 @@ def report(measure: MEASURE, found: Literal["holds", "lost"], /, *, finding: str
     options.screen.result(after, drawn)
 
 
+def verify(measure: MEASURE, /, *, options: Options = DEFAULTS) -> None:
+    """Have a runner look now whether a measure still holds; nothing is changed. `tocsin measure show` says soon what it found."""
+    with options.open() as tocsin:
+        after = tocsin.containment.VerifyMeasure(service.VerifyMeasureRequest(measure_id=measure)).measure
+    options.screen.result(after, drawn)
+
+
 def guard(action: str, target: str, /, *, kind: Kind = "host", severity: int = 0, options: Options = DEFAULTS) -> None:
     """Say whether guard rails would let an action be done now. Exit status 1 if not.
 
@@ -225,6 +232,7 @@ def drawn(measure: "containment.Measure") -> "RenderableType":
             "Verification": verification(measure),
             "Looked at": times.local(measure, "verified_at") or "never",
             "Found": measure.finding,
+            "Looked at again": times.local(measure, "next_look_at"),
             "Lifted": " ".join(filter(None, [measure.lifted_by, times.local(measure, "lifted_at")])),
             "Decision": measure.decision,
             "Trouble": measure.trouble,

@@ -118,6 +118,13 @@ def obligation(regime: str, title: str, recipient: str, due_at: datetime, percen
     return Text(says, "\n".join([f"{says}.", "", over, f"To: {recipient or 'see the regime'}", "tocsin obligation list"]))
 
 
+def measure_lost(action: str, target: str, finding: str, measure_id: str) -> Text:
+    """Tells that something that was done to contain an incident does not hold any more."""
+    says = f"Does not hold any more: {one_line(action, 60)} {one_line(target, 80)}"
+    lines = [f"{says}. Nobody lifted it.", "", f"Found: {one_line(finding, 300)}", "", f"tocsin measure show {measure_id}"]
+    return Text(says, "\n".join(lines))
+
+
 def task_due(incident: Incident, title: str, due_at: datetime | None, overdue: bool) -> Text:
     """Reminds the owner of a task."""
     when = f" since {due_at:%Y-%m-%d %H:%M} UTC" if overdue and due_at else f" at {due_at:%Y-%m-%d %H:%M} UTC" if due_at else ""

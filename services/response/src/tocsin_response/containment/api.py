@@ -82,6 +82,9 @@ class ContainmentApi(ContainmentServiceServicer):
         measure = await self._measures.report(request.measure_id, holds=request.holds, finding=text("finding", request.finding))
         return pb.ReportMeasureResponse(measure=measure_to_proto(measure))
 
+    async def VerifyMeasure(self, request: pb.VerifyMeasureRequest, context: Context) -> pb.VerifyMeasureResponse:
+        return pb.VerifyMeasureResponse(measure=measure_to_proto(await self._measures.verify(request.measure_id)))
+
     async def GetMeasure(self, request: pb.GetMeasureRequest, context: Context) -> pb.GetMeasureResponse:
         return pb.GetMeasureResponse(measure=measure_to_proto(await self._measures.get(request.measure_id)))
 

@@ -2,13 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, IntEnum
 from typing import Any
 
 from tocsin_kernel.decision import Decision
 from tocsin_kernel.errors import Conflict, NotFound
 
+# How long after one look the next one comes; the last counts for all that follow.
+LOOKS = tuple(timedelta(hours=hours) for hours in (1, 4, 12, 24))
+MOST_LOOKS = 60
+# Something may be in the way of one look.
+LOOK_TWICE, LOST_AFTER = timedelta(minutes=5), 2
+GONE = "it does not hold any more"
 BY_HAND = "nothing here can undo it: undo it by hand, then confirm that it is lifted"
 
 
@@ -20,6 +26,11 @@ class MeasureNotFound(NotFound):
 class MeasureNotInForce(Conflict):
     reason = "MEASURE_NOT_IN_FORCE"
     message = "measure {measure} is {state}; only one in force can be {wanted}"
+
+
+class NothingToLookAt(Conflict):
+    reason = "NOTHING_TO_LOOK_AT"
+    message = "no runner can look at measure {measure}: look yourself, and report what you find"
 
 
 class TargetKind(IntEnum):
@@ -86,7 +97,15 @@ class Measure:
     trouble: str = ""
     verification: Verification = Verification.NONE
     finding: str = ""
+    next_look_at: datetime | None = None
+    looks: int = 0
+    missed: int = 0
     version: int = 1
+
+    @property
+    def is_lookable(self) -> bool:
+        """Whether a runner can see if it holds: one took it, and a look had something to see."""
+        return bool(self.assignment_id) and self.verification is not Verification.NONE
 
     @property
     def is_undecided(self) -> bool:
@@ -97,8 +116,48 @@ class Measure:
         """A look shows that it is effective. One that was seen, or is lifted, stays as it is."""
         if self.state is State.LIFTED or self.verification is Verification.EFFECTIVE:
             return Decision(self)
-        after = self._changed(verification=Verification.EFFECTIVE, verified_at=now, finding=finding)
+        after = self._changed(verification=Verification.EFFECTIVE, verified_at=now, finding=finding).watched(now)
         return Decision(after, (Verified(after, now),), finding)
+
+    def watched(self, now: datetime) -> "Measure":
+        """It is looked at again, ever more rarely, and not for ever. Nobody looks at what an exercise did to a twin."""
+        watched = self.is_lookable and self.verification is Verification.EFFECTIVE and not self.simulated and self.looks < MOST_LOOKS
+        return replace(self, next_look_at=now + LOOKS[min(self.looks, len(LOOKS) - 1)] if watched else None)
+
+    def looked_at(self) -> "Measure":
+        """A look begins. Raises MeasureNotInForce, NothingToLookAt."""
+        self._require_lookable()
+        return self._changed(next_look_at=None)
+
+    def holds(self, finding: str, now: datetime) -> Decision["Measure"]:
+        """A look found it."""
+        if self.state not in (State.IN_FORCE, State.LOST):
+            return Decision(self)
+        found = {"state": State.IN_FORCE, "trouble": "", "missed": 0, "looks": self.looks + 1}
+        after = self._changed(**found, verification=Verification.EFFECTIVE, verified_at=now, finding=finding)
+        return Decision(after.watched(now), (), finding)
+
+    def missing(self, finding: str, now: datetime) -> Decision["Measure"]:
+        """A look did not find it. It is looked at once more soon: the second look in a row that misses it says that it is lost."""
+        if self.state is not State.IN_FORCE:
+            return Decision(self)
+        looked = self._changed(missed=self.missed + 1, looks=self.looks + 1, finding=finding)
+        if looked.missed < LOST_AFTER:
+            return Decision(replace(looked, next_look_at=now + LOOK_TWICE), (), finding)
+        after = replace(looked, state=State.LOST, trouble=finding or GONE, next_look_at=None)
+        return Decision(after, (Lost(after, after.trouble, now),), after.trouble)
+
+    def not_looked_at(self, why: str, now: datetime) -> Decision["Measure"]:
+        """It could not be looked at, which says nothing; later again."""
+        if self.state is not State.IN_FORCE:
+            return Decision(self)
+        return Decision(self._changed(looks=self.looks + 1, finding=why).watched(now), (), why)
+
+    def _require_lookable(self) -> None:
+        if self.state not in (State.IN_FORCE, State.LOST):
+            raise MeasureNotInForce(measure=self.id, state=self.state.value, wanted="looked at")
+        if not self.is_lookable:
+            raise NothingToLookAt(measure=self.id)
 
     def not_seen_yet(self, finding: str) -> Decision["Measure"]:
         """A look does not show it yet."""
@@ -173,7 +232,7 @@ class Measure:
             return Decision(self._changed(state=State.IN_FORCE, verified_at=now, trouble="", **seen))
         if self.state is State.LOST:
             return Decision(self)
-        after = self._changed(state=State.LOST, trouble=finding or "it does not hold any more")
+        after = self._changed(state=State.LOST, trouble=finding or GONE, next_look_at=None)
         return Decision(after, (Lost(after, after.trouble, now),), after.trouble)
 
     def _require_in_force(self, wanted: str) -> None:

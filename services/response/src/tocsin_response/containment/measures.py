@@ -1,9 +1,12 @@
 """The ledger of measures: what playbooks and people did, what lifts it, and what its time lifts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+
+from tocsin.response.v1.containment_events_pb2 import MeasureLost
+from tocsin.triage.v1.incident_pb2 import Incident
 
 from tocsin_chassis.paging import decode, encode, page_size
 from tocsin_chassis.postgres.database import Database, Tx
@@ -51,6 +54,14 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What a look found; `holds` None: it could not be looked at."""
+
+    holds: bool | None
+    finding: str
+
+
+@dataclass(frozen=True, slots=True)
 class Released:
     """What a playbook did that undoes an action at a target."""
 
@@ -77,8 +88,24 @@ class Prolonging(Protocol):
         ...
 
 
+class Looking(Protocol):
+    """What looks whether measures hold."""
+
+    async def look(self, tx: Tx, measure: Measure) -> None:
+        """Have a runner look, unless one is at it."""
+        ...
+
+
+class Concerned(Protocol):
+    """Whom to tell what becomes of measures."""
+
+    async def by(self, tx: Tx, incident_id: str) -> tuple[Sequence[str], Incident | None]:
+        """Responders by name, and the incident as it was last heard of."""
+        ...
+
+
 class Measures:
-    """The ledger. Until `undo` is set, what is lifted waits for a person."""
+    """The ledger. Until `undo` is set, what is lifted waits for a person; until `looking` is, nobody looks again."""
 
     def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
         self._database = database
@@ -86,6 +113,8 @@ class Measures:
         self._ids = ids
         self.undo: Undo | None = None
         self.prolonging: Prolonging | None = None
+        self.looking: Looking | None = None
+        self.concerned: Concerned | None = None
 
     async def applied(self, tx: Tx, taken: Taken) -> Measure:
         """Enter what a step did, in the transaction that keeps its result. The same step enters it once."""
@@ -110,9 +139,9 @@ class Measures:
             prior_state=taken.prior_state,
             assignment_id=taken.assignment_id,
             simulated=taken.simulated,
-        )
+        ).watched(now)
         if await store.insert_measure(tx, measure):
-            _tell(tx, Decision(measure, (Applied(measure),)))
+            await self._tell(tx, Decision(measure, (Applied(measure),)))
             return measure
         for known in await store.of_assignment(tx, taken.assignment_id) if taken.assignment_id else []:
             decision = known.seen(taken.finding, now) if taken.verified else known.not_seen_yet(taken.finding)
@@ -224,6 +253,38 @@ class Measures:
                 await self._lift(tx, measure, measure.expire(now), "")
         return len(due)
 
+    async def look_due(self) -> int:
+        """Have a runner look at every measure that is to be looked at again; returns how many there were."""
+        async with self._database.transaction() as tx:
+            due = await store.claim_looks(tx, self._clock.now(), BATCH)
+            for measure in due:
+                await self._look(tx, measure)
+        return len(due)
+
+    async def verify(self, measure_id: str) -> Measure:
+        """Have a runner look now. Raises MeasureNotFound, MeasureNotInForce, NothingToLookAt."""
+        async with self._database.transaction() as tx:
+            return await self._look(tx, await _locked(tx, measure_id))
+
+    async def looked(self, tx: Tx, assignment_id: str, look: Look) -> None:
+        """A runner has looked, or could not."""
+        now = self._clock.now()
+        for measure in await store.of_assignment(tx, assignment_id):
+            match look.holds:
+                case True:
+                    decision = measure.holds(look.finding, now)
+                case False:
+                    decision = measure.missing(look.finding, now)
+                case None:
+                    decision = measure.not_looked_at(look.finding, now)
+            await self._save(tx, measure, decision)
+
+    async def _look(self, tx: Tx, measure: Measure) -> Measure:
+        after = await self._save(tx, measure, Decision(measure.looked_at()))
+        if self.looking is not None:
+            await self.looking.look(tx, after)
+        return after
+
     async def _lift(self, tx: Tx, before: Measure, decision: Decision[Measure], by: str) -> Measure:
         after = decision.state
         if after != before and after.reversible and self.undo is not None:
@@ -234,8 +295,18 @@ class Measures:
     async def _save(self, tx: Tx, before: Measure, decision: Decision[Measure]) -> Measure:
         if decision.state != before:
             await store.save_measure(tx, decision.state)
-            _tell(tx, decision)
+            await self._tell(tx, decision)
         return decision.state
+
+    async def _tell(self, tx: Tx, decision: Decision[Measure]) -> None:
+        measure = decision.state
+        for fact in decision.facts:
+            message = wire.fact_to_proto(fact)
+            if isinstance(message, MeasureLost) and self.concerned is not None and measure.incident_id:
+                names, incident = await self.concerned.by(tx, measure.incident_id)
+                message.tell.extend(names)
+                message.incident.CopyFrom(incident or Incident())
+            tx.emit(message, aggregate=measure.incident_id or measure.id, version=measure.version)
 
 
 async def _locked(tx: Tx, measure_id: str) -> Measure:
@@ -249,9 +320,3 @@ def _verification(taken: Taken) -> Verification:
     if taken.verified:
         return Verification.EFFECTIVE
     return Verification.AWAITED if taken.awaited else Verification.NONE
-
-
-def _tell(tx: Tx, decision: Decision[Measure]) -> None:
-    measure = decision.state
-    for fact in decision.facts:
-        tx.emit(wire.fact_to_proto(fact), aggregate=measure.incident_id or measure.id, version=measure.version)

@@ -10,6 +10,7 @@ from tocsin_chassis.postgres.database import Tx
 from tocsin_response.containment.measure import Measure, State, TargetKind, Verification
 
 MEASURES_DUE = "SELECT min(until) FROM measure WHERE state = 'IN_FORCE'"
+LOOKS_DUE = "SELECT min(next_look_at) FROM measure WHERE next_look_at IS NOT NULL AND state = 'IN_FORCE'"
 AWAITED_DUE = "SELECT min(applied_at) FROM measure WHERE verification = 'AWAITED'"
 
 
@@ -41,6 +42,9 @@ class _MeasureRow:
     trouble: str
     verification: str
     finding: str
+    next_look_at: datetime | None
+    looks: int
+    missed: int
     version: int
 
     def to_domain(self) -> Measure:
@@ -71,6 +75,9 @@ class _MeasureRow:
             trouble=self.trouble,
             verification=Verification[self.verification],
             finding=self.finding,
+            next_look_at=self.next_look_at,
+            looks=self.looks,
+            missed=self.missed,
             version=self.version,
         )
 
@@ -81,8 +88,8 @@ async def insert_measure(tx: Tx, measure: Measure) -> bool:
         await tx.execute(
             """INSERT INTO measure (id, incident_id, action, connector, target_kind, target, reason, applied_by, applied_at, until, state,
                    verified_at, reversible, run_id, step_path, prior_state, assignment_id, simulated, lifted_by, decision, kept, trouble,
-                   verification, finding, version)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                   verification, finding, next_look_at, version)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                ON CONFLICT DO NOTHING""",
             (
                 measure.id,
@@ -109,6 +116,7 @@ async def insert_measure(tx: Tx, measure: Measure) -> bool:
                 measure.trouble,
                 measure.verification.name,
                 measure.finding,
+                measure.next_look_at,
                 measure.version,
             ),
         )
@@ -118,7 +126,8 @@ async def insert_measure(tx: Tx, measure: Measure) -> bool:
 async def save_measure(tx: Tx, measure: Measure) -> None:
     await tx.execute(
         """UPDATE measure SET until = %s, state = %s, verified_at = %s, undo_run_id = %s, lifted_by = %s, lifted_at = %s, decision = %s,
-               kept = %s, trouble = %s, verification = %s, finding = %s, version = %s WHERE id = %s""",
+               kept = %s, trouble = %s, verification = %s, finding = %s, next_look_at = %s, looks = %s, missed = %s,
+               version = %s WHERE id = %s""",
         (
             measure.until,
             measure.state.name,
@@ -131,6 +140,9 @@ async def save_measure(tx: Tx, measure: Measure) -> None:
             measure.trouble,
             measure.verification.name,
             measure.finding,
+            measure.next_look_at,
+            measure.looks,
+            measure.missed,
             measure.version,
             measure.id,
         ),
@@ -144,7 +156,8 @@ async def load_measure(tx: Tx, measure_id: str) -> Measure | None:
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
                coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding, version
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding,
+               next_look_at, looks, missed, version
            FROM measure WHERE id = %s FOR UPDATE""",
         (measure_id,),
     )
@@ -158,7 +171,8 @@ async def of_run(tx: Tx, run_id: str, action: str, target: str) -> list[Measure]
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
                coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding, version
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding,
+               next_look_at, looks, missed, version
            FROM measure WHERE run_id = %s AND action = %s AND target = %s AND state <> 'LIFTED' ORDER BY id FOR UPDATE""",
         (run_id, action, target),
     )
@@ -172,7 +186,8 @@ async def of_target(tx: Tx, incident_id: str, action: str, target: str, *, simul
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
                coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding, version
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding,
+               next_look_at, looks, missed, version
            FROM measure WHERE incident_id = %s AND action = %s AND target = %s AND simulated = %s AND state <> 'LIFTED'
            ORDER BY id FOR UPDATE""",
         (incident_id, action, target, simulated),
@@ -187,7 +202,8 @@ async def of_assignment(tx: Tx, assignment_id: str) -> list[Measure]:
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
                coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding, version
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding,
+               next_look_at, looks, missed, version
            FROM measure WHERE assignment_id = %s ORDER BY id FOR UPDATE""",
         (assignment_id,),
     )
@@ -201,7 +217,8 @@ async def awaited_of_run(tx: Tx, run_id: str) -> list[Measure]:
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
                coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding, version
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding,
+               next_look_at, looks, missed, version
            FROM measure WHERE run_id = %s AND verification = 'AWAITED' ORDER BY id FOR UPDATE""",
         (run_id,),
     )
@@ -221,9 +238,26 @@ async def claim_expired(tx: Tx, now: datetime, limit: int) -> list[Measure]:
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
                coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding, version
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding,
+               next_look_at, looks, missed, version
            FROM measure WHERE state = 'IN_FORCE' AND until <= %s ORDER BY until LIMIT %s FOR UPDATE SKIP LOCKED""",
         (now, limit),
+    )
+    return [row.to_domain() for row in rows]
+
+
+async def claim_looks(tx: Tx, now: datetime, limit: int) -> list[Measure]:
+    """Measures that are to be looked at now, which no other process is at."""
+    rows = await tx.many(
+        _MeasureRow,
+        """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
+               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
+               coalesce(assignment_id::text, '') AS assignment_id, simulated,
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding,
+               next_look_at, looks, missed, version
+           FROM measure WHERE next_look_at <= %s AND state = 'IN_FORCE' AND (until IS NULL OR until > %s)
+           ORDER BY next_look_at LIMIT %s FOR UPDATE SKIP LOCKED""",
+        (now, now, limit),
     )
     return [row.to_domain() for row in rows]
 
@@ -235,7 +269,8 @@ async def list_measures(tx: Tx, incident_id: str | None, in_force_only: bool, be
         """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
                applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
                coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding, version
+               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding,
+               next_look_at, looks, missed, version
            FROM measure
            WHERE (%(incident)s::uuid IS NULL OR incident_id = %(incident)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)
                AND (NOT %(open)s OR state <> 'LIFTED')

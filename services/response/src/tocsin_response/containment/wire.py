@@ -69,6 +69,8 @@ def measure_to_proto(measure: Measure) -> pb.Measure:
         finding=measure.finding,
         version=measure.version,
         simulated=measure.simulated,
+        next_look_at=timestamp(measure.next_look_at),
+        looks=measure.looks,
     )
     if measure.prior_state is not None:
         made.prior_state.CopyFrom(_struct(measure.prior_state))

@@ -324,6 +324,17 @@ async def tries(tx: Tx, run_id: str, path: str) -> int:
     return await tx.value(int, "SELECT count(*)::integer FROM assignment WHERE run_id = %s AND path = %s", (run_id, path)) or 0
 
 
+async def is_open(tx: Tx, run_id: str, path: str) -> bool:
+    """Whether a runner is at this path, or may take it."""
+    return bool(
+        await tx.value(
+            bool,
+            "SELECT EXISTS (SELECT FROM assignment WHERE run_id = %s AND path = %s AND state IN ('READY', 'HELD', 'LEASED'))",
+            (run_id, path),
+        )
+    )
+
+
 async def hold(tx: Tx, run_id: str, *, held: bool) -> None:
     """Keep back what no runner is at, or let it go."""
     before, after = ("READY", "HELD") if held else ("HELD", "READY")

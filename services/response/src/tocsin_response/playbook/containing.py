@@ -14,7 +14,7 @@ from tocsin_playbook.catalogue import ACTIONS
 from tocsin_playbook.run import RunState, SlotState
 from tocsin_response.automation.automations import RunWish
 from tocsin_response.containment.measure import Measure
-from tocsin_response.containment.measures import Measures, Released, Taken
+from tocsin_response.containment.measures import Look, Measures, Released, Taken
 from tocsin_response.evidence.custody import Custody, Finding
 from tocsin_response.evidence.item import Collected
 from tocsin_response.guard.guards import Guards
@@ -26,12 +26,16 @@ from tocsin_response.playbook.deeds import Deed, deed_of, plain
 from tocsin_response.playbook.guard import Refusal
 from tocsin_response.playbook.reports import Done
 from tocsin_response.playbook.runs import Runs, StartWish
-from tocsin_response.playbook.undoing import Undoing, lifted_assignment, look_again
+from tocsin_response.playbook.undoing import Undoing, lifted_assignment, look_again, looked_assignment
 
 log = logging.getLogger(__name__)
 
 # What was taken on and is not effective yet is looked at again after this time, unless the runner says when.
 LOOK_AGAIN = timedelta(seconds=30)
+
+
+# What a look that ended in these ways says of a measure; any other says nothing.
+_HOLDS = {Outcome.STATE_SUCCEEDED: True, Outcome.STATE_ALREADY_IN_STATE: True, Outcome.STATE_FAILED: False}
 
 
 class Rails:
@@ -67,6 +71,8 @@ class Ledger:
         for each in done:
             if lifted := lifted_assignment(each.assignment.step_path):
                 await self._lifting_ended(tx, lifted, each.outcome)
+            elif looked := looked_assignment(each.assignment.step_path):
+                await self._measures.looked(tx, looked, Look(_HOLDS.get(each.outcome.state), each.outcome.explanation))
             elif each.outcome.state == Outcome.STATE_SUCCEEDED:
                 await self._enter(tx, each)
             else:
@@ -147,7 +153,7 @@ class Unseen:
 
 
 class Lifting:
-    """Measures that playbooks took are undone by runners."""
+    """Measures that playbooks took are undone by runners, and looked at by them."""
 
     def __init__(self, undoing: Undoing) -> None:
         self._undoing = undoing
@@ -155,6 +161,10 @@ class Lifting:
     async def undo(self, tx: Tx, measure: Measure, by: str, reason: str) -> str:
         """See Undo."""
         return await self._undoing.undo(tx, measure.assignment_id)
+
+    async def look(self, tx: Tx, measure: Measure) -> None:
+        """See Looking."""
+        await self._undoing.look(tx, measure.assignment_id)
 
 
 class Evidence:
