@@ -35,11 +35,13 @@ class Kept:
     duties: tuple[Duty, ...] = ()
     since: datetime = FUTURE
     until: datetime = FUTURE
+    by_severity: dict[int, "Kept"] = field(default_factory=dict)
 
     def duties_at(self, at: datetime, severity: int = WORST) -> tuple[Duty, ...]:
         """Who is on call at an instant, for an incident of this severity."""
-        if self.plan.at_severity(severity) is not self.plan:
-            return self.plan.at_severity(severity).duties_at(at)
+        asked = self.plan.at_severity(severity)
+        if asked is not self.plan:
+            return self.by_severity.setdefault(severity, Kept(asked, self.plain)).duties_at(at, severity)
         if not self.since <= at < self.until:
             self.duties = self.plan.duties_at(at)
             self.since, self.until = at, self._holds_until(at)
