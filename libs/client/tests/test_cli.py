@@ -531,8 +531,11 @@ def test_the_same_answer_as_json_and_yaml(tocsin: Terminal, installation: Any) -
 
 def test_on_call_at_a_time_of_the_users_zone(tocsin: Terminal, installation: Any) -> None:
     duty = at(Duty(schedule="primary", responder="alice", reason="shift 3 of the rotation"), "since", NINE)
-    installation.answer("GetOncall", response.GetOncallResponse(duties=[duty, Duty(schedule="secondary")]))
+    installation.answer(
+        "GetOncall", response.GetOncallResponse(duties=[duty, Duty(schedule="secondary"), Duty(schedule="night", contact="room")])
+    )
     output = tocsin("oncall", "now", "--at", "2026-11-23 09:00")
+    assert "contact room" in output
     assert installation.requests("GetOncall")[0].at.ToDatetime(UTC) == NINE
     assert "2026-11-23 09:00:00 CET" in output and "nobody" in output
     tocsin("oncall", "now")

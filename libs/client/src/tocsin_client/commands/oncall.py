@@ -259,4 +259,4 @@ def remove_override(override_id: str, /, *, options: Options = DEFAULTS) -> None
 
 
 def person(duty: "Duty") -> "str | Text":
-    return duty.responder or coloured(NOBODY)
+    return duty.responder or (f"contact {duty.contact}" if duty.contact else coloured(NOBODY))

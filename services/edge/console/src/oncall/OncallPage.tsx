@@ -80,7 +80,7 @@ function Schedule({ onCall }: { onCall: OnCall }) {
     >
       <ul className="duties">
         {onCall.duties.map((duty) => (
-          <DutyLine key={duty.responder} duty={duty} detail="reason" />
+          <DutyLine key={`${duty.responder} ${duty.displayName}`} duty={duty} detail="reason" />
         ))}
       </ul>
       {answer.isPending && <Loading what="shifts" />}

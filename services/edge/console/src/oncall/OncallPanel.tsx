@@ -37,7 +37,7 @@ export function OncallPanel() {
       )}
       <ul className="duties">
         {duties.map((duty) => (
-          <DutyLine key={`${duty.schedule} ${duty.responder}`} duty={duty} />
+          <DutyLine key={`${duty.schedule} ${duty.responder} ${duty.displayName}`} duty={duty} />
         ))}
       </ul>
     </Panel>
@@ -52,7 +52,7 @@ interface DutyLineProps {
 
 export function DutyLine({ duty, detail = "schedule" }: DutyLineProps) {
   const until = toDate(duty.until);
-  if (duty.responder === "") {
+  if (duty.responder === "" && duty.displayName === "") {
     return (
       <li className="bad">
         <TriangleAlert aria-hidden />

@@ -25,7 +25,7 @@ export function WhyPanel({ schedule }: { schedule: string }) {
         <>
           <ul className="duties">
             {answer.data.duties.map((duty) => (
-              <DutyLine key={duty.responder} duty={duty} detail="reason" />
+              <DutyLine key={`${duty.responder} ${duty.displayName}`} duty={duty} detail="reason" />
             ))}
           </ul>
           <ol className="reasons">
