@@ -4,7 +4,7 @@ import pytest
 
 from tocsin_chassis.events.consumer import again_after
 from tocsin_chassis.postgres import database as databases
-from tocsin_chassis.postgres.database import Database, DatabaseUnavailable, postgres
+from tocsin_chassis.postgres.database import Database, DatabaseBusy, DatabaseUnavailable, postgres
 from tocsin_kernel.errors import Unavailable
 from tocsin_testkit.world import World, eventually
 
@@ -20,10 +20,12 @@ async def answers(database: Database) -> bool:
 async def test_a_pool_that_has_given_up_tries_anew_for_the_next_transaction(world: World, monkeypatch) -> None:
     monkeypatch.setattr(databases, "RECONNECT_SECONDS", 0.1)
     given_up: list[None] = []
+    pools: list[databases.AsyncConnectionPool] = []
     pool = databases.AsyncConnectionPool
 
     def told(*arguments, **options):
-        return pool(*arguments, **options, reconnect_failed=lambda _: given_up.append(None))
+        pools.append(pool(*arguments, **options, reconnect_failed=lambda _: given_up.append(None)))
+        return pools[-1]
 
     monkeypatch.setattr(databases, "AsyncConnectionPool", told)
     monkeypatch.setattr(told, "check_connection", pool.check_connection, raising=False)
@@ -33,6 +35,11 @@ async def test_a_pool_that_has_given_up_tries_anew_for_the_next_transaction(worl
             assert not await answers(database)
             await eventually(lambda: _gave_up(given_up), what="the pool to give up")
         await eventually(lambda: answers(database), what="the database to be found again")
+        assert pools[0].get_stats()["connections_errors"] > 0
+        async with database.transaction(), database.transaction():
+            pools[0].timeout = 0.1
+            with pytest.raises(DatabaseBusy):
+                await database.ping()
 
 
 async def _gave_up(given_up: list[None]) -> bool:

@@ -194,6 +194,8 @@ class Database:
         self._pool = pool
         self._ids = ids
         self._told_by = told_by or clock
+        # How many connections had failed when the database answered last.
+        self._failed_before = 0
 
     @asynccontextmanager
     async def transaction(self, *, plans_once: bool = False) -> AsyncIterator[Tx]:
@@ -257,13 +259,15 @@ class Database:
         return self._ids.new()
 
     def _saturated(self) -> bool:
+        """All connections are taken, and none has failed since the database answered last: it is busy, not away."""
         stats = self._pool.get_stats()
-        return stats.get("pool_size", 0) >= self._pool.max_size and stats.get("connections_errors", 0) == 0
+        return stats.get("pool_size", 0) >= self._pool.max_size and stats.get("connections_errors", 0) == self._failed_before
 
     async def ping(self) -> None:
         """Ask the database for the time, and set the clock by it. Raises Unavailable."""
         (instant,) = await self.ask("SELECT clock_timestamp()")
         self.clock.follow(instant)
+        self._failed_before = self._pool.get_stats().get("connections_errors", 0)
 
 
 class _Connection(AsyncConnection[Any]):
