@@ -1,14 +1,15 @@
 """`tocsin import`: move here from another on-call system."""
 
 import os
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from tocsin_client.commands.files import lines, summary
-from tocsin_client.commands.options import REACH, Reach
+from tocsin_client.commands.options import Reach
 from tocsin_client.connection import Connection, NoConnection
 from tocsin_client.errors import UsageError
 from tocsin_client.later import later
@@ -24,62 +25,50 @@ else:
     moving = later("tocsin_client.importing.moving")
     report = later("tocsin_client.importing.report")
 
-From = Annotated[Path | None, Parameter(name="--from")]
 DEFAULT_OUT = Path("tocsin-import")
 
 
-def opsgenie(
-    *,
-    source: From = None,
-    url: str = "https://api.opsgenie.com",
-    api_key_file: Path | None = None,
-    keys: Path | None = None,
-    save: Path | None = None,
-    out: Path = DEFAULT_OUT,
-    days: int = 90,
-    apply: bool = False,
-    reach: Reach = REACH,
-) -> None:
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Wishes(Reach):
+    """What every move has in common: where from, where to, how far back is compared, and whether anything is changed."""
+
+    source: Annotated[
+        Path | None,
+        Parameter(
+            name="--from",
+            help="What was saved of the API instead of a live one: a JSON file, or a folder with users.json, schedules.json, ….",
+        ),
+    ] = None
+    api_key_file: Annotated[Path | None, Parameter(help="File with the API key.")] = None
+    keys: Annotated[
+        Path | None,
+        Parameter(help="YAML or JSON file with the integrations' keys by name, where the API does not tell them or they differ."),
+    ] = None
+    save: Annotated[Path | None, Parameter(help="Keep what was read in this file. It may hold integration keys.")] = None
+    out: Annotated[Path, Parameter(help="The folder for the configuration, the names given, and the report.")] = DEFAULT_OUT
+    days: Annotated[int, Parameter(help='How many days of "who was on call" are compared each way.')] = 90
+    apply: Annotated[bool, Parameter(help="Change the platform after showing the plan.")] = False
+
+
+WISHES = Wishes()
+
+
+def opsgenie(*, url: str = "https://api.opsgenie.com", wishes: Wishes = WISHES) -> None:
     """Import users, teams, schedules, overrides, forwarding, escalations, routing, services, integrations and heartbeats of Opsgenie.
 
     Shows the plan and changes nothing unless --apply is given. Safe to repeat: the same things keep their names.
-    The API key is read from --api-key-file, else from $OPSGENIE_API_KEY.
+    The API key (GenieKey) is read from --api-key-file, else from $OPSGENIE_API_KEY.
 
     Parameters
     ----------
-    source
-        What was saved of the API instead of a live one: a JSON file, or a folder with users.json, teams.json, schedules.json, ….
     url
         The API's address; https://api.eu.opsgenie.com in the EU.
-    api_key_file
-        File with the API key (GenieKey).
-    keys
-        YAML or JSON file with the integrations' keys by name, which the API does not tell.
-    save
-        Keep what was read in this file.
-    out
-        The folder for the configuration, the names given, and the report.
-    days
-        How many days of "who was on call" are compared each way.
-    apply
-        Change the platform after showing the plan.
     """
-    move("opsgenie", source, url, api_key_file, keys, save, out, days, apply, reach)
+    move("opsgenie", url, wishes)
 
 
-def jsm(
-    *,
-    source: From = None,
-    site: str = "",
-    url: str = "https://api.atlassian.com",
-    api_key_file: Path | None = None,
-    keys: Path | None = None,
-    save: Path | None = None,
-    out: Path = DEFAULT_OUT,
-    days: int = 90,
-    apply: bool = False,
-    reach: Reach = REACH,
-) -> None:
+def jsm(*, site: str = "", url: str = "https://api.atlassian.com", wishes: Wishes = WISHES) -> None:
     """Import people, teams, schedules, overrides, forwarding, escalations, routing, integrations and heartbeats of Jira Service Management.
 
     Shows the plan and changes nothing unless --apply is given. Safe to repeat: the same things keep their names.
@@ -87,42 +76,17 @@ def jsm(
 
     Parameters
     ----------
-    source
-        What was saved of the API instead of a live one: a JSON file, or a folder with users.json, teams.json, schedules.json, ….
     site
         The Atlassian site, as in https://example.atlassian.net.
     url
         The address of Atlassian's operations API.
-    api_key_file
-        File with the API key.
-    keys
-        YAML or JSON file with the integrations' keys by name, which the API does not tell.
-    save
-        Keep what was read in this file.
-    out
-        The folder for the configuration, the names given, and the report.
-    days
-        How many days of "who was on call" are compared each way.
-    apply
-        Change the platform after showing the plan.
     """
-    if source is None and not site:
+    if wishes.source is None and not site:
         raise UsageError("--site: give the address of the Atlassian site, or --from what was saved of it")
-    move("jsm", source, site, api_key_file, keys, save, out, days, apply, reach, beside=url)
+    move("jsm", site, wishes, beside=url)
 
 
-def pagerduty(
-    *,
-    source: From = None,
-    url: str = "https://api.pagerduty.com",
-    api_key_file: Path | None = None,
-    keys: Path | None = None,
-    save: Path | None = None,
-    out: Path = DEFAULT_OUT,
-    days: int = 90,
-    apply: bool = False,
-    reach: Reach = REACH,
-) -> None:
+def pagerduty(*, url: str = "https://api.pagerduty.com", wishes: Wishes = WISHES) -> None:
     """Import users, teams, schedules, overrides, escalation policies, services and integrations (with their keys) of PagerDuty.
 
     Shows the plan and changes nothing unless --apply is given. Safe to repeat: the same things keep their names.
@@ -130,38 +94,13 @@ def pagerduty(
 
     Parameters
     ----------
-    source
-        What was saved of the API instead of a live one: a JSON file, or a folder with users.json, schedules.json, ….
     url
         The API's address; https://api.eu.pagerduty.com in the EU.
-    api_key_file
-        File with the API key.
-    keys
-        YAML or JSON file with the integrations' keys by name, where the API does not tell them.
-    save
-        Keep what was read in this file. It holds integration keys.
-    out
-        The folder for the configuration, the names given, and the report.
-    days
-        How many days of "who was on call" are compared each way.
-    apply
-        Change the platform after showing the plan.
     """
-    move("pagerduty", source, url, api_key_file, keys, save, out, days, apply, reach)
+    move("pagerduty", url, wishes)
 
 
-def grafana_oncall(
-    *,
-    source: From = None,
-    url: str = "",
-    api_key_file: Path | None = None,
-    keys: Path | None = None,
-    save: Path | None = None,
-    out: Path = DEFAULT_OUT,
-    days: int = 90,
-    apply: bool = False,
-    reach: Reach = REACH,
-) -> None:
+def grafana_oncall(*, url: str = "", wishes: Wishes = WISHES) -> None:
     """Import users, teams, schedules, shifts, escalation chains, routes and integrations of Grafana OnCall, or of Grafana Cloud IRM.
 
     Shows the plan and changes nothing unless --apply is given. Safe to repeat: the same things keep their names.
@@ -169,74 +108,48 @@ def grafana_oncall(
 
     Parameters
     ----------
-    source
-        What was saved of the API instead of a live one: a JSON file, or a folder with users.json, schedules.json, ….
     url
         The OnCall API's address, without /api/v1.
-    api_key_file
-        File with the API key.
-    keys
-        YAML or JSON file with the integrations' keys by name, where they differ from those in their addresses.
-    save
-        Keep what was read in this file. It holds integration keys.
-    out
-        The folder for the configuration, the names given, and the report.
-    days
-        How many days of "who was on call" are compared each way.
-    apply
-        Change the platform after showing the plan.
     """
-    if source is None and not url:
+    if wishes.source is None and not url:
         raise UsageError("--url: give the address of the OnCall API, or --from what was saved of it")
-    move("grafana-oncall", source, url, api_key_file, keys, save, out, days, apply, reach)
+    move("grafana-oncall", url, wishes)
 
 
-def move(
-    system: str,
-    source: Path | None,
-    url: str,
-    api_key_file: Path | None,
-    keys: Path | None,
-    save: Path | None,
-    out: Path,
-    days: int,
-    apply: bool,
-    reach: Reach,
-    beside: str = "",
-) -> None:
+def move(system: str, url: str, wishes: Wishes, beside: str = "") -> None:
     """Read, understand, compare and write; then say what would change, and change it if that is wanted."""
-    if not 1 <= days <= 180:
+    if not 1 <= wishes.days <= 180:
         raise UsageError("--days: give 1 to 180")
-    screen = Screen()
-    now = reach.now
-    archive = folder.read(source) if source is not None else _fetched(system, url, api_key_file, now, days, screen, beside)
-    if save is not None:
-        folder.save(archive, save)
-    names = moving.read_names(out)
-    connection = _connection(reach, apply)
+    screen, now = Screen(), wishes.now
+    archive = folder.read(wishes.source) if wishes.source is not None else _fetched(system, url, wishes, now, screen, beside)
+    if wishes.save is not None:
+        folder.save(archive, wishes.save)
+    names = moving.read_names(wishes.out)
+    connection = _connection(wishes)
     if connection is not None:
         moving.heed(names, configuration.present(connection))
-    found = moving.understand(system, archive, names, now, _keys(keys), days)
-    wanted = moving.write(found, names, out, now)
-    _tell(screen, found, out)
-    _plan(screen, wanted, connection, apply)
+    found = moving.understand(system, archive, names, now, _keys(wishes.keys), wishes.days)
+    wanted = moving.write(found, names, wishes.out, now)
+    _tell(screen, found, wishes.out)
+    _plan(screen, wanted, connection, wishes.apply)
 
 
-def _connection(reach: Reach, needed: bool) -> Connection | None:
+def _connection(wishes: Wishes) -> Connection | None:
     """The platform; None if nobody has said where it is, as long as nothing is to be changed."""
     try:
-        return reach.found()
+        return wishes.found()
     except NoConnection:
-        if needed:
+        if wishes.apply:
             raise
         return None
 
 
-def _fetched(system: str, url: str, api_key_file: Path | None, now: Any, days: int, screen: Screen, beside: str) -> dict[str, Any]:
+def _fetched(system: str, url: str, wishes: Wishes, now: datetime, screen: Screen, beside: str) -> dict[str, Any]:
     screen.say(f"Reading {url} …")
-    client = api.Api(url, moving.SYSTEMS[system].headers(_api_key(system, api_key_file)), beside)
+    client = api.Api(url, moving.SYSTEMS[system].headers(_api_key(system, wishes.api_key_file)), beside)
+    reach = timedelta(days=wishes.days)
     try:
-        return moving.fetch(system, client, now - timedelta(days=days), now + timedelta(days=days))
+        return moving.fetch(system, client, now - reach, now + reach)
     finally:
         client.close()
 
