@@ -221,7 +221,8 @@ async def test_a_refusal_for_now_is_tried_again_and_one_for_ever_is_told(house):
     assert sent.attempts == 2
 
 
-async def test_a_provider_that_hangs_holds_up_only_its_own_pages_and_one_service_not_the_others(house):
+async def test_a_provider_that_hangs_holds_up_only_its_own_pages_and_one_service_not_the_others(house, monkeypatch):
+    monkeypatch.setattr(departures, "LINGERS_AFTER_SECONDS", 600.0)
     await house.reachable(email("alice"), *(hook(f"r{number}", house.web_server.url) for number in range(20)))
     house.web_server.answers.extend(["hang"] * 40)
     for number in range(20):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
@@ -20,6 +20,7 @@ from tocsin.communication.v1.page_pb2 import ContactMethod, Page
 from tocsin.triage.v1.events_pb2 import IncidentAcknowledged
 from tocsin.triage.v1.incident_pb2 import Incident as TriageIncident
 
+from tocsin_chassis.postgres.presence import Presence
 from tocsin_communication.contacts.contact import Channel
 from tocsin_communication.incidents.incident import Incident, IncidentState
 from tocsin_communication.pages import page as domain
@@ -28,7 +29,10 @@ from tocsin_communication.pages.page import MOST_ATTEMPTS, Kind, State, Ways
 from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_communication.rules.personal import Urgency
 from tocsin_communication.rules.sharing import share
+from tocsin_communication.rules.tallies import Tallies
 from tocsin_communication.sending import sender as sending
+from tocsin_communication.sending.departures import AT_ONCE, EACH_LINGERING, EACH_QUEUE, Departures
+from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside.http import Plan
 
 PAGES = 120
@@ -139,6 +143,36 @@ async def test_whenever_the_acknowledge_comes_nothing_leaves_after_it(house, see
 
 def _summonses(house: House) -> int:
     return sum(request.body["type"] == "page.summons" for request in house.web_server.requests)
+
+
+def test_who_waits_for_a_provider_that_does_not_answer_is_not_in_the_way_of_others():
+    places = Departures(lambda: None, Tallies(ManualClock()), cast(Presence, None))
+    pages = [replace(PAGE, id=f"p{number}", queue="checkout") for number in range(200)]
+    begun: list[domain.Page] = []
+
+    def begin_what_has_a_place() -> int:
+        before = len(begun)
+        for page in pages[before:]:
+            if places.is_full(page):
+                break
+            places.take(page)
+            begun.append(page)
+        return len(begun) - before
+
+    assert begin_what_has_a_place() == EACH_QUEUE
+    for page in list(begun):
+        places.linger(page)
+    assert begin_what_has_a_place() == EACH_QUEUE, "whoever waits in vain has left the place to others"
+    for _ in range(10):
+        for page in begun[-EACH_QUEUE:]:
+            places.linger(page)
+        begin_what_has_a_place()
+    assert len(begun) == EACH_LINGERING + EACH_QUEUE, "but not so many of them that nothing else could be done"
+    assert not places.is_full(replace(PAGE, id="another", provider="email"))
+    for page in begun:
+        places.leave(page)
+    assert places.room == AT_ONCE
+    assert places.under_way.by_provider[PAGE.provider] == 0
 
 
 class Life(RuleBasedStateMachine):

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 500
 # So many are published before whose turn it is next is looked at anew.
-AT_ONCE = 100
+AT_ONCE = 50
 IDLE_POLL_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 PUBLISH_TIMEOUT_SECONDS = 5.0

@@ -17,6 +17,10 @@ EACH_PROVIDER = 16
 # What one queue (the pages of one service) may take of a provider's places, and of all: somebody else always finds one.
 EACH_QUEUE = 12
 QUEUE_AT_ONCE = 48
+# A provider that has not answered within this time is waited for, but no longer in the way of other pages: of so many at once.
+LINGERS_AFTER_SECONDS = 1.0
+EACH_LINGERING = 64
+LINGERING_AT_ONCE = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Departures:
         self._by_provider: Counter[str] = Counter()
         self._by_queue: Counter[tuple[str, str]] = Counter()
         self._of_queue: Counter[str] = Counter()
+        # By attempt: whose provider does not answer.
+        self._lingering: dict[tuple[str, int], str] = {}
         self._wake = wake
 
     @property
@@ -73,7 +79,19 @@ class Departures:
         self._of_queue[page.queue] += 1
         self.tallies.note(page)
 
+    def linger(self, page: Page) -> None:
+        """Its provider does not answer: its place is another's, unless too many are waited for like that already."""
+        waited_for = sum(provider == page.provider for provider in self._lingering.values())
+        if waited_for < EACH_LINGERING and len(self._lingering) < LINGERING_AT_ONCE:
+            self._free(page)
+            self._lingering[page.id, page.fence] = page.provider
+
     def leave(self, page: Page) -> None:
+        """It has left, or will not; its place is free, if it still had one."""
+        if self._lingering.pop((page.id, page.fence), None) is None:
+            self._free(page)
+
+    def _free(self, page: Page) -> None:
         """Give a place back. Only where all were taken something may wait for it; otherwise looking would only cost a transaction."""
         was_full = self.is_full(page)
         self._by_provider -= Counter((page.provider,))

@@ -20,7 +20,7 @@ from tocsin_communication.pages.delivery import Stop, verdict
 from tocsin_communication.pages.page import LEASE, NOBODY, Kind, Page
 from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_communication.pages.telling import tell
-from tocsin_communication.sending import store
+from tocsin_communication.sending import departures, store
 from tocsin_communication.sending.bundling import Bundler
 from tocsin_communication.sending.departures import Departures, Leaving
 from tocsin_communication.sending.recorder import Attempt, Recorder, within
@@ -101,9 +101,11 @@ class Sender:
     def _start(self, leaving: Leaving) -> None:
         task = asyncio.create_task(self._deliver(leaving))
         self._under_way.add(task)
+        lingers = asyncio.get_running_loop().call_later(departures.LINGERS_AFTER_SECONDS, self._departures.linger, leaving.page)
 
         def done(task: asyncio.Task[None]) -> None:
             self._under_way.discard(task)
+            lingers.cancel()
             self._departures.leave(leaving.page)
             if not task.cancelled() and (error := task.exception()) is not None:
                 log.error("a page was left unfinished and is found again by its lease", exc_info=error)
