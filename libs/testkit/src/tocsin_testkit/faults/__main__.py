@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from tocsin_testkit.faults.audit import Verdict
+from tocsin_testkit.faults.closing import closing
 from tocsin_testkit.faults.kills import each_once, random_kills
 from tocsin_testkit.faults.postgres_restarts import postgres_restarts
 from tocsin_testkit.faults.power_cut import power_cut
@@ -28,6 +29,7 @@ RUNS: dict[str, Run] = {
     "power-cut": power_cut,
     "provider-storm": provider_storm,
     "zombies": zombies,
+    "closing": closing,
 }
 
 
