@@ -18,7 +18,7 @@ import psutil
 from tocsin_standalone.ports import free_port
 from tocsin_testkit.tied import tied
 
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 STOP_SECONDS = 60.0
 
 
