@@ -36,7 +36,8 @@ STORM = [Plan.REFUSE_NOW] * 30 + [Plan.HANG] * 20 + [Plan.DROP] * 5 + [Plan.ACCE
 MARK = "may have had this before"
 NOBODY_LISTENS = "http://127.0.0.1:1"
 SENDER = "+15550000001"
-PATIENCE_SECONDS = 420.0
+# A page is tried ten times within a quarter of an hour.
+PATIENCE_SECONDS = 900.0
 # Whatever would come twice comes within this time.
 ECHO_SECONDS = 20.0
 
