@@ -14,6 +14,7 @@ from grpc import aio
 from joserfc.jwk import OKPKey
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
+from nats.js.api import RawStreamMsg
 from nats.js.errors import ServerError
 from psycopg import sql
 
@@ -64,6 +65,7 @@ class World:
         self.database = database
         self.keys = keys
         self.jetstream = jetstream
+        self._messages: dict[tuple[str, int], RawStreamMsg] = {}
 
     def settings(self, service: str, kind: type[SettingsType], **extra: object) -> SettingsType:
         """The settings of a service in this world; `extra` overrides by field name."""
@@ -156,10 +158,16 @@ class World:
         info = await self.jetstream.stream_info(stream)
         messages = []
         for sequence in range(info.state.first_seq or 1, info.state.last_seq + 1):
-            raw = await self.jetstream.get_msg(stream, sequence)
+            raw = await self._message(stream, sequence)
             if raw.subject and raw.subject.startswith(f"{kind.DESCRIPTOR.full_name}."):
                 messages.append(kind.FromString(raw.data or b""))
         return messages
+
+    async def _message(self, stream: str, sequence: int) -> RawStreamMsg:
+        """What lies there, asked once: no message changes."""
+        if (stream, sequence) not in self._messages:
+            self._messages[stream, sequence] = await self.jetstream.get_msg(stream, sequence)
+        return self._messages[stream, sequence]
 
     async def eventually(self, condition: Callable[[], Awaitable[object]], within: float = 15.0, what: str = "") -> None:
         """See `eventually`."""
