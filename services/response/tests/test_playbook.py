@@ -237,7 +237,10 @@ async def test_a_denial_ends_it_and_silence_counts_as_the_playbook_says(stage: S
     assert await stage.state(run) == "FAILED"
     [denied] = await world.facts(ApprovalDenied)
     assert (denied.by, denied.question.explanation) == ("bob", "denied by bob: not now")
-    silent = await stage.run(cacao({A: action(options={"approval": {"ttl_seconds": 60}})}))
+    assert not denied.question.simulated
+    silent = await stage.run(cacao({A: action(options={"approval": {"ttl_seconds": 60}})}), simulated=True)
+    [tried] = (await stage.alice.ListQuestions(pb.ListQuestionsRequest())).questions
+    assert tried.simulated, "whoever answers sees that it is an exercise"
     willing = await stage.run(cacao({A: action(options={"approval": {"ttl_seconds": 60, "on_timeout": "approve"}})}))
     world.clock.forward(timedelta(seconds=61))
     await stage.reaches(silent, "FAILED")

@@ -373,6 +373,7 @@ def asked(question: Any) -> "RenderableType":
             "Step": f"{question.step_name} of {question.playbook}",
             "Asks": question.text,
             "State": coloured(short(pb.Question.State, question.state)),
+            "Exercise": "yes: only simulated twins are touched" if question.simulated else "",
             "Answers": votes(question),
             "": question.explanation,
         }
@@ -416,7 +417,7 @@ STEPS: dict[str, Any] = {
 }
 QUESTIONS: dict[str, Any] = {
     "ID": lambda each: each.id,
-    "KIND": lambda each: short(pb.Question.Kind, each.kind),
+    "KIND": lambda each: f"{short(pb.Question.Kind, each.kind)}{' (exercise)' if each.simulated else ''}",
     "STATE": lambda each: coloured(short(pb.Question.State, each.state)),
     "PLAYBOOK": lambda each: each.playbook,
     "STEP": lambda each: each.step_name,

@@ -22,6 +22,7 @@ export function QuestionCard({ question }: { question: Question }) {
       <p className="line">
         <span>
           <strong>{question.stepName || questionKind(question.kind)}</strong> <span className="under">{questionKind(question.kind)}</span>
+          {question.simulated && <span className="badge"> exercise</span>}
         </span>
         <span className={`badge ${tone}`}>{word}</span>
       </p>

@@ -107,6 +107,7 @@ class Asking:
             asked_at=self._clock.now(),
             requester=kept.row.started_by,
             expires_at=until,
+            simulated=kept.row.simulated,
         )
 
     async def _tell_sought(self, tx: Tx, kept: Kept, question: Question) -> None:

@@ -111,6 +111,7 @@ class Question:
     votes: tuple[Vote, ...] = ()
     ended_at: datetime | None = None
     explanation: str = ""
+    simulated: bool = False
     version: int = 1
 
     @property

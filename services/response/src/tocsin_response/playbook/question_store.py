@@ -10,7 +10,8 @@ from tocsin_response.playbook.question import Kind, Question, State, Vote
 
 SELECT = """SELECT id::text, run_id::text, coalesce(incident_id::text, '') AS incident_id, playbook, path, step_name, kind, text, roles,
                quorum, requester, requester_counts, out_args, asked_at, expires_at, approved_on_timeout, state, ended_at, explanation,
-               version, (SELECT json_agg(json_build_array(v.by, v.approves, v.reason, v.at, v.in_place_of) ORDER BY v.at, v.by)
+               version, (SELECT run.simulated FROM run WHERE run.id = question.run_id) AS simulated,
+               (SELECT json_agg(json_build_array(v.by, v.approves, v.reason, v.at, v.in_place_of) ORDER BY v.at, v.by)
                 FROM question_vote AS v WHERE v.question_id = question.id) AS votes FROM question """
 
 
@@ -36,6 +37,7 @@ class _QuestionRow:
     ended_at: datetime | None
     explanation: str
     version: int
+    simulated: bool
     votes: list[list[Any]] | None
 
     def to_domain(self) -> Question:
@@ -61,6 +63,7 @@ class _QuestionRow:
             votes=votes,
             ended_at=self.ended_at,
             explanation=self.explanation,
+            simulated=self.simulated,
             version=self.version,
         )
 

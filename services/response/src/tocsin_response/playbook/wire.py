@@ -142,6 +142,7 @@ def question_to_proto(question: Question) -> pb.Question:
         out_args=question.out_args,
         requester=question.requester,
         requester_counts=question.requester_counts,
+        simulated=question.simulated,
     )
 
 
