@@ -34,6 +34,7 @@ class Response(runner_service_pb2_grpc.RunnerServiceServicer):
         self.told = asyncio.Event()
         self.renewals = []
         self.claims = []
+        self.goodbyes = []
         self.stop = set()
         self.lost = set()
         self.deaf = 0
@@ -80,6 +81,10 @@ class Response(runner_service_pb2_grpc.RunnerServiceServicer):
         until = Timestamp()
         until.FromDatetime(datetime.now(UTC) + timedelta(seconds=15))
         return pb.RenewLeasesResponse(lease_until=until, stop=[name for name in self.stop if name in self.renewals])
+
+    async def SayGoodbye(self, request, context):
+        self.goodbyes.append([lease.assignment_id for lease in request.leases])
+        return pb.SayGoodbyeResponse()
 
     async def KeepPriorState(self, request, context):
         if request.lease.assignment_id in self.lost:

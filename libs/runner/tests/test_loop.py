@@ -172,8 +172,10 @@ async def test_a_stop_ends_what_is_begun_and_gives_the_rest_back(response):
         name = response.give(do("long"))
         await until(lambda: command.began)
     assert name not in response.outcomes
+    assert response.goodbyes == [[name]]
     ends = Scripted()
     async with running(response.address, Work({"scripted": ends}, Redactor())):
         name = response.give(do("short"))
         await until(lambda: ends.began)
     assert response.outcomes[name].state == pb.Outcome.STATE_SUCCEEDED
+    assert response.goodbyes[1:] == [[]]

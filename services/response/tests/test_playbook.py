@@ -98,6 +98,20 @@ async def test_a_repeated_start_and_a_repeated_report_change_nothing(stage: Stag
     assert [each.step_path for each in await stage.claim()] == [B]
 
 
+async def test_a_runner_that_says_goodbye_is_gone_at_once_and_so_is_its_lease(stage: Stage) -> None:
+    """The clock stands still: nothing ran out."""
+    await stage.run(chain(1))
+    [left] = await stage.claim(runner="leaving")
+    for _ in range(2):
+        await stage.door.SayGoodbye(runner_pb.SayGoodbyeRequest(runner="leaving", leases=[left.lease]))
+    assert list((await stage.alice.PlanRun(pb.PlanRunRequest(playbook="try"))).plan.problems) == ["no runner is at work"]
+    [heir] = await stage.claim(wait=15.0, runner="heir")
+    assert (heir.idempotency_key, heir.attempt, heir.look_first) == (left.idempotency_key, 1, True)
+    await stage.door.SayGoodbye(runner_pb.SayGoodbyeRequest(runner="leaving", leases=[left.lease]))
+    assert await stage.report(left) == [left.lease.assignment_id], "what is given back is another's"
+    assert await stage.report(heir) == []
+
+
 async def test_a_dead_runners_step_is_anothers_within_15_seconds_with_the_same_key_and_the_zombie_is_refused(stage: Stage) -> None:
     run = await stage.run(chain(1))
     [dead] = await stage.claim(runner="dead")

@@ -121,7 +121,7 @@ class Runner:
             if held.stopped:
                 self._tell(held, Outcome(State.FAILED, "stopped before anything was changed"), started_at)
             else:
-                # Given back: the lease runs out, and another runner takes it.
+                # Given back: another runner takes it.
                 self._leases.drop(held)
         else:
             self._tell(held, outcome, started_at)
@@ -162,17 +162,25 @@ class Runner:
             self._leases.stop(assignment_id)
 
     async def _finish(self) -> None:
-        """What is begun may end; what does not is stopped, and its lease runs out. Then everything that ended is told."""
+        """What is begun may end; what does not is stopped and given back. Then everything that ended is told."""
         working = self._leases.work()
         if working:
             log.info("ends %d assignments", len(working))
             await asyncio.wait(working, timeout=self._grace)
+        begun = self._leases.leases()
         await _end(self._leases.work())
+        # What ended is still to be told under its lease; what was stopped before anything left is nobody's.
+        held = {lease.assignment_id for lease in self._leases.leases()}
+        left = [lease for lease in begun if lease.assignment_id not in held]
         try:
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self._reports.told()
         except TimeoutError:
             log.error("not all outcomes could be told; their steps are handed out again")
+        try:
+            await self._response.SayGoodbye(pb.SayGoodbyeRequest(runner=self._name, leases=left[:MOST_CLAIMED]), timeout=LAST_WORDS_SECONDS)
+        except aio.AioRpcError as error:
+            log.warning("response was not told of the stop, and finds out when the leases run out: %s", error.details())
 
 
 async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:

@@ -226,6 +226,16 @@ async def renew(tx: Tx, leases: Sequence[tuple[str, int]], now: datetime, until:
     )
 
 
+async def give_back(tx: Tx, leases: Sequence[tuple[str, int]], now: datetime) -> None:
+    """End these leases (id, fence) now; what is told under them later is refused."""
+    await tx.execute(
+        """UPDATE assignment AS a SET lease_until = %s
+           FROM unnest(%s::uuid[], %s::bigint[]) AS given (id, fence)
+           WHERE a.id = given.id AND a.fence = given.fence AND a.state = 'LEASED' AND a.lease_until > %s""",
+        (now, [lease for lease, _ in leases], [fence for _, fence in leases], now),
+    )
+
+
 async def keep_prior_state(tx: Tx, assignment_id: str, fence: int, now: datetime, prior_state: bytes) -> bytes | None:
     """Keep what the target was like, unless that is kept already; returns what stands, or None if the lease is another's."""
     return await tx.value(

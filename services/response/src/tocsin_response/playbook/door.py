@@ -38,6 +38,11 @@ class RunnerApi(RunnerServiceServicer):
         until, lost = await self._leases.renew([(lease.assignment_id, lease.fence) for lease in request.leases])
         return pb.RenewLeasesResponse(lease_until=timestamp(until), stop=lost)
 
+    async def SayGoodbye(self, request: pb.SayGoodbyeRequest, context: Context) -> pb.SayGoodbyeResponse:
+        await self._leases.give_back([(lease.assignment_id, lease.fence) for lease in request.leases])
+        await self._runners.gone(text("runner", request.runner))
+        return pb.SayGoodbyeResponse()
+
     async def KeepPriorState(self, request: pb.KeepPriorStateRequest, context: Context) -> pb.KeepPriorStateResponse:
         given = request.prior_state.SerializeToString()
         kept = await self._leases.keep_prior_state(request.lease.assignment_id, request.lease.fence, given)

@@ -75,6 +75,11 @@ class Leases:
             kept = {(each.id, each.fence) for each in await assignment_store.renew(tx, leases, now, now + LEASE)}
         return now + LEASE, [lease for lease, fence in leases if (lease, fence) not in kept]
 
+    async def give_back(self, leases: Sequence[tuple[str, int]]) -> None:
+        """The holder of these leases (id, fence) stops: they are over now, and the tick that ends leases hands the steps out again."""
+        async with self._database.transaction() as tx:
+            await assignment_store.give_back(tx, leases, self._clock.now())
+
     async def keep_prior_state(self, assignment_id: str, fence: int, prior_state: bytes) -> bytes:
         """Keep what a target was like; returns what stands. Raises LeaseLost."""
         async with self._database.transaction() as tx:

@@ -28,6 +28,11 @@ async def note(tx: Tx, name: str, capabilities: Sequence[str], connectors: Mappi
     )
 
 
+async def gone(tx: Tx, name: str, since: datetime) -> None:
+    """A runner stopped: it counts as one that has not asked since then. What it has stays known."""
+    await tx.execute("UPDATE runner SET seen_at = least(seen_at, %s) WHERE name = %s", (since, name))
+
+
 async def remembered(tx: Tx) -> list[RunnerRow]:
     """All runners that are not forgotten."""
     return await tx.many(RunnerRow, "SELECT capabilities, connectors, seen_at FROM runner")

@@ -36,6 +36,12 @@ class Runners:
             await runner_store.note(tx, name, has, connectors, now)
         self._noted[name] = (has, now)
 
+    async def gone(self, name: str) -> None:
+        """A runner stops."""
+        self._noted.pop(name, None)
+        async with self._database.transaction() as tx:
+            await runner_store.gone(tx, name, self._clock.now() - GONE_AFTER - NOTED_EVERY)
+
     async def missing(self, tx: Tx, playbook: Playbook) -> list[str]:
         """What a playbook needs and no runner has, for people."""
         has = set(await runner_store.capabilities(tx, self._clock.now() - GONE_AFTER))
