@@ -299,7 +299,7 @@ class Plan:
         return "; ".join(self._why_idle(layer, at) for layer in self.schedule.layers)
 
     def _why_idle(self, layer: Layer, at: datetime) -> str:
-        turn = next(layer.pieces(at, at + timedelta(microseconds=1)), None)
+        turn = next(layer.pieces(at, at + timedelta(microseconds=1)), None) if layer.policies else None
         if turn is not None and turn.participant is not None and turn.participant.policy:
             return f"{_for_policy(turn)}, which asks nobody: {self._by_policy(turn, at).why}"
         return _why_idle(layer, at)
