@@ -284,8 +284,8 @@ class Plan:
         if not segment.serving:
             return self._why_nobody(segment.start)
         if len(segment.serving) == 1:
-            return _stand(*segment.serving[0], self.schedule).why
-        return "; ".join(f"{name}: {_stand(name, source, self.schedule).why}" for name, source in segment.serving)
+            return _why(*segment.serving[0], self.schedule)
+        return "; ".join([f"{name}: {_why(name, source, self.schedule)}" for name, source in segment.serving])
 
     def _why_nobody(self, at: datetime) -> str:
         temporary = self._temporary(at)
@@ -400,7 +400,7 @@ def _once(serving: Serving) -> Serving:
 
 
 def _weakness(name: str, source: Source) -> int:
-    stand = source.stand(name) if isinstance(source, Piece) else None
+    stand = _by_policy(name, source)
     return stand.weakness if stand is not None else 0
 
 
@@ -437,8 +437,17 @@ def _source_words(source: Source, schedule: Schedule) -> str:
 
 def _stand(name: str, source: Source, schedule: Schedule) -> Stand:
     """Who is on call, and why."""
-    words, by_policy = _source_words(source, schedule), source.stand(name) if isinstance(source, Piece) and source.stands else None
-    return by_policy._replace(why=f"{words}; {by_policy.why}") if by_policy is not None else Stand(name, words)
+    why, by_policy = _why(name, source, schedule), _by_policy(name, source)
+    return by_policy._replace(why=why) if by_policy is not None else Stand(name, why)
+
+
+def _why(name: str, source: Source, schedule: Schedule) -> str:
+    words, by_policy = _source_words(source, schedule), _by_policy(name, source)
+    return words if by_policy is None else f"{words}; {by_policy.why}"
+
+
+def _by_policy(name: str, source: Source) -> Stand | None:
+    return source.stand(name) if isinstance(source, Piece) and source.stands else None
 
 
 def _for_policy(piece: Piece) -> str:
