@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg.types.json import Jsonb
 
@@ -11,6 +11,11 @@ from tocsin_response.containment.measure import Measure, State, TargetKind, Veri
 
 MEASURES_DUE = "SELECT min(until) FROM measure WHERE state = 'IN_FORCE'"
 LOOKS_DUE = "SELECT min(next_look_at) FROM measure WHERE next_look_at IS NOT NULL AND state = 'IN_FORCE'"
+# Every read of whole measures begins so.
+MEASURES: LiteralString = """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target,
+    reason, applied_by, applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
+    coalesce(assignment_id::text, '') AS assignment_id, simulated, coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at,
+    decision, kept, trouble, verification, finding, next_look_at, looks, missed, version FROM measure"""
 AWAITED_DUE = "SELECT min(applied_at) FROM measure WHERE verification = 'AWAITED'"
 
 
@@ -153,12 +158,7 @@ async def load_measure(tx: Tx, measure_id: str) -> Measure | None:
     """Lock the measure for the rest of the transaction."""
     row = await tx.maybe(
         _MeasureRow,
-        """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
-               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
-               coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding,
-               next_look_at, looks, missed, version
-           FROM measure WHERE id = %s FOR UPDATE""",
+        MEASURES + " WHERE id = %s FOR UPDATE",
         (measure_id,),
     )
     return row.to_domain() if row is not None else None
@@ -168,12 +168,7 @@ async def of_run(tx: Tx, run_id: str, action: str, target: str) -> list[Measure]
     """What a run did at a target and is not lifted; locked for the rest of the transaction."""
     rows = await tx.many(
         _MeasureRow,
-        """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
-               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
-               coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding,
-               next_look_at, looks, missed, version
-           FROM measure WHERE run_id = %s AND action = %s AND target = %s AND state <> 'LIFTED' ORDER BY id FOR UPDATE""",
+        MEASURES + " WHERE run_id = %s AND action = %s AND target = %s AND state <> 'LIFTED' ORDER BY id FOR UPDATE",
         (run_id, action, target),
     )
     return [row.to_domain() for row in rows]
@@ -183,12 +178,8 @@ async def of_target(tx: Tx, incident_id: str, action: str, target: str, *, simul
     """What was done at a target for an incident and is not lifted; locked for the rest of the transaction."""
     rows = await tx.many(
         _MeasureRow,
-        """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
-               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
-               coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding,
-               next_look_at, looks, missed, version
-           FROM measure WHERE incident_id = %s AND action = %s AND target = %s AND simulated = %s AND state <> 'LIFTED'
+        MEASURES
+        + """ WHERE incident_id = %s AND action = %s AND target = %s AND simulated = %s AND state <> 'LIFTED'
            ORDER BY id FOR UPDATE""",
         (incident_id, action, target, simulated),
     )
@@ -199,12 +190,7 @@ async def of_assignment(tx: Tx, assignment_id: str) -> list[Measure]:
     """The measure that an assignment took; locked for the rest of the transaction."""
     rows = await tx.many(
         _MeasureRow,
-        """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
-               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
-               coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding,
-               next_look_at, looks, missed, version
-           FROM measure WHERE assignment_id = %s ORDER BY id FOR UPDATE""",
+        MEASURES + " WHERE assignment_id = %s ORDER BY id FOR UPDATE",
         (assignment_id,),
     )
     return [row.to_domain() for row in rows]
@@ -214,12 +200,7 @@ async def awaited_of_run(tx: Tx, run_id: str) -> list[Measure]:
     """What a run only had taken on; locked for the rest of the transaction."""
     rows = await tx.many(
         _MeasureRow,
-        """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
-               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
-               coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding,
-               next_look_at, looks, missed, version
-           FROM measure WHERE run_id = %s AND verification = 'AWAITED' ORDER BY id FOR UPDATE""",
+        MEASURES + " WHERE run_id = %s AND verification = 'AWAITED' ORDER BY id FOR UPDATE",
         (run_id,),
     )
     return [row.to_domain() for row in rows]
@@ -235,12 +216,7 @@ async def claim_expired(tx: Tx, now: datetime, limit: int) -> list[Measure]:
     """Measures whose time is up, which no other process is at."""
     rows = await tx.many(
         _MeasureRow,
-        """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
-               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
-               coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding,
-               next_look_at, looks, missed, version
-           FROM measure WHERE state = 'IN_FORCE' AND until <= %s ORDER BY until LIMIT %s FOR UPDATE SKIP LOCKED""",
+        MEASURES + " WHERE state = 'IN_FORCE' AND until <= %s ORDER BY until LIMIT %s FOR UPDATE SKIP LOCKED",
         (now, limit),
     )
     return [row.to_domain() for row in rows]
@@ -250,12 +226,8 @@ async def claim_looks(tx: Tx, now: datetime, limit: int) -> list[Measure]:
     """Measures that are to be looked at now, which no other process is at."""
     rows = await tx.many(
         _MeasureRow,
-        """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
-               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
-               coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding,
-               next_look_at, looks, missed, version
-           FROM measure WHERE next_look_at <= %s AND state = 'IN_FORCE' AND (until IS NULL OR until > %s)
+        MEASURES
+        + """ WHERE next_look_at <= %s AND state = 'IN_FORCE' AND (until IS NULL OR until > %s)
            ORDER BY next_look_at LIMIT %s FOR UPDATE SKIP LOCKED""",
         (now, now, limit),
     )
@@ -266,13 +238,8 @@ async def list_measures(tx: Tx, incident_id: str | None, in_force_only: bool, be
     """Newest first, those of one incident (None: of all), before an id."""
     rows = await tx.many(
         _MeasureRow,
-        """SELECT id::text, coalesce(incident_id::text, '') AS incident_id, action, connector, target_kind, target, reason, applied_by,
-               applied_at, until, state, verified_at, reversible, coalesce(run_id::text, '') AS run_id, step_path, prior_state,
-               coalesce(assignment_id::text, '') AS assignment_id, simulated,
-               coalesce(undo_run_id::text, '') AS undo_run_id, lifted_by, lifted_at, decision, kept, trouble, verification, finding,
-               next_look_at, looks, missed, version
-           FROM measure
-           WHERE (%(incident)s::uuid IS NULL OR incident_id = %(incident)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)
+        MEASURES
+        + """ WHERE (%(incident)s::uuid IS NULL OR incident_id = %(incident)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)
                AND (NOT %(open)s OR state <> 'LIFTED')
            ORDER BY id DESC LIMIT %(limit)s""",
         {"incident": incident_id, "before": before, "open": in_force_only, "limit": limit},
