@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin_detection.intake.opsgenie_api.query import Both, Either, Not, Term, Unsearchable, only_open, parse
-from tocsin_detection.intake.opsgenie_api.store import Search, _source
+from tocsin_detection.intake.opsgenie_api.conditions import condition, tables
+from tocsin_detection.intake.opsgenie_api.query import Both, Either, Not, Term, Unsearchable, asks_status_only, parse
 
 OPEN = Term("status", "=", "open")
 DB = Term("tag", "=", "db")
@@ -104,10 +104,25 @@ def test_any_text_is_a_query_or_is_refused_in_words(query: str) -> None:
     except Unsearchable as error:
         assert str(error)
         return
-    sql, params = _source(Search("door", tree, "createdAt", True, 20, 0))
+    sql, params = condition(tree)
     assert sql.count("%s") == len(params)
 
 
-def test_resolved_alerts_are_left_out_where_none_can_match() -> None:
-    assert only_open(parse("status:open AND (tag:db OR tag:web)"))
-    assert not only_open(parse("status:open OR tag:db")) and not only_open(parse("NOT status:closed")) and not only_open(None)
+@pytest.mark.parametrize(
+    ("query", "places"),
+    [
+        ("status:open AND (tag:db OR tag:web)", ["alert"]),
+        ("NOT status:closed", ["alert"]),
+        ("status:closed tag:db", ["resolved_alert"]),
+        ("status:open OR tag:db", ["alert", "resolved_alert"]),
+        ("NOT (status:open AND tag:db)", ["alert", "resolved_alert"]),
+        ("", ["alert", "resolved_alert"]),
+    ],
+)
+def test_alerts_are_left_out_where_none_can_match(query: str, places: list[str]) -> None:
+    assert tables(parse(query)) == places
+
+
+def test_a_query_about_the_status_alone_is_known_as_one() -> None:
+    assert all(asks_status_only(parse(query)) for query in ("", "status:open", "NOT status:open OR status:open"))
+    assert not any(asks_status_only(parse(query)) for query in ("status:open tag:db", "NOT (status:open OR tag:db)"))

@@ -48,6 +48,11 @@ class DatabaseUnavailable(Unavailable):
     message = "the database does not answer; nothing was changed, try again"
 
 
+class TookTooLong(Overloaded):
+    reason = "TOOK_TOO_LONG"
+    message = "it would take longer than a statement may; ask for less"
+
+
 class UnstorableText(Invalid):
     reason = "UNSTORABLE_TEXT"
 
@@ -251,6 +256,8 @@ class Database:
             # Class 40: deadlock, serialization failure. The driver has a separate class for each, beside one another.
             if (error.sqlstate or "").startswith("40"):
                 raise Contended() from error
+            if isinstance(error, psycopg.errors.QueryCanceled):
+                raise TookTooLong() from error
             log.warning("the database connection failed", exc_info=True)
             raise DatabaseUnavailable() from error
 

@@ -6,14 +6,12 @@ be asked for at once. It is answered like Opsgenie does: 202 before anybody know
 
 from datetime import timedelta
 from urllib.parse import unquote
-from uuid import UUID
 
 from msgspec.structs import replace
 
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_detection import store as alert_store
 from tocsin_detection.alert import Alert, Decision
-from tocsin_detection.alert_list_store import alerts_of
 from tocsin_detection.alerts import MOST_LOG_ENTRIES, Alerts
 from tocsin_detection.heartbeat.heartbeats import Heartbeats
 from tocsin_detection.intake import opsgenie
@@ -22,7 +20,9 @@ from tocsin_detection.intake.intake import HttpAnswer, Outcome, Request
 from tocsin_detection.intake.opsgenie_api import store
 from tocsin_detection.intake.opsgenie_api.actions import ACTIONS, Action, NotDone, closed, custom_action
 from tocsin_detection.intake.opsgenie_api.asking import asked_fact
+from tocsin_detection.intake.opsgenie_api.conditions import LONGEST_TINY_ID, is_uuid
 from tocsin_detection.intake.opsgenie_api.heartbeats import OpsgenieHeartbeats
+from tocsin_detection.intake.opsgenie_api.searches import Searches
 from tocsin_detection.intake.opsgenie_api.searching import links, search_of
 from tocsin_detection.intake.opsgenie_api.shapes import alert_in_full, alert_in_list, log_entry, note, notes_of, request_status
 from tocsin_detection.intake.opsgenie_api.wording import Refused, Said, refused, unprocessable, worded
@@ -39,7 +39,6 @@ REQUESTS_KEPT = timedelta(days=3)
 NO_SUCH_ALERT = "Alert does not exist"
 IDENTIFIERS = ("id", "tiny", "alias")
 MOST_ENTRIES = 100
-LONGEST_TINY_ID = 18
 
 
 class OpsgenieApi:
@@ -49,6 +48,7 @@ class OpsgenieApi:
         self, database: Database, observer: Observer, alerts: Alerts, heartbeats: Heartbeats, rates: Rates, clock: Clock, ids: Ids
     ) -> None:
         self._database = database
+        self._searches = Searches(database)
         self._observer = observer
         self._alerts = alerts
         self._rates = rates
@@ -173,21 +173,15 @@ class OpsgenieApi:
 
     async def _list(self, request: Request) -> Said:
         search = search_of(request)
-        async with self._database.transaction() as tx:
-            ids = await store.search_ids(tx, search)
-            found = {alert.id: alert for alert in await alerts_of(tx, search.integration, ids)}
-            count = await store.count_found(tx, search)
-        shown = [alert_in_list(found[alert_id]) for alert_id in ids if alert_id in found]
-        return Said(200, {"data": shown, "paging": links(request, search, count)})
+        page = await self._searches.page(search)
+        return Said(200, {"data": list(map(alert_in_list, page.alerts)), "paging": links(request, search, page)})
 
     async def _count(self, request: Request) -> Said:
-        search = search_of(request)
-        async with self._database.transaction() as tx:
-            return Said(200, {"data": {"count": await store.count_found(tx, search)}})
+        return Said(200, {"data": {"count": await self._searches.count(search_of(request))}})
 
     async def _status(self, request: Request, asked: str) -> Said:
         async with self._database.transaction() as tx:
-            status = await store.find_request(tx, request.integration.name, asked) if _is_uuid(asked) else None
+            status = await store.find_request(tx, request.integration.name, asked) if is_uuid(asked) else None
         if status is None:
             # Clients that see this header ask again for a while.
             message = "Request not found. It might not be processed, yet."
@@ -226,7 +220,7 @@ class OpsgenieApi:
             found = await alert_store.newest_of_thing(tx, integration, storable(identifier))
         elif by_type == "tiny" and identifier.isascii() and identifier.isdigit() and len(identifier) <= LONGEST_TINY_ID:
             found = await alert_store.alert_by_tiny_id(tx, int(identifier))
-        elif by_type == "id" and _is_uuid(identifier):
+        elif by_type == "id" and is_uuid(identifier):
             found = await alert_store.find_alert(tx, identifier)
         return found if found is not None and found.integration == integration else None
 
@@ -275,10 +269,3 @@ def _page(request: Request, entries: list[LogEntry]) -> list[tuple[int, LogEntry
     limit = (request.parameters("limit") or [""])[0]
     most = min(int(limit), MOST_ENTRIES) if limit.isascii() and limit.isdigit() and len(limit) < 6 else MOST_ENTRIES
     return numbered[:most]
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text.lower()
-    except ValueError:
-        return False

@@ -17,6 +17,8 @@ DEEPEST = 20
 TOKEN = re.compile(r'\s*(?:(?P<text>"(?:[^"\\]|\\.)*")|(?P<sign>[()]|!=|<=|>=|[:=<>!&|])|(?P<word>[^\s()"=<>!&|:]+))')
 ANYWHERE = ""
 TEXTS = ("alertid", "alias", "tinyid", "message", "description", "tag", "entity", "source", "owner", "responders", "priority", ANYWHERE)
+OPEN, CLOSED = "open", "closed"
+STATUSES = frozenset({OPEN, CLOSED})
 FLAGS = ("acknowledged", "snoozed", "isseen")
 NUMBERS = ("count",)
 TIMES = ("createdat", "lastoccurredat", "snoozeduntil")
@@ -72,15 +74,28 @@ def parse(query: str) -> Node | None:
     return _Parser(tokens).whole() if tokens else None
 
 
-def only_open(node: Node | None) -> bool:
-    """Whether only open alerts can match."""
+def possible(node: Node | None) -> frozenset[str]:
+    """Which statuses those that match may have."""
     match node:
         case Term("status", _, value):
-            return value == "open"
+            return frozenset({str(value)})
+        case Not(Term("status", _, value)):
+            return STATUSES - {str(value)}
         case Both(left, right):
-            return only_open(left) or only_open(right)
+            return possible(left) & possible(right)
         case Either(left, right):
-            return only_open(left) and only_open(right)
+            return possible(left) | possible(right)
+        case _:
+            return STATUSES
+
+
+def asks_status_only(node: Node | None) -> bool:
+    """Whether all with a possible status match."""
+    match node:
+        case None | Term("status") | Not(Term("status")):
+            return True
+        case Both(left, right) | Either(left, right):
+            return asks_status_only(left) and asks_status_only(right)
         case _:
             return False
 
@@ -197,7 +212,7 @@ def term(field: str, operator: str, text: str) -> Node:
 
 
 def _status(text: str) -> str:
-    if text.lower() not in ("open", "closed"):
+    if text.lower() not in STATUSES:
         raise Unsearchable(f"status {shortened(text, 32)!r} is neither open nor closed")
     return text.lower()
 

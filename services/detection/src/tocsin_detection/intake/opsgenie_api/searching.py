@@ -1,13 +1,14 @@
 """What a list of alerts is asked for in Opsgenie's words, and the links to its other pages. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
+from tocsin_detection.alert import Alert
 from tocsin_detection.intake.intake import Request
+from tocsin_detection.intake.opsgenie_api.conditions import SORTED, Search
 from tocsin_detection.intake.opsgenie_api.query import MOST_CHARACTERS, Unsearchable, parse
-from tocsin_detection.intake.opsgenie_api.store import SORTED, Search
-from tocsin_detection.intake.opsgenie_api.wording import unprocessable
+from tocsin_detection.intake.opsgenie_api.wording import Refused, unprocessable
 from tocsin_detection.intake.opsgenie_fields import MOST_WORD, Fields
 from tocsin_detection.signal import shortened, storable
 
@@ -41,14 +42,29 @@ def search_of(request: Request) -> Search:
     return search
 
 
-def links(request: Request, search: Search, found: int) -> dict[str, str]:
-    """The first, next and last page, as addresses below the sender's own."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the alerts that were found, in their order, and whether more follow. `total` is None where nobody has counted them."""
+
+    alerts: Sequence[Alert]
+    more: bool
+    total: int | None
+
+
+def links(request: Request, search: Search, page: Page) -> dict[str, str]:
+    """The first, next and last page, as addresses below the sender's own; no last one where none is known that may be asked for."""
     given = {name: values[0] for name in ("query", "sort", "order") if (values := request.parameters(name))}
-    last = max(found - 1, 0) // search.limit * search.limit
-    starts = {"first": 0, "next": search.offset + search.limit, "last": last}
-    if search.offset + search.limit >= found:
-        del starts["next"]
+    starts = {"first": 0}
+    if page.more:
+        starts["next"] = search.offset + search.limit
+    if page.total is not None and (last := max(page.total - 1, 0) // search.limit * search.limit) <= DEEPEST_OFFSET:
+        starts["last"] = last
     return {name: _link(request.path, given, search.limit, offset) for name, offset in starts.items()}
+
+
+def too_wide(why: str) -> Refused:
+    """422: nobody looks at so much for one answer."""
+    return unprocessable({"query": f"{why}; narrow it by status: open, alias, tinyId or createdAt"})
 
 
 def _link(path: str, given: Mapping[str, str], limit: int, offset: int) -> str:
