@@ -1,6 +1,9 @@
 """A token comes back as the key it was made of, or is refused; it never does anything else."""
 
+import itertools
+
 import pytest
+from google.protobuf.wrappers_pb2 import StringValue
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,3 +34,20 @@ def test_a_token_of_another_list_is_refused() -> None:
 @pytest.mark.parametrize(("requested", "size"), [(0, 50), (-3, 50), (1, 1), (500, 500), (501, 500)])
 def test_sizes(requested: int, size: int) -> None:
     assert paging.page_size(requested) == size
+
+
+@given(st.lists(st.integers(0, 90), max_size=12))
+def test_answers_hold_every_item_and_none_is_larger_than_it_may_be(lengths: list[int]) -> None:
+    items = [StringValue(value="x" * length) for length in lengths]
+    answers = list(paging.in_answers(items, 100))
+    assert [item for answer in answers for item in answer] == items
+    assert all(len(answer) == 1 or sum(item.ByteSize() for item in answer) <= 100 for answer in answers)
+    for answer, following in itertools.pairwise(answers):
+        assert sum(item.ByteSize() for item in [*answer, following[0]]) > 100, "it ended early"
+
+
+def test_a_page_that_is_too_large_ends_early_with_the_token_of_its_last_item() -> None:
+    items = [StringValue(value="x" * 40) for _ in range(5)]
+    assert paging.fitted(items, "next", str, 100) == (items[:2], "1")
+    assert paging.fitted(items, "next", str, 1_000) == (items, "next")
+    assert paging.fitted([], "", str) == ([], "")

@@ -49,7 +49,7 @@ class Listing:
 
     @property
     def next_page_token(self) -> str:
-        return paging.encode(self.following[0].isoformat(), self.following[1]) if self.following else ""
+        return page_token(self.following) if self.following else ""
 
 
 class Alerts:
@@ -188,6 +188,11 @@ async def locked(tx: Tx, alert_id: str) -> Alert:
     if found is None:
         raise AlertNotFound(alert=alert_id)
     return found
+
+
+def page_token(following: Position) -> str:
+    """The token of the page that begins after this place."""
+    return paging.encode(following[0].isoformat(), following[1])
 
 
 def page_start(token: str) -> Position | None:

@@ -20,12 +20,12 @@ from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.postgres.inbox import once
 from tocsin_chassis.telemetry import trace_context, tracer
 from tocsin_detection.alert import Alert
-from tocsin_detection.alerts import Alerts, Listing, page_start
+from tocsin_detection.alerts import Alerts, Listing, page_start, page_token
 from tocsin_detection.configuration import Configurations
 from tocsin_detection.integration import BUILT_IN
 from tocsin_detection.integration_wire import integration_message, mapping_of
 from tocsin_detection.integrations import Integrations
-from tocsin_detection.listing import Wanted
+from tocsin_detection.listing import Wanted, position
 from tocsin_detection.noise.matcher import read_all
 from tocsin_detection.preview import preview
 from tocsin_detection.signal import Signal, first_of, hashed, one_line, problem_of_labels, severity_word, storable
@@ -144,11 +144,13 @@ class DetectionApi(DetectionServiceServicer):
 
     async def ListAlerts(self, request: pb.ListAlertsRequest, context: Context) -> pb.ListAlertsResponse:
         page = await self._alerts.list(_wanted(request))
-        return pb.ListAlertsResponse(alerts=_listed(page), next_page_token=page.next_page_token)
+        alerts, token = paging.fitted(_listed(page), page.next_page_token, lambda last: page_token(position(page.alerts[last])))
+        return pb.ListAlertsResponse(alerts=alerts, next_page_token=token)
 
     async def ExportAlerts(self, request: pb.ExportAlertsRequest, context: Context) -> AsyncIterator[pb.ExportAlertsResponse]:
         async for page in self._alerts.export(replace(_wanted(request.filter), before=None)):
-            yield pb.ExportAlertsResponse(alerts=_listed(page))
+            for alerts in paging.in_answers(_listed(page)):
+                yield pb.ExportAlertsResponse(alerts=alerts)
 
     async def ListIntegrations(self, request: pb.ListIntegrationsRequest, context: Context) -> pb.ListIntegrationsResponse:
         return pb.ListIntegrationsResponse(integrations=[integration_message(item) for item in await self._integrations.all()])

@@ -9,7 +9,7 @@ from tocsin.review.v1.review_service_pb2_grpc import ReviewServiceServicer
 from tocsin_chassis import paging
 from tocsin_chassis.grpc.caller import reader
 from tocsin_chassis.grpc.wrapping import Context
-from tocsin_review.reviews import MOST_ENTRIES, Reviews, page_start
+from tocsin_review.reviews import MOST_ENTRIES, Reviews, page_start, page_token
 from tocsin_review.wire import entry_message, figures_message, means_message, review_message
 
 USUAL_ENTRIES = 500
@@ -24,9 +24,11 @@ class ReviewApi(ReviewServiceServicer):
     async def GetTimeline(self, request: pb.GetTimelineRequest, context: Context) -> pb.GetTimelineResponse:
         limit = paging.page_size(request.page_size, USUAL_ENTRIES, MOST_ENTRIES)
         page = await self._reviews.timeline(request.incident_id, page_start(request.page_token), limit)
+        every = [entry_message(request.incident_id, entry) for entry in page.entries]
+        entries, token = paging.fitted(every, page.next_page_token, lambda last: page_token(page.entries[last]))
         return pb.GetTimelineResponse(
-            entries=[entry_message(request.incident_id, entry) for entry in page.entries],
-            next_page_token=page.next_page_token,
+            entries=entries,
+            next_page_token=token,
             figures=figures_message(page.figures),
         )
 

@@ -77,7 +77,7 @@ class Reviews:
             entries = await store.timeline(tx, incident_id, after, limit)
             times = await _figures(tx, incident_id)
         last = entries[-1] if len(entries) == limit else None
-        return TimelinePage(entries, paging.encode(last.at.isoformat(), str(last.rank), last.id) if last else "", times)
+        return TimelinePage(entries, page_token(last) if last else "", times)
 
     async def review(self, incident_id: str) -> tuple[ReviewRow, Figures]:
         """Raises ReviewNotFound."""
@@ -127,6 +127,11 @@ class Reviews:
 async def _figures(tx: Tx, incident_id: str) -> Figures:
     counts = await store.page_counts(tx, incident_id)
     return figures(await store.instants(tx, incident_id) or Instants(), counts.pages_sent, counts.responders_paged)
+
+
+def page_token(last: EntryRow) -> str:
+    """The token of the page after this entry."""
+    return paging.encode(last.at.isoformat(), str(last.rank), last.id)
 
 
 def page_start(token: str) -> Position | None:

@@ -14,7 +14,7 @@ from tocsin_kernel.errors import Invalid
 from tocsin_triage.configuring import Configuring
 from tocsin_triage.correlation import USUAL_SEVERITY
 from tocsin_triage.incident import Incident, IncidentType, Severity, State
-from tocsin_triage.incidents import Declaration, Incidents, page_start
+from tocsin_triage.incidents import Declaration, Incidents, page_start, page_token
 from tocsin_triage.simulations import Simulations
 from tocsin_triage.store import Wanted
 from tocsin_triage.wire import STATES_GIVEN, attached_message, incident_message, service_message, severity_of, type_of
@@ -143,8 +143,9 @@ class TriageApi(TriageServiceServicer):
             reader=reader(),
         )
         listing = await self._incidents.list(wanted)
-        incidents = [incident_message(incident) for incident in listing.incidents]
-        return pb.ListIncidentsResponse(incidents=incidents, next_page_token=listing.next_page_token)
+        every = [incident_message(incident) for incident in listing.incidents]
+        incidents, token = paging.fitted(every, listing.next_page_token, lambda last: page_token(listing.incidents[last]))
+        return pb.ListIncidentsResponse(incidents=incidents, next_page_token=token)
 
     async def ListServices(self, request: pb.ListServicesRequest, context: Context) -> pb.ListServicesResponse:
         return pb.ListServicesResponse(services=[service_message(service) for service in await self._configuring.services()])

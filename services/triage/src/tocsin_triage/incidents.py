@@ -169,7 +169,7 @@ class Incidents:
         """Newest first."""
         async with self._database.transaction() as tx:
             found = await store.list_incidents(tx, wanted)
-        return Listing(found, paging.encode(str(found[-1].number)) if len(found) == wanted.limit else "")
+        return Listing(found, page_token(found[-1]) if len(found) == wanted.limit else "")
 
     async def _change(self, tx: Tx, incident_id: str, decide: Callable[[Incident], Decision[Incident]]) -> Incident:
         incident = await _locked(tx, incident_id)
@@ -191,6 +191,11 @@ async def _kept(tx: Tx, before: Incident, decision: Decision[Incident]) -> Incid
             await note_privacy(tx, [decision.state])
     tell(tx, decision.facts)
     return decision.state
+
+
+def page_token(last: Incident) -> str:
+    """The token of the page after this incident."""
+    return paging.encode(str(last.number))
 
 
 def page_start(token: str) -> int | None:

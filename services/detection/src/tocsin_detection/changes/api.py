@@ -9,7 +9,7 @@ from tocsin.detection.v1.change_service_pb2_grpc import ChangeServiceServicer
 
 from tocsin_chassis import paging
 from tocsin_chassis.grpc.wrapping import Context
-from tocsin_detection.changes.changes import Changes
+from tocsin_detection.changes.changes import Changes, page_token
 from tocsin_detection.changes.store import Wanted
 from tocsin_detection.changes.wire import change_message
 from tocsin_detection.signal import storable
@@ -32,9 +32,9 @@ class ChangeApi(ChangeServiceServicer):
             limit=paging.page_size(request.page_size),
         )
         listing = await self._changes.list(wanted)
-        return pb.ListChangesResponse(
-            changes=[change_message(change) for change in listing.changes], next_page_token=listing.next_page_token
-        )
+        every = [change_message(change) for change in listing.changes]
+        changes, token = paging.fitted(every, listing.next_page_token, lambda last: page_token(listing.changes[last]))
+        return pb.ListChangesResponse(changes=changes, next_page_token=token)
 
 
 def _instant(request: Message, field: str) -> datetime | None:

@@ -46,7 +46,7 @@ class Changes:
             # One more than wanted says whether there is a next page.
             found = await store.list_changes(tx, replace(wanted, limit=wanted.limit + 1))
         page = found[: wanted.limit]
-        return Listing(page, paging.encode(page[-1].happened_at.isoformat(), page[-1].id) if len(found) > len(page) else "")
+        return Listing(page, page_token(page[-1]) if len(found) > len(page) else "")
 
     async def forget_old(self) -> None:
         """Delete what was told longer ago than changes are kept, some at a time."""
@@ -54,3 +54,8 @@ class Changes:
         while deleted == AT_ONCE:
             async with self._database.transaction() as tx:
                 deleted = await store.delete_changes(tx, self._clock.now() - KEPT, AT_ONCE)
+
+
+def page_token(last: Change) -> str:
+    """The token of the page after this change."""
+    return paging.encode(last.happened_at.isoformat(), last.id)

@@ -8,12 +8,13 @@ from tocsin.response.v1.playbook_service_pb2_grpc import PlaybookServiceServicer
 
 from tocsin_chassis.grpc.caller import caller
 from tocsin_chassis.grpc.wrapping import Context
+from tocsin_chassis.paging import fitted
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.postgres.inbox import once
 from tocsin_playbook.run import Say
 from tocsin_response.oncall.wire import text, timestamp
 from tocsin_response.playbook.auditor import RunAuditor
-from tocsin_response.playbook.library import Library
+from tocsin_response.playbook.library import Library, by_name, by_version
 from tocsin_response.playbook.questions import Questions, Told
 from tocsin_response.playbook.run_store import RunRow
 from tocsin_response.playbook.runs import Runs, Shown, StartWish
@@ -51,13 +52,15 @@ class PlaybookApi(PlaybookServiceServicer):
     async def ListPlaybooks(self, request: pb.ListPlaybooksRequest, context: Context) -> pb.ListPlaybooksResponse:
         async with self._database.transaction() as tx:
             found, token = await self._library.listed(tx, request.page_size, request.page_token)
-        return pb.ListPlaybooksResponse(playbooks=[version_to_proto(each) for each in found], next_page_token=token)
+        playbooks, token = fitted([version_to_proto(each) for each in found], token, lambda last: by_name(found[last]))
+        return pb.ListPlaybooksResponse(playbooks=playbooks, next_page_token=token)
 
     async def ListPlaybookVersions(self, request: pb.ListPlaybookVersionsRequest, context: Context) -> pb.ListPlaybookVersionsResponse:
         name = text("playbook", request.playbook)
         async with self._database.transaction() as tx:
             found, token = await self._library.versions(tx, name, request.page_size, request.page_token)
-        return pb.ListPlaybookVersionsResponse(versions=[version_to_proto(each) for each in found], next_page_token=token)
+        versions, token = fitted([version_to_proto(each) for each in found], token, lambda last: by_version(found[last]))
+        return pb.ListPlaybookVersionsResponse(versions=versions, next_page_token=token)
 
     async def PlanRun(self, request: pb.PlanRunRequest, context: Context) -> pb.PlanRunResponse:
         async with self._database.transaction() as tx:

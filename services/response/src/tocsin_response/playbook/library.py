@@ -75,13 +75,13 @@ class Library:
         """A page of the newest versions, by name, and the token of the next page."""
         limit = page_size(size)
         found = await library_store.list_newest(tx, decode(token, 1)[0] if token else "", limit + 1)
-        return found[:limit], encode(found[limit - 1].playbook) if len(found) > limit else ""
+        return found[:limit], by_name(found[limit - 1]) if len(found) > limit else ""
 
     async def versions(self, tx: Tx, name: str, size: int, token: str) -> tuple[list[Version], str]:
         """A page of the versions of a playbook, newest first, and the token of the next page."""
         limit = page_size(size)
         found = await library_store.list_versions(tx, name, _number(token) if token else NEWEST, limit + 1)
-        return found[:limit], encode(str(found[limit - 1].version)) if len(found) > limit else ""
+        return found[:limit], by_version(found[limit - 1]) if len(found) > limit else ""
 
     async def plan(self, tx: Tx, name: str, variables: Mapping[str, str | None]) -> Plan:
         """What a run would do. Raises PlaybookNotFound, PlaybookRetired, Invalid."""
@@ -97,6 +97,16 @@ class Library:
     def exported(self, shown: Shown) -> str:
         """A run as its playbook with what came of each step, in CACAO v2.0."""
         return reading.with_results(shown.run, self._clock.now())
+
+
+def by_name(last: Version) -> str:
+    """The token of the page of playbooks after this one."""
+    return encode(last.playbook)
+
+
+def by_version(last: Version) -> str:
+    """The token of the page of a playbook's versions after this one."""
+    return encode(str(last.version))
 
 
 def _number(token: str) -> int:
