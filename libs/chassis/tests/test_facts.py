@@ -2,16 +2,21 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 
 import psycopg
 import pytest
 from tocsin.detection.v1.alert_pb2 import Alert
 from tocsin.detection.v1.events_pb2 import AlertOpened, AlertResolved
 
+from tocsin_chassis.events import arrivals
+from tocsin_chassis.events import consumer as consumers
 from tocsin_chassis.events import relay as relays
 from tocsin_chassis.events.bus import event_bus
 from tocsin_chassis.events.consumer import Consumer, Patience, Together
 from tocsin_chassis.events.dead import DeadLetters
+from tocsin_chassis.events.hearing import Hearing
 from tocsin_chassis.events.relay import Relay
 from tocsin_chassis.postgres import outbox
 from tocsin_chassis.postgres.database import postgres
@@ -274,6 +279,60 @@ async def test_a_fact_that_comes_again_is_not_handled_again(detection, triage, b
             await emit(detection, "two")
             await heard_of("two")
     assert heard == ["one", "two"]
+
+
+async def test_what_a_process_had_in_hand_when_it_died_the_next_one_handles_at_once(detection, triage, bus, world, monkeypatch):
+    """The broker would wait a minute for the dead one. What comes after is handled after it, and each fact once."""
+    monkeypatch.setattr(consumers, "ACK_WAIT_SECONDS", 60.0)
+    heard = []
+
+    async def hear(tx, fact):
+        if fact.message.alert.title == "bad":
+            raise Conflict("not with me")
+        tx.after_commit(lambda: heard.append(fact.message.alert.title))
+
+    def listener(hearing=None):
+        return Consumer(triage, bus, "triage", "detection", {AlertOpened: hear}, hearing=hearing)
+
+    async with working(Relay(detection, bus)):
+        async with working(listener()):
+            await emit(detection, "before")
+            await eventually(lambda: _holds(heard, ["before"]))
+        await emit(detection, "taken", "bad", "also taken")
+        await world.lose("triage", "detection", 3)
+        await emit(detection, "after")
+        hearing = Hearing(bus.line)
+        async with working(listener(hearing)):
+            await hearing.wait()
+            assert heard == ["before", "taken", "also taken", "after"]
+
+
+async def test_a_broker_that_comes_back_is_heard_at_once(detection, triage, bus, world, monkeypatch):
+    """Neither the relay waits for acknowledgements that were lost with the line, nor a consumer for its pull."""
+    monkeypatch.setattr(arrivals, "SILENCE_SECONDS", 300.0)
+    monkeypatch.setattr(relays, "PUBLISH_TIMEOUT_SECONDS", 300.0)
+    heard = []
+
+    async def hear(tx, fact):
+        heard.append(fact.message.alert.title)
+
+    hearing = Hearing(bus.line)
+    consumer = Consumer(triage, bus, "triage", "detection", {AlertOpened: hear}, hearing=hearing)
+    async with working(Relay(detection, bus), consumer):
+        await hearing.wait()
+        os.kill(world.servers.nats.child.pid, signal.SIGSTOP)  # what is published now is never acknowledged
+        await emit(detection, "in flight")
+        await eventually(lambda: _holds(bus.jetstream.publish_async_pending(), 1))
+        async with world.without_nats():
+            await eventually(lambda: _holds(bus.line.is_up, False))
+            assert not hearing.is_clear
+            await emit(detection, "meanwhile")
+        await hearing.wait()
+        await eventually(lambda: _holds(heard, ["in flight", "meanwhile"]), within=30)
+
+
+async def _holds(found, wanted):
+    return found == wanted
 
 
 async def test_facts_nobody_handles_are_not_even_sent(detection, triage, bus):

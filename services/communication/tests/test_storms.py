@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 import pytest_asyncio
-from communication_harness import House, hook, running_house
+from communication_harness import PUBLIC_URL, House, hook, running_house
 from google.protobuf.duration_pb2 import Duration
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +20,11 @@ from tocsin.communication.v1.page_pb2 import ContactMethod, Page
 from tocsin.triage.v1.events_pb2 import IncidentAcknowledged
 from tocsin.triage.v1.incident_pb2 import Incident as TriageIncident
 
+from tocsin_chassis.events import consumer
+from tocsin_chassis.events.hearing import Hearing
+from tocsin_chassis.events.line import Line
 from tocsin_chassis.postgres.presence import Presence
+from tocsin_communication.app import communication
 from tocsin_communication.contacts.contact import Channel
 from tocsin_communication.incidents.incident import Incident, IncidentState
 from tocsin_communication.pages import page as domain
@@ -32,6 +36,7 @@ from tocsin_communication.rules.sharing import share
 from tocsin_communication.rules.tallies import Tallies
 from tocsin_communication.sending import sender as sending
 from tocsin_communication.sending.departures import AT_ONCE, EACH_LINGERING, EACH_QUEUE, Departures
+from tocsin_communication.settings import CommunicationSettings
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside.http import Plan
 
@@ -141,12 +146,45 @@ async def test_whenever_the_acknowledge_comes_nothing_leaves_after_it(house, see
     assert _summonses(house) == left
 
 
+async def test_what_is_due_at_the_start_waits_for_the_answer_that_lies_in_the_stream(world, mail_server, web_server, tmp_path, monkeypatch):
+    """The process before had taken the acknowledgement and died with it; the broker would wait a minute for it."""
+    monkeypatch.setattr(consumer, "ACK_WAIT_SECONDS", 60.0)
+    (tmp_path / "secret").write_text("whsec_dG9jc2luLXdlYmhvb2stc2VjcmV0LTI0")
+    made = world.settings(
+        "communication",
+        CommunicationSettings,
+        public_url=PUBLIC_URL,
+        webhook_secret_file=tmp_path / "secret",
+        webhook_allow_private=True,
+        triage_address="127.0.0.1:1",
+    )
+    later = hook("alice", web_server.url)
+    later.delay.CopyFrom(Duration(seconds=60))
+    async with world.running(communication(made, clock=world.clock)) as app:
+        house = House(world, app, app, mail_server, web_server, [], None)
+        await house.reachable(later, hook("bob", web_server.url))
+        opened = house.incident()
+        await house.summon("alice", opened)
+        await house.expect(responder="alice", state=Page.STATE_PENDING)
+    taken = TriageIncident()
+    taken.CopyFrom(opened)
+    taken.MergeFrom(TriageIncident(state=TriageIncident.STATE_ACKNOWLEDGED, version=2, acknowledged_by="carol"))
+    await world.publish(IncidentAcknowledged(incident=taken), taken.id, 2)
+    await world.lose("communication", "triage")
+    await house.summon("bob", opened)
+    world.clock.forward(timedelta(minutes=2))
+    async with world.running(communication(made, clock=world.clock)) as app:
+        house = House(world, app, app, mail_server, web_server, [], None)
+        await house.expect(2, state=Page.STATE_CANCELLED)
+        assert not web_server.requests
+
+
 def _summonses(house: House) -> int:
     return sum(request.body["type"] == "page.summons" for request in house.web_server.requests)
 
 
 def test_who_waits_for_a_provider_that_does_not_answer_is_not_in_the_way_of_others():
-    places = Departures(lambda: None, Tallies(ManualClock()), cast(Presence, None))
+    places = Departures(lambda: None, Tallies(ManualClock()), cast(Presence, None), Hearing(Line()))
     pages = [replace(PAGE, id=f"p{number}", queue="checkout") for number in range(200)]
     begun: list[domain.Page] = []
 

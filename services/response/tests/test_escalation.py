@@ -44,6 +44,7 @@ from tocsin.response.v1.response_service_pb2_grpc import ResponseServiceStub
 from tocsin.triage.v1.events_pb2 import IncidentAcknowledged, IncidentOpened, IncidentResolved, IncidentUnacknowledged, SeverityChanged
 from tocsin.triage.v1.incident_pb2 import Incident, Severity
 
+from tocsin_chassis.events import consumer
 from tocsin_chassis.grpc.caller import Caller
 from tocsin_kernel.clock import ManualClock
 from tocsin_kernel.ids import uuid7
@@ -213,6 +214,24 @@ async def test_a_round_robin_goes_on_after_a_restart_and_an_edit(world: World) -
         await stubs.apply(edited, teams=[Team(name="ops", members=["ann", "bob", "dan"])])
         await opened(world, id=str(uuid7()))
         assert [one.responder for one in (await summoned(world, 4))[2:]] == ["ann", "dan"]
+
+
+async def test_a_step_that_is_due_at_the_start_waits_for_the_answer_that_lies_in_the_stream(world: World, monkeypatch: Any) -> None:
+    """The process before had taken the acknowledgement and died with it; the broker would wait a minute for it."""
+    monkeypatch.setattr(consumer, "ACK_WAIT_SECONDS", 60.0)
+    world.clock = ManualClock(MONDAY_NOON)
+    settings = world.settings("response", ResponseSettings)
+    async with world.running(response(settings, clock=world.clock)) as app:
+        await Stubs(world, app).apply(policy(step(5, person("ann")), step(5, person("bob"))))
+        await opened(world)
+        await summoned(world, 1)
+    await acknowledged(world, "ann", 2)
+    await world.lose("response", "triage")
+    world.clock.forward(6 * MINUTE)
+    async with world.running(response(settings, clock=world.clock)) as app:
+        await world.facts(EscalationStopped, 1, PATIENCE)
+        await app.hearing.wait()
+        assert [one.responder for one in await summoned(world, 1)] == ["ann"]
 
 
 async def test_several_must_acknowledge(world: World, stubs: Stubs) -> None:

@@ -13,6 +13,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from tocsin_chassis.events.bus import EventBus
 from tocsin_chassis.events.consumer import Consumer, Handlers, Patience, Together, by_source
+from tocsin_chassis.events.hearing import Hearing
 from tocsin_chassis.events.relay import Relay
 from tocsin_chassis.grpc.caller import TrustedKeys
 from tocsin_chassis.grpc.naming import Thing
@@ -52,6 +53,7 @@ class _Tick:
     every: float
     task: Callable[[], Awaitable[object]]
     due: LiteralString = ""
+    after_hearing: bool = False
     is_due: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -66,6 +68,7 @@ class App:
     listen: str
     clock: Clock
     port: int = 0
+    hearing: Hearing = field(init=False)
     _server: Server | None = None
     _served: list[Served] = field(default_factory=list)
     _things: dict[str, Thing] = field(default_factory=dict)
@@ -77,6 +80,9 @@ class App:
     _partitions: list[retention.Daily] = field(default_factory=list)
     _stopping: bool = False
     _knows_the_time: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.hearing = Hearing(self.bus.line)
 
     def serves(self, servicer: Any, add: Callable[[Any, Any], None], descriptor: ServiceDescriptor) -> "App":
         """Serve a gRPC service."""
@@ -104,15 +110,18 @@ class App:
     def consumes(self, handlers: Handlers | Together, patience: Patience | None = None) -> "App":
         """Handle facts of other services, by type: `async def handler(tx, fact)`; or all that have arrived together."""
         for source, group in by_source(handlers).items():
-            self._consumers.append(Consumer(self.database, self.bus, self.name, source, group, patience))
+            self._consumers.append(Consumer(self.database, self.bus, self.name, source, group, patience, self.hearing))
         return self
 
-    def ticks(self, name: str, every: float, task: Callable[[], Awaitable[object]], due: LiteralString = "") -> "App":
+    def ticks(
+        self, name: str, every: float, task: Callable[[], Awaitable[object]], due: LiteralString = "", *, after_hearing: bool = False
+    ) -> "App":
         """Do `task` every so many seconds; what it raises is logged, and it goes on.
 
         With `due`, a query of the earliest time that something waits for, it is done only when that has come; all ticks ask together.
+        `after_hearing`: it asks somebody, so at the start and after the broker was away it waits for what was said meanwhile.
         """
-        self._ticks.append(_Tick(name, every, task, due))
+        self._ticks.append(_Tick(name, every, task, due, after_hearing))
         return self
 
     def runs(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> "App":
@@ -159,6 +168,7 @@ class App:
         ]
         await self._ask_the_time()
         self.port = await server.start(self.listen)
+        self.hearing.begin()
         tasks = [asyncio.create_task(item) for item in work]
         log.info("%s listens at port %d", self.name, self.port)
         try:
@@ -201,6 +211,8 @@ class App:
             if tick.due:
                 await tick.is_due.wait()
                 tick.is_due.clear()
+            if tick.after_hearing:
+                await self.hearing.wait()
             try:
                 await tick.task()
             except (DomainError, psycopg.Error, OSError) as error:

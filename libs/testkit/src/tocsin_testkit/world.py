@@ -142,6 +142,13 @@ class World:
         await self.jetstream.publish(f"{fact.DESCRIPTOR.full_name}.{aggregate}", fact.SerializeToString(), headers=headers, timeout=5)
         return fact_id
 
+    async def lose(self, service: str, source: str, count: int = 1) -> None:
+        """A process of the service takes the next facts of another one and dies with them in hand."""
+        taker = await self.jetstream.pull_subscribe_bind(f"{service}-{source}", stream_of(source))
+        taken = await taker.fetch(count, timeout=15)
+        await taker.unsubscribe()
+        assert len(taken) == count
+
     async def facts(self, kind: type[MessageType], count: int = 1, within: float = 15.0) -> list[MessageType]:
         """All facts of a type so far, once there are at least `count`. Raises AssertionError when they do not come."""
         found: list[MessageType] = []

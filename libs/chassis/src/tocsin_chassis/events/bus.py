@@ -3,11 +3,13 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import nats
 from nats.aio.client import Client
 from nats.js import JetStreamContext
+
+from tocsin_chassis.events.line import Line
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +20,7 @@ class EventBus:
 
     connection: Client
     jetstream: JetStreamContext
+    line: Line = field(default_factory=Line)
 
     async def ping(self) -> None:
         """Ask JetStream, not only the socket: a full disk answers the socket and loses messages. Raises on silence."""
@@ -31,14 +34,18 @@ async def event_bus(url: str, name: str) -> AsyncIterator[EventBus]:
     Closed with flush and close, never drain: a drain waits for its whole timeout where a pull is outstanding.
     """
 
+    line = Line()
+
     async def on_error(error: Exception) -> None:
         log.debug("nats: %s", error)
 
     async def on_disconnect() -> None:
         log.warning("nats: disconnected")
+        line.lost()
 
     async def on_reconnect() -> None:
         log.info("nats: connected again")
+        line.returned()
 
     connection = await nats.connect(
         url,
@@ -56,7 +63,7 @@ async def event_bus(url: str, name: str) -> AsyncIterator[EventBus]:
         pending_size=8 * 1024 * 1024,
     )
     try:
-        yield EventBus(connection, connection.jetstream(timeout=5))
+        yield EventBus(connection, connection.jetstream(timeout=5), line)
     finally:
         if connection.is_connected:
             await connection.flush(timeout=2)

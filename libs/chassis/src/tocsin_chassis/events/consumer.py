@@ -21,8 +21,11 @@ from opentelemetry.trace import Link, SpanKind
 from prometheus_client import Counter
 
 from tocsin_chassis.events import fact as headers
+from tocsin_chassis.events.arrivals import Arrivals, LineLost, messages_of
 from tocsin_chassis.events.bus import EventBus
+from tocsin_chassis.events.catching_up import delivered, left_over
 from tocsin_chassis.events.fact import Fact
+from tocsin_chassis.events.hearing import Hearing
 from tocsin_chassis.events.holding import ACK_WAIT_SECONDS, Holding
 from tocsin_chassis.events.streams import stream_of
 from tocsin_chassis.events.turns import Turns
@@ -57,7 +60,6 @@ TOGETHER_BATCH = 256
 # Whoever takes turns has to have what waits at hand, and goes on soon to whose turn it is next.
 TURNS_AT_HAND = 2048
 TURNS_BATCH = 64
-SILENCE_SECONDS = 15.0
 PULL_SECONDS = 20.0
 MOST_DELIVERIES = 8
 # A database that was away is back for all facts at once, and none of them should be the last to know.
@@ -84,48 +86,6 @@ class _Received:
     fact: Fact[Any]
 
 
-class _Arrivals:
-    """Messages that have arrived and are not handled yet."""
-
-    def __init__(self, patient: Collection[str], most: int, holding: Holding) -> None:
-        self._patient = patient
-        self._most = most
-        self._holding = holding
-        self._messages: list[Msg] = []
-        self._some = asyncio.Event()
-        self._pressing = asyncio.Event()
-
-    async def add(self, message: Msg) -> None:
-        """The subscription calls this for each."""
-        self._messages.append(message)
-        if _status(message) is None:
-            self._holding.take(message)
-        self._some.set()
-        if len(self._messages) >= self._most or not self._may_wait(message):
-            self._pressing.set()
-
-    async def gather(self, patience: float, *, at_once: bool = False) -> list[Msg]:
-        """What has arrived, waiting for the first, and then for more as long as nobody waits for any of it.
-
-        `at_once`: without waiting at all. Raises TimeoutError when not even a sign of life comes.
-        """
-        if not at_once:
-            async with asyncio.timeout(SILENCE_SECONDS):
-                await self._some.wait()
-        if patience and not at_once and not self._pressing.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience):
-                    await self._pressing.wait()
-        gathered, self._messages = self._messages, []
-        self._some.clear()
-        self._pressing.clear()
-        return gathered
-
-    def _may_wait(self, message: Msg) -> bool:
-        """Whether nobody waits for this fact. Where many are behind it, they fill the batch before patience ends."""
-        return message.subject.rpartition(".")[0] in self._patient
-
-
 class UnreadableFact(Exception):
     """The bytes are not the message that the subject names."""
 
@@ -141,9 +101,11 @@ class Consumer:
         source: str,
         handlers: Handlers | Together,
         patience: Patience | None = None,
+        hearing: Hearing | None = None,
     ) -> None:
         self._database = database
         self._bus = bus
+        self._hearing = hearing or Hearing(bus.line)
         self._service = service
         self._stream = stream_of(source)
         self._name = f"{service}-{source}"
@@ -157,15 +119,25 @@ class Consumer:
         self._turn = handlers.turn if isinstance(handlers, Together) else None
         if self._turn is not None:
             self._at_once, self._most = TURNS_BATCH, TURNS_AT_HAND
+        # What nobody here handles is not even sent: half of what a busy stream holds.
+        self._subjects = [f"{kind}.>" for kind in sorted(self._kinds)]
+        self._arrivals: Arrivals | None = None
+        self._hearing.behind(self._name)
+        bus.line.on_return(self._begin_anew)
 
     async def run(self) -> None:
         """Handle facts for ever; after a broken pull it starts again."""
         while True:
             try:
+                await self._bus.line.up()
+                self._hearing.behind(self._name)
                 await self._declare()
+                await self._handle_what_was_left()
                 await self._pull_for_ever()
             except asyncio.CancelledError:
                 raise
+            except LineLost:
+                log.info("consumer %s begins anew: the broker is back", self._name)
             except Exception as error:  # a consumer that ends is a service that is deaf: it always comes back
                 log.warning("consumer %s starts again: %s", self._name, error or type(error).__name__)
                 await asyncio.sleep(1.0)
@@ -178,20 +150,44 @@ class Consumer:
             ack_wait=ACK_WAIT_SECONDS,
             max_deliver=-1,
             max_ack_pending=4 * self._at_once if self._turn is None else self._most,
-            # What nobody here handles is not even sent: half of what a busy stream holds.
-            filter_subjects=[f"{kind}.>" for kind in sorted(self._kinds)],
+            filter_subjects=self._subjects,
         )
         await self._bus.jetstream.add_consumer(self._stream, config)
+
+    def _begin_anew(self) -> None:
+        if self._arrivals is not None:
+            self._arrivals.cut_off()
+
+    async def _handle_what_was_left(self) -> None:
+        """Whoever died with facts in hand, the process before this one, acknowledges them no more. What fails here comes again anyway."""
+        async for batch in left_over(self._bus.jetstream, self._stream, self._name, self._subjects):
+            known = [_Received(message, fact) for message in batch if (fact := self._read_if_possible(message)) is not None]
+            for begin in range(0, len(known), self._at_once):
+                await self._handle_left(known[begin : begin + self._at_once])
+
+    async def _handle_left(self, items: list[_Received]) -> None:
+        try:
+            await self._handle_in_transaction(items)
+        except Exception as error:
+            log.info("%d facts that were left are handled one by one: %s", len(items), error)
+            for item in items:
+                with contextlib.suppress(Exception):  # whatever it is: the broker gives it again, and it is judged then
+                    await self._handle_in_transaction([item])
+
+    async def _notice_when_caught_up(self, holding: Holding) -> None:
+        await delivered(self._bus.jetstream, self._stream, self._name, holding)
+        if self._bus.line.is_up:
+            self._hearing.caught_up(self._name)
 
     async def _pull_for_ever(self) -> None:
         """One outstanding pull; whatever has arrived by the time the last batch is done makes up the next batch."""
         holding = Holding()
-        arrivals = _Arrivals(self._patient, self._most, holding)
+        self._arrivals = arrivals = Arrivals(self._patient, self._most, holding)
         inbox_subject = self._bus.connection.new_inbox()
         subscription = await self._bus.connection.subscribe(inbox_subject, cb=arrivals.add)
         request = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._name}"
         wanted = json.dumps({"batch": self._most, "expires": int(PULL_SECONDS * 1e9), "idle_heartbeat": int(5e9)}).encode()
-        signs = asyncio.create_task(holding.give_signs())
+        beside = [asyncio.create_task(holding.give_signs()), asyncio.create_task(self._notice_when_caught_up(holding))]
         waiting = Turns[_Received]()
         try:
             outstanding = 0
@@ -199,13 +195,14 @@ class Consumer:
                 if outstanding <= 0:
                     await self._bus.connection.publish(request, wanted, reply=inbox_subject)
                     outstanding = self._most
-                arrived, ended = _sorted(await arrivals.gather(self._patience_seconds, at_once=bool(waiting)))
+                arrived, ended = messages_of(await arrivals.gather(self._patience_seconds, at_once=bool(waiting)))
                 outstanding = 0 if ended else outstanding - len(arrived)
                 for received in await self._receive(arrived):
                     waiting.add(received, received.fact.aggregate, self._turn(received.fact) if self._turn is not None else "")
                 await self._handle(waiting.take(self._at_once))
         finally:
-            signs.cancel()
+            for task in beside:
+                task.cancel()
             if self._bus.connection.is_connected:
                 await subscription.unsubscribe()
 
@@ -237,6 +234,11 @@ class Consumer:
                 await self._handle_alone(item)
 
     async def _handle_together(self, items: list[_Received]) -> None:
+        await self._handle_in_transaction(items)
+        for item in items:
+            await item.message.ack()
+
+    async def _handle_in_transaction(self, items: list[_Received]) -> None:
         async with self._database.transaction(plans_once=True) as tx:
             new = await inbox.receive(tx, self._name, [(item.fact.id, item.fact.occurred_at.date()) for item in items])
             fresh = []
@@ -246,8 +248,6 @@ class Consumer:
                     fresh.append(item)
             await self._work(tx, fresh)
         consumed.labels("handled").inc(len(items))
-        for item in items:
-            await item.message.ack()
 
     async def _work(self, tx: Tx, items: list[_Received]) -> None:
         """Each fact goes on in its own trace; what is done for many at once is a trace of its own, linked to all of theirs."""
@@ -304,6 +304,11 @@ class Consumer:
     def _read(self, message: Msg) -> Fact[Any] | None:
         return read_fact(self._kinds, message.subject, message.data, message.headers or {})
 
+    def _read_if_possible(self, message: Msg) -> Fact[Any] | None:
+        with contextlib.suppress(UnreadableFact):
+            return self._read(message)
+        return None
+
 
 def again_after(error: Exception, deliveries: int) -> float:
     """Seconds until a fact is handled again: later each time, but soon where what went wrong passes by itself."""
@@ -318,25 +323,6 @@ def handling(fact: Fact[Any]) -> AbstractContextManager[trace.Span]:
 
 def _context(fact: Fact[Any]) -> Context:
     return trace_context({headers.TRACEPARENT: fact.traceparent})
-
-
-def _sorted(arrived: list[Msg]) -> tuple[list[Msg], bool]:
-    """The messages among what has arrived, and whether the pull has ended. Raises ConnectionError if the consumer is gone."""
-    batch, ended = [], False
-    for message in arrived:
-        status = _status(message)
-        if status is None:
-            batch.append(message)
-        elif status == "409" and "Consumer Deleted" in str(message.headers):
-            raise ConnectionError("the consumer was deleted")
-        elif status != "100":
-            ended = True
-    return batch, ended
-
-
-def _status(message: Msg) -> str | None:
-    """What the broker says by this instead of a fact; None if it is one."""
-    return (message.headers or {}).get("Status") if not message.data else None
 
 
 def read_fact(types: Mapping[str, type[Message]], subject: str, payload: bytes, given: Mapping[str, str]) -> Fact[Any] | None:

@@ -44,6 +44,11 @@ class Holding:
             with suppress(NatsError, OSError):  # a broker that is away delivers everything anew
                 await self.give_sign(self._time())
 
+    @property
+    def at_hand(self) -> list[Handled]:
+        """What is neither acknowledged nor put off."""
+        return [message for _, message in self._since if not message.is_acked]
+
     async def give_sign(self, now: float) -> None:
         """For what has been held since before the last sign, and is not stuck."""
         self._since = [(since, message) for since, message in self._since if not message.is_acked and now - since < MOST_SECONDS]

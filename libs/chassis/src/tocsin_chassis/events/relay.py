@@ -63,15 +63,19 @@ class _Waiting:
         self._turns = Turns[outbox.OutboxRow]()
         self._known: set[UUID] = set()
         self._just_read: set[UUID] = set()
-        self._too_many = False
+        # What is handed over now comes after what the table holds.
+        self._table_first = True
+        self._left_to_the_table = False
         self.read_soon()
 
     def take_over(self, committed: list[outbox.OutboxRow]) -> None:
         """These were committed here, in this order."""
         if len(self._known) + len(committed) > MOST_HANDED_OVER:
-            self._too_many = True
+            self._table_first = True
             self.read_soon()
-        if not self._too_many:
+        if self._table_first:
+            self._left_to_the_table = True
+        else:
             self._add([row for row in committed if row.id not in self._just_read])
 
     @property
@@ -90,12 +94,13 @@ class _Waiting:
     async def next(self, reader: AsyncConnection[Any], now: float, published: list[outbox.OutboxRow]) -> list[outbox.OutboxRow]:
         """Not those that are `published` and not marked yet."""
         # What was too much to be handed over comes after what was.
-        if now >= self._read_at and not (self._too_many and self._turns):
+        if now >= self._read_at and not (self._table_first and self._turns):
+            self._left_to_the_table = False
             rows = await outbox.unpublished(reader, BATCH, published)
             self._just_read = {row.id for row in rows}
             added = self._add(rows)
-            self._too_many = self._too_many and len(rows) == BATCH
-            if not added or len(rows) < BATCH:
+            self._table_first = self._table_first and (len(rows) == BATCH or self._left_to_the_table)
+            if not self._left_to_the_table and (not added or len(rows) < BATCH):
                 self._read_at = now + IDLE_POLL_SECONDS
         taken = self._turns.take(AT_ONCE)
         self._known -= {row.id for row in taken}
@@ -120,6 +125,8 @@ class Relay:
     def __init__(self, database: Database, bus: EventBus) -> None:
         self._database = database
         self._bus = bus
+        self._awaited: list[asyncio.Future[PubAck]] = []
+        bus.line.on_loss(self._give_up)
 
     async def run(self) -> None:
         """Publish for ever. Waits while another process holds the lock; starts again after a lost connection."""
@@ -190,9 +197,23 @@ class Relay:
             done += acknowledged
             if len(acknowledged) < len(rows):
                 pending.start_over()
-                await asyncio.sleep(RETRY_SECONDS)
+                await self._wait_for_the_broker()
             elif rest := min(pending.seconds_to_wait(self._time()), max(0.0, mark_at - self._time()) if done else IDLE_POLL_SECONDS):
                 await self._wait_for_facts(rest)
+
+    def _give_up(self) -> None:
+        """The line is lost: no acknowledgement comes over it any more, and who waits for one could not publish when it is back."""
+        for acknowledgement in self._awaited:
+            acknowledgement.cancel()
+
+    async def _wait_for_the_broker(self) -> None:
+        """Before what was not acknowledged is published again: at once if the line is back before that time."""
+        if self._bus.line.is_up:
+            await asyncio.sleep(RETRY_SECONDS)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RETRY_SECONDS):
+                await self._bus.line.up()
 
     @staticmethod
     def _time() -> float:
@@ -210,10 +231,12 @@ class Relay:
 
     async def _publish(self, rows: list[outbox.OutboxRow]) -> list[outbox.OutboxRow]:
         """Publish in this order, all before the first is acknowledged; returns those that were."""
+        if not self._bus.line.is_up:
+            return []
+        self._awaited = []
         sent = [await self._send(row) for row in rows]
-        awaited = [one.acknowledgement for one in sent if one.acknowledgement is not None]
-        if awaited:
-            await asyncio.wait(awaited, timeout=PUBLISH_TIMEOUT_SECONDS)
+        if self._awaited:
+            await asyncio.wait(self._awaited, timeout=PUBLISH_TIMEOUT_SECONDS)
         acknowledged = [one.row for one in sent if _is_acknowledged(one)]
         published.inc(len(acknowledged))
         return acknowledged
@@ -223,7 +246,9 @@ class Relay:
         if row.traceparent:
             headers[TRACEPARENT] = row.traceparent
         try:
-            return _Publication(row, await self._bus.jetstream.publish_async(row.subject, row.payload, headers=headers))
+            acknowledgement = await self._bus.jetstream.publish_async(row.subject, row.payload, headers=headers)
+            self._awaited.append(acknowledgement)
+            return _Publication(row, acknowledgement)
         except Exception as error:  # every kind of failure has the same answer: it stays unpublished and is tried again
             _complain(error)
             return _Publication(row, None)

@@ -13,7 +13,7 @@ from tocsin.triage.v1 import triage_service_pb2 as triage_pb
 from tocsin.triage.v1.incident_pb2 import Incident
 
 from tocsin_kernel.ids import uuid7
-from tocsin_testkit.faults.audit import Verdict, audit, group, incidents, longest, summonses
+from tocsin_testkit.faults.audit import Verdict, audit, group, incidents, longest, responder, summonses
 from tocsin_testkit.faults.kills import kill, sent
 from tocsin_testkit.faults.load import Load, Seen, send
 from tocsin_testkit.installation import Installation, installation
@@ -43,19 +43,23 @@ async def closing(short: bool, seed: int) -> Verdict:
         configure(caller, provider_port)
         climb(caller, provider_port, PEOPLE, DELAY_SECONDS)
         sending = asyncio.create_task(send(up.connection["integrations"]["alertmanager"], load.plan, load.per_second, seen))
-        killing = asyncio.create_task(_kill(up, chance))
+        kills: list[tuple[int, str]] = []
+        killing = asyncio.create_task(_kill(up, chance, kills))
         closed = await _close(caller, load, seen, chance)
         killing.cancel()
         await sent(sending, up)
         await asyncio.sleep(RESTARTS_WITHIN + len(PEOPLE) * DELAY_SECONDS)
         found = audit(caller, ledger, load, seen, PEOPLE[:1])
-        return _judged(found, load, summonses(ledger), closed)
+        return _judged(found, load, summonses(ledger), closed, kills)
 
 
-async def _kill(up: Installation, chance: random.Random) -> None:
+async def _kill(up: Installation, chance: random.Random, kills: list[tuple[int, str]]) -> None:
+    """Kill one after the other; `kills` says when (monotonic nanoseconds) and whom."""
     while True:
         await asyncio.sleep(SECONDS_BETWEEN_KILLS)
-        kill(up, chance.choice(VICTIMS))
+        victim = chance.choice(VICTIMS)
+        if kill(up, victim):
+            kills.append((time.monotonic_ns(), victim))
 
 
 async def _close(caller: Caller, load: Load, seen: Seen, chance: random.Random) -> dict[str, int]:
@@ -87,10 +91,10 @@ def _say(caller: Caller, incident: Incident, resolved: bool) -> None:
         caller.call(caller.triage.AcknowledgeIncident, taken)
 
 
-def _judged(found: Verdict, load: Load, asked: list[Entry], closed: dict[str, int]) -> Verdict:
-    """Who was asked after the incident was closed, and how long after."""
-    after = {entry.key: (group(entry), (entry.at - closed[group(entry)]) / 1e9) for entry in asked if group(entry) in closed}
-    late = sorted(seconds for _, seconds in after.values() if seconds > STOPS_WITHIN)
+def _judged(found: Verdict, load: Load, asked: list[Entry], closed: dict[str, int], kills: list[tuple[int, str]]) -> Verdict:
+    """Who was asked after the incident was closed, how long after, and who was killed shortly before."""
+    after = [(entry, (entry.at - closed[group(entry)]) / 1e9) for entry in asked if group(entry) in closed]
+    late = [(entry, seconds) for entry, seconds in after if seconds > STOPS_WITHIN]
     return replace(
         found,
         # Whether the first is asked at all is a matter of who closes it when; of what was opened nothing may be lost.
@@ -98,9 +102,17 @@ def _judged(found: Verdict, load: Load, asked: list[Entry], closed: dict[str, in
         wrong_end=[
             *found.wrong_end,
             *(f"{name} could not be closed" for name in load.names if name not in closed),
-            *(f"{name}: asked {seconds:.1f} s after it was closed" for name, seconds in after.values() if seconds > RESTARTS_WITHIN),
+            *(f"{group(entry)}: asked {seconds:.1f} s after it was closed" for entry, seconds in after if seconds > RESTARTS_WITHIN),
         ],
         figures=(
-            f"{len(closed)} incidents closed; {len(late)} pages later than {STOPS_WITHIN:.0f} s after that, the latest {longest(late)}",
+            f"{len(closed)} incidents closed; {len(late)} pages later than {STOPS_WITHIN:.0f} s after that, "
+            f"the latest {longest([seconds for _, seconds in late])}",
+            *(f"{responder(entry)} {seconds:.1f} s after {group(entry)} was closed; {_killed(kills, entry.at)}" for entry, seconds in late),
         ),
     )
+
+
+def _killed(kills: list[tuple[int, str]], at: int) -> str:
+    """Who was killed not long before this moment."""
+    before = [f"{victim} {(at - killed) / 1e9:.1f} s" for killed, victim in kills if 0 <= at - killed < RESTARTS_WITHIN * 1e9]
+    return f"killed before: {', '.join(before) or 'nobody'}"

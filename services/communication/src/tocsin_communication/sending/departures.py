@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tocsin_chassis.events.hearing import Hearing
 from tocsin_chassis.postgres.database import Tx
 from tocsin_chassis.postgres.presence import Presence
 from tocsin_communication.incidents.incident import Incident
@@ -42,14 +43,16 @@ class Departures:
 
     `start` hands over a page whose place is taken; None while nobody sends. `wake` says that a page may have waited for a place.
     `tallies` knows who may get another page without looking into the past; `stopped`: no page leaves at all. `presence` is who sends.
+    `hearing`: what calls a page off may have been said already and not be heard yet, so pages wait for that.
     """
 
-    def __init__(self, wake: Callable[[], None], tallies: Tallies, presence: Presence) -> None:
+    def __init__(self, wake: Callable[[], None], tallies: Tallies, presence: Presence, hearing: Hearing) -> None:
         self.start: Callable[[Leaving], None] | None = None
         # Until the switch has been read: what is made before is looked for, and whoever looks sees the switch.
         self.stopped = True
         self.tallies = tallies
         self.presence = presence
+        self.hearing = hearing
         self._by_provider: Counter[str] = Counter()
         self._by_queue: Counter[tuple[str, str]] = Counter()
         self._of_queue: Counter[str] = Counter()
@@ -112,7 +115,8 @@ class Departures:
     def reserve(self, tx: Tx, page: Page) -> bool:
         """Take a place for a page that this transaction makes; False if there is none, or if it must be looked at how much its responder
         got already. Rolled back, the place is free again."""
-        if self.start is None or self.stopped or self.is_full(page) or not self.tallies.admits(page):
+        held_back = self.start is None or self.stopped or not self.hearing.is_clear
+        if held_back or self.is_full(page) or not self.tallies.admits(page):
             return False
         self.take(page)
         tx.after_rollback(lambda: self.leave(page))

@@ -91,6 +91,7 @@ class Sender:
 
     async def _send_due(self) -> bool:
         """Begin to send what is due and has room; True if more may be due that has room too."""
+        await self._departures.hearing.wait()
         room = self._departures.room
         claimed = await self._claim(room) if room > 0 else []
         for leaving in claimed:
