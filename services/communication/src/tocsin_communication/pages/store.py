@@ -12,6 +12,9 @@ from tocsin_communication.incidents.incident import Incident
 from tocsin_communication.pages.page import Kind, Page, State
 from tocsin_communication.rules.personal import Urgency
 
+# Ids follow the clock of the process that makes them: a little room for one that goes differently.
+CLOCKS_DIFFER = timedelta(minutes=5)
+
 SELECT_PAGE: LiteralString = """SELECT page.id::text, page.kind, page.incident_id, page.opening, page.turn, page.summons_id,
     page.responder, page.contact_method, page.channel, page.address, page.provider, page.state, page.state_reason, page.reason,
     page.subject, page.body,
@@ -199,19 +202,19 @@ async def list_pages(tx: Tx, wanted: Wanted, before: UUID | None, limit: int) ->
     if wanted.made_from:
         filters += " AND created_at >= %(made_from)s AND page.id >= %(least)s::uuid"
     if wanted.made_before:
-        filters += " AND created_at < %(made_before)s"
+        filters += " AND created_at < %(made_before)s AND page.id < %(above)s::uuid"
     values = {name: getattr(wanted, name) for name in wanted.__slots__}
     lists = {"channels": list(wanted.channels), "states": list(wanted.states)}
-    # Ids follow the clock of the process that makes them: a little room for one that goes differently.
-    least = least_id(wanted.made_from - timedelta(minutes=5)) if wanted.made_from else None
+    least = least_id(wanted.made_from, -CLOCKS_DIFFER) if wanted.made_from else None
+    above = least_id(wanted.made_before, CLOCKS_DIFFER) if wanted.made_before else None
     rows = await tx.many(
         PageRow,
         SELECT_PAGE + filters + " ORDER BY page.id DESC LIMIT %(limit)s",
-        {**values, **lists, "before": before, "limit": limit, "least": least},
+        {**values, **lists, "before": before, "limit": limit, "least": least, "above": above},
     )
     return [row.to_domain() for row in rows]
 
 
-def least_id(at: datetime) -> str:
-    """The least id that something made at this instant can have."""
-    return str(UUID(int=max(0, int(at.timestamp() * 1000)) << 80))
+def least_id(at: datetime, later: timedelta = timedelta(0)) -> str:
+    """The least id that something made so much later than an instant can have."""
+    return str(UUID(int=max(0, int((at.timestamp() + later.total_seconds()) * 1000)) << 80))
