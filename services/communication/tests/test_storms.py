@@ -25,6 +25,8 @@ from tocsin_chassis.events.hearing import Hearing
 from tocsin_chassis.events.line import Line
 from tocsin_chassis.postgres.presence import Presence
 from tocsin_communication.app import communication
+from tocsin_communication.channels.accounts import Channels
+from tocsin_communication.channels.channel import Account, ChannelDriver, OneWay
 from tocsin_communication.contacts.contact import Channel
 from tocsin_communication.incidents.incident import Incident, IncidentState
 from tocsin_communication.pages import page as domain
@@ -185,7 +187,7 @@ def _summonses(house: House) -> int:
 
 def test_who_waits_for_a_provider_that_does_not_answer_is_not_in_the_way_of_others():
     places = Departures(lambda: None, Tallies(ManualClock()), cast(Presence, None), Hearing(Line()))
-    pages = [replace(PAGE, id=f"p{number}", queue="checkout") for number in range(200)]
+    pages = [replace(PAGE, id=f"p{number}", queue="checkout") for number in range(2 * EACH_LINGERING)]
     begun: list[domain.Page] = []
 
     def begin_what_has_a_place() -> int:
@@ -201,7 +203,7 @@ def test_who_waits_for_a_provider_that_does_not_answer_is_not_in_the_way_of_othe
     for page in list(begun):
         places.linger(page)
     assert begin_what_has_a_place() == EACH_QUEUE, "whoever waits in vain has left the place to others"
-    for _ in range(10):
+    for _ in range(EACH_LINGERING // EACH_QUEUE + 1):
         for page in begun[-EACH_QUEUE:]:
             places.linger(page)
         begin_what_has_a_place()
@@ -211,6 +213,42 @@ def test_who_waits_for_a_provider_that_does_not_answer_is_not_in_the_way_of_othe
         places.leave(page)
     assert places.room == AT_ONCE
     assert places.under_way.by_provider[PAGE.provider] == 0
+
+
+class Accounts:
+    """Two accounts of SMS, and pages that go over them."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(NOW)
+        driver = cast(ChannelDriver, OneWay())
+        self.channels = Channels({Channel.SMS: (Account("main", driver), Account("second", driver))}, self.clock)
+
+    def says(self, account: str, *outcomes: Outcome) -> None:
+        for outcome in outcomes:
+            self.channels.note(Channel.SMS, account, Receipt(outcome, ""))
+
+    def chosen(self, pages: int = 1, **page: Any) -> list[str]:
+        return [self.channels.account_for(replace(PAGE, **page)) for _ in range(pages)]
+
+
+def test_an_account_that_takes_half_of_a_storm_is_not_left_for_one_that_takes_nothing():
+    accounts = Accounts()
+    accounts.says("main", *[Outcome.TRANSIENT] * 3)
+    accounts.says("second", Outcome.ACCEPTED, *[Outcome.TRANSIENT] * 3)
+    assert accounts.chosen(2) == ["second", "second"], "three failures in a row are usual for it"
+    accounts.clock.forward(timedelta(seconds=6))
+    accounts.says("second", Outcome.TRANSIENT)
+    assert accounts.chosen() == ["main"], "it takes nothing any more either: both are asked again"
+
+
+def test_one_page_finds_out_whether_an_account_takes_again():
+    accounts = Accounts()
+    accounts.says("main", *[Outcome.TRANSIENT] * 3)
+    assert accounts.chosen(3) == ["second"] * 3
+    accounts.clock.forward(timedelta(seconds=31))
+    assert accounts.chosen(4) == ["main", "second", "second", "second"]
+    accounts.says("main", Outcome.ACCEPTED)
+    assert accounts.chosen(3) == ["main"] * 3
 
 
 class Life(RuleBasedStateMachine):

@@ -15,6 +15,8 @@ from tocsin_kernel.clock import Clock
 FAILURES = 3
 LEFT_ALONE = timedelta(seconds=30)
 REFUSED_FOR = timedelta(minutes=5)
+# An account that has taken something within this time is not dead, however much it refuses.
+LATELY = timedelta(seconds=5)
 # Follow-ups over these are messages of their own, though their driver may be able to tell of changes.
 TOLD_BY_MESSAGE = frozenset({Channel.EMAIL, Channel.SMS, Channel.APPRISE, Channel.NONE})
 
@@ -35,6 +37,7 @@ class Channels:
         self.accounts = accounts
         self._clock = clock
         self._conditions: dict[tuple[Channel, str], _Condition] = {}
+        self._taken_at: dict[tuple[Channel, str], datetime] = {}
         self.edited = frozenset(channel for channel, opened in accounts.items() if _edits(opened))
 
     def driver(self, channel: Channel, account: str) -> ChannelDriver:
@@ -56,8 +59,19 @@ class Channels:
 
     def account_for(self, page: Page) -> str:
         """The account over which the next attempt of a page goes: the one that it was turned to, or the best one."""
-        ways = self.ways(page.channel)
-        return page.account if page.account in ways.accounts else ways.accounts[0]
+        return self.account(page.channel, page.account)
+
+    def account(self, channel: Channel, wanted: str = "") -> str:
+        """The wanted account if it can be used now, or the best one.
+
+        Whether one that was left alone takes again, who is told of it first finds out; until that is known the others go over another one.
+        """
+        ways = self.ways(channel)
+        account = wanted if wanted in ways.accounts else ways.accounts[0]
+        condition, now = self._conditions.get((channel, account)), self._clock.now()
+        if condition is not None and condition.until is not None and condition.until <= now and len(ways.accounts) > 1:
+            condition.until = now + LEFT_ALONE
+        return account
 
     def note(self, channel: Channel, account: str, receipt: Receipt) -> None:
         """What an attempt came to."""
@@ -66,14 +80,17 @@ class Channels:
         match receipt.outcome:
             case Outcome.PERMANENT_CONFIG:
                 condition.refused, condition.until = receipt.detail, now + REFUSED_FOR
+                self._taken_at.pop((channel, account), None)
             case Outcome.THROTTLED:
                 condition.until = now + min(receipt.retry_after or LEFT_ALONE, REFUSED_FOR)
             case Outcome.TRANSIENT | Outcome.UNKNOWN:
                 condition.failures += 1
-                if condition.failures >= FAILURES:
+                if condition.failures >= FAILURES and not self._took_lately(channel, account, now):
                     condition.until = now + LEFT_ALONE
             case _:
                 self._conditions.pop((channel, account), None)
+                if receipt.outcome.taken:
+                    self._taken_at[channel, account] = now
 
     def off(self, channel: Channel) -> str:
         """Which setting is missing; empty if the channel is set up."""
@@ -91,6 +108,10 @@ class Channels:
             if (condition := self._conditions.get((channel, each.name))) is not None and condition.refused and self._still(condition, now)
         ]
         return self.off(channel) or "; ".join(refusals)
+
+    def _took_lately(self, channel: Channel, account: str, now: datetime) -> bool:
+        taken_at = self._taken_at.get((channel, account))
+        return taken_at is not None and now - taken_at < LATELY
 
     def _left_alone(self, channel: Channel, account: str, now: datetime) -> bool:
         condition = self._conditions.get((channel, account))

@@ -15,7 +15,9 @@ from tocsin_chassis.outgoing import GuardedNetwork, PrivateAddress
 from tocsin_communication.pages.receipt import Outcome, Receipt
 
 MOST_BYTES = 1024 * 1024
-CONNECTIONS = 128
+# Who waits in vain for one provider keeps a connection, and nobody else waits for that: `sending/departures.py` says how many may.
+CONNECTIONS = 320
+KEPT = 64
 KEPT_SECONDS = 30.0
 LONGEST_WAIT = timedelta(days=1)
 # Raised before a byte of the request has left; anything else means that the receiver may have it.
@@ -134,7 +136,7 @@ async def http_client(private_hosts: Iterable[str] = (), *, allow_private: bool 
     """The client and its connections; closed at the end. Only `private_hosts` may have addresses that are not of the internet."""
     pool = httpcore.AsyncConnectionPool(
         max_connections=CONNECTIONS,
-        max_keepalive_connections=CONNECTIONS // 2,
+        max_keepalive_connections=KEPT,
         keepalive_expiry=KEPT_SECONDS,
         network_backend=GuardedNetwork(private_hosts, allow_private=allow_private),
     )

@@ -101,7 +101,7 @@ class Pages:
     def page(self, kind: Kind, planned: Planned, text: message.Text, reason: str, incident: Incident | None) -> Page:
         """A page that nobody keeps yet."""
         method = planned.method
-        account = self._channels.ways(method.channel).accounts[0]
+        account = self._channels.account(method.channel)
         return Page(
             id=self._ids.new(),
             kind=kind,
