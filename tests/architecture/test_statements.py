@@ -78,6 +78,28 @@ async def test_every_statement_can_be_prepared(world: World, service: str) -> No
 
 
 @pytest.mark.parametrize("service", SERVICES)
+def test_nothing_is_sorted_by_the_text_of_what_is_read(service: str) -> None:
+    """`SELECT id::text … ORDER BY id` sorts by the text, which no index has: `ORDER BY page.id` is by the column."""
+    sorted_by_text = [
+        f"{where}: ORDER BY {name}"
+        for where, text in statements(ROOT / "services" / service / "src")
+        for name in named_as_read(text) & sorted_by(text)
+    ]
+    assert not sorted_by_text, "\n".join(sorted_by_text)
+
+
+def named_as_read(text: str) -> set[str]:
+    """What of the outermost SELECT is called like a column, and is its text."""
+    return set(re.findall(r"(?<![.\w])(\w+)::text(?: AS \1)?(?=,| FROM )", " ".join(text.split()).partition(" FROM ")[0] + " FROM "))
+
+
+def sorted_by(text: str) -> set[str]:
+    """By which bare names the outermost SELECT is sorted."""
+    last = " ".join(text.split()).rpartition(" ORDER BY ")[2].partition(" LIMIT ")[0].partition(" FOR ")[0]
+    return set() if ")" in re.sub(r"\([^()]*\)", "", last) else {part.split()[0] for part in last.split(", ") if part}
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_no_other_statement_is_put_together_while_the_program_runs(service: str) -> None:
     """What no test can see beforehand is listed above, so that somebody looks whether tests run it."""
     for module, tree in modules(ROOT / "services" / service / "src"):

@@ -22,9 +22,11 @@ async def keep(database, method):
         await tx.execute("INSERT INTO rpc_reply (method, request_id) VALUES (%s, 'one')", (method,))
 
 
-async def test_plans_are_kept_for_one_transaction_only(database):
+async def test_how_plans_are_made_holds_for_one_transaction_only(database):
     async with database.transaction(plans_once=True) as tx:
         assert await tx.value(str, "SHOW plan_cache_mode") == "force_generic_plan"
+    async with database.transaction(plans_anew=True) as tx:
+        assert await tx.value(str, "SHOW plan_cache_mode") == "force_custom_plan"
     async with database.transaction() as tx:
         assert await tx.value(str, "SHOW plan_cache_mode") == "auto"
 

@@ -75,7 +75,7 @@ class CommunicationApi(CommunicationServiceServicer):
     async def ListPages(self, request: pb.ListPagesRequest, context: Context) -> pb.ListPagesResponse:
         size = paging.page_size(request.page_size)
         before = key(request.page_token)
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_anew=True) as tx:
             found = await page_store.list_pages(tx, _wanted(request), before, size + 1)
         token = paging.encode(found[size - 1].id) if len(found) > size else ""
         return pb.ListPagesResponse(pages=[page_to_proto(as_seen(page)) for page in found[:size]], next_page_token=token)

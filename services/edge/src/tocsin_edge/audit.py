@@ -70,7 +70,7 @@ class Audit:
     async def entries(self, requested: int, page_token: str) -> tuple[list[store.AuditRow], str]:
         """One page, newest first, and the token of the next (empty: none). Raises Invalid for a token that is not of this list."""
         size = paging.page_size(requested)
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_anew=True) as tx:
             rows = await store.audit_entries(tx, _oldest_seen(page_token), size + 1)
         return rows[:size], paging.encode(str(rows[size - 1].id)) if len(rows) > size else ""
 

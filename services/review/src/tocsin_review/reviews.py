@@ -73,7 +73,7 @@ class Reviews:
 
     async def timeline(self, incident_id: str, after: Position | None, limit: int) -> TimelinePage:
         """Oldest first; empty for an incident that nothing is known of."""
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_anew=True) as tx:
             entries = await store.timeline(tx, incident_id, after, limit)
             times = await _figures(tx, incident_id)
         last = entries[-1] if len(entries) == limit else None
@@ -90,7 +90,7 @@ class Reviews:
     async def custody_heads(self, size: int, token: str) -> tuple[list[TreeHead], str]:
         """A page of the heads of response's custody ledger as they were told, newest first, and the token of the next one."""
         limit = paging.page_size(size)
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_anew=True) as tx:
             kept = await store.custody_heads(tx, _head_position(token) if token else None, limit + 1)
         heads = [TreeHead.FromString(each) for each in kept[:limit]]
         return heads, paging.encode(str(heads[-1].size), heads[-1].root) if len(kept) > limit else ""

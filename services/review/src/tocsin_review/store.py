@@ -233,7 +233,7 @@ async def timeline(tx: Tx, incident_id: str, after: Position | None, limit: int)
                  AND timeline.at >= incident.opened_at - %(platform_lead)s::interval
            ) AS entry
            WHERE %(at)s::timestamptz IS NULL OR (at, rank, id) > (%(at)s::timestamptz, %(rank)s::smallint, %(id)s::uuid)
-           ORDER BY at, rank, id LIMIT %(limit)s""",
+           ORDER BY at, rank, entry.id LIMIT %(limit)s""",
         {
             "incident": incident_id,
             "at": at,
@@ -282,7 +282,7 @@ async def pages(tx: Tx, incident_id: str) -> list[PageRow]:
         PageRow,
         """SELECT id::text AS id, incident_id::text AS incident_id, kind, responder, contact_method, channel, state, state_reason,
                resent_after_unknown, created_at, sent_at, delivered_at, answered_at
-           FROM page WHERE incident_id = %s AND kind <> 0 ORDER BY created_at, id""",
+           FROM page WHERE incident_id = %s AND kind <> 0 ORDER BY created_at, page.id""",
         (incident_id,),
     )
 

@@ -167,7 +167,7 @@ class Incidents:
 
     async def list(self, wanted: Wanted) -> Listing:
         """Newest first."""
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_anew=True) as tx:
             found = await store.list_incidents(tx, wanted)
         return Listing(found, page_token(found[-1]) if len(found) == wanted.limit else "")
 

@@ -452,7 +452,7 @@ async def alerts_of(tx: Tx, incident_id: str, limit: int) -> list[AttachedAlert]
     return await tx.many(
         AttachedAlert,
         """SELECT alert_id::text AS alert_id, title, open, attached_at, reason, source_url, version
-           FROM attached_alert WHERE incident_id = %s ORDER BY attached_at DESC, alert_id DESC LIMIT %s""",
+           FROM attached_alert WHERE incident_id = %s ORDER BY attached_at DESC, attached_alert.alert_id DESC LIMIT %s""",
         (incident_id, limit),
     )
 
@@ -460,7 +460,9 @@ async def alerts_of(tx: Tx, incident_id: str, limit: int) -> list[AttachedAlert]
 async def alert_ids_of(tx: Tx, incident_id: str) -> list[str]:
     """The alerts of an incident, all of them."""
     return await tx.values(
-        str, "SELECT alert_id::text FROM attached_alert WHERE incident_id = %s ORDER BY attached_at, alert_id", (incident_id,)
+        str,
+        "SELECT alert_id::text FROM attached_alert WHERE incident_id = %s ORDER BY attached_at, attached_alert.alert_id",
+        (incident_id,),
     )
 
 

@@ -37,6 +37,10 @@ READING = (
 # A plan that was made while a table was empty would read all of it for ever after, however much comes into it.
 PLANNED_ONCE = b"BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"
 
+# The filters of a list that are not given are conditions that are always met. A plan for whatever is given could use no index of theirs,
+# and would be kept as soon as it looked no worse on average: after lists without a filter it did.
+PLANNED_ANEW = b"BEGIN; SET LOCAL plan_cache_mode = force_custom_plan"
+
 
 class DatabaseBusy(Overloaded):
     reason = "DATABASE_BUSY"
@@ -203,15 +207,17 @@ class Database:
         self._failed_before = 0
 
     @asynccontextmanager
-    async def transaction(self, *, plans_once: bool = False) -> AsyncIterator[Tx]:
+    async def transaction(self, *, plans_once: bool = False, plans_anew: bool = False) -> AsyncIterator[Tx]:
         """Begin, yield, commit. Raises Stale when the same rows were contended, Overloaded or Unavailable when there is no connection.
 
         `plans_once`: what it asks is planned once for whatever values, for statements that are run all the time and always in one way.
+        `plans_anew`: it is planned for the values at hand each time, for lists with filters of which few are given.
         """
         async with self._connection() as connection:
             tx = Tx(connection, self._ids, self._told_by)
             try:
-                async with _begun(connection, PLANNED_ONCE) if plans_once else connection.transaction():
+                beginning = PLANNED_ONCE if plans_once else PLANNED_ANEW if plans_anew else None
+                async with _begun(connection, beginning) if beginning else connection.transaction():
                     yield tx
                     if tx._facts:
                         await outbox.insert(connection, tx._facts)

@@ -103,7 +103,7 @@ class ContactApi(ContactServiceServicer):
     async def ListDelegations(self, request: pb.ListDelegationsRequest, context: Context) -> pb.ListDelegationsResponse:
         size = paging.page_size(request.page_size)
         current_at = self._clock.now() if request.only_current else None
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_anew=True) as tx:
             found = await delegation_store.delegations(tx, request.responder, current_at, key(request.page_token), size + 1)
         token = paging.encode(found[size - 1].id) if len(found) > size else ""
         return pb.ListDelegationsResponse(delegations=[wire.delegation_to_proto(each) for each in found[:size]], next_page_token=token)

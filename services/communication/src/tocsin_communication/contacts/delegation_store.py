@@ -72,7 +72,7 @@ async def delegations(tx: Tx, responder: str, current_at: datetime | None, befor
            WHERE (%(before)s::uuid IS NULL OR id < %(before)s)
                AND (%(responder)s = '' OR from_responder = %(responder)s OR to_responder = %(responder)s)
                AND (%(at)s::timestamptz IS NULL OR least(ends_at, ended_at) > %(at)s)
-           ORDER BY id DESC LIMIT %(limit)s""",
+           ORDER BY delegation.id DESC LIMIT %(limit)s""",
         {"before": before, "responder": responder, "at": current_at, "limit": limit},
     )
     return [row.to_domain() for row in rows]

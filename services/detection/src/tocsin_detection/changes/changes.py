@@ -42,7 +42,7 @@ class Changes:
 
     async def list(self, wanted: store.Wanted) -> Listing:
         """One page; `wanted.limit` is its size."""
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_anew=True) as tx:
             # One more than wanted says whether there is a next page.
             found = await store.list_changes(tx, replace(wanted, limit=wanted.limit + 1))
         page = found[: wanted.limit]

@@ -85,7 +85,7 @@ async def list_changes(tx: Tx, wanted: Wanted) -> list[Change]:
              AND (%(since)s::timestamptz IS NULL OR happened_at >= %(since)s::timestamptz)
              AND (%(until)s::timestamptz IS NULL OR happened_at < %(until)s::timestamptz)
              AND (%(id)s::uuid IS NULL OR (happened_at, id) < (%(happened_at)s::timestamptz, %(id)s::uuid))
-           ORDER BY happened_at DESC, id DESC LIMIT %(limit)s""",
+           ORDER BY happened_at DESC, change.id DESC LIMIT %(limit)s""",
         {
             "service": wanted.service,
             "integration": wanted.integration,

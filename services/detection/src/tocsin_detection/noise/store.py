@@ -197,7 +197,7 @@ async def silences(tx: Tx, ending_after: datetime) -> list[Silence]:
     rows = await tx.many(
         _SilenceRow,
         """SELECT id::text AS id, matchers, starts_at, ends_at, created_by, comment, updated_at, notice_given, end_told
-           FROM silence WHERE ends_at > %s ORDER BY ends_at, id""",
+           FROM silence WHERE ends_at > %s ORDER BY ends_at, silence.id""",
         (ending_after,),
     )
     return [row.silence() for row in rows]
@@ -208,7 +208,7 @@ async def expired_silences(tx: Tx, now: datetime, limit: int) -> list[Silence]:
     rows = await tx.many(
         _SilenceRow,
         """SELECT id::text AS id, matchers, starts_at, ends_at, created_by, comment, updated_at, notice_given, end_told
-           FROM silence WHERE ends_at <= %s ORDER BY ends_at DESC, id LIMIT %s""",
+           FROM silence WHERE ends_at <= %s ORDER BY ends_at DESC, silence.id LIMIT %s""",
         (now, limit),
     )
     return [row.silence() for row in rows]
@@ -391,7 +391,7 @@ async def open_alerts(tx: Tx, after: str, limit: int) -> list[OpenAlert]:
     return await tx.many(
         OpenAlert,
         """SELECT id::text AS id, title, integration, fingerprint, labels, sender_severity, sender_service
-           FROM alert WHERE id > coalesce(nullif(%s, '')::uuid, '00000000-0000-0000-0000-000000000000') ORDER BY id LIMIT %s""",
+           FROM alert WHERE id > coalesce(nullif(%s, '')::uuid, '00000000-0000-0000-0000-000000000000') ORDER BY alert.id LIMIT %s""",
         (after, limit),
     )
 
@@ -626,7 +626,7 @@ async def episodes_before(tx: Tx, since: datetime, after: str, limit: int) -> li
                  SELECT id, integration, fingerprint, title, labels, sender_severity, sender_service, starts_at, opened_at,
                      last_signal_at, resolved_at, occurrences, told
                  FROM resolved_alert WHERE resolved_at > %(since)s AND opened_at < %(since)s) AS episode
-           WHERE id > coalesce(nullif(%(after)s, '')::uuid, '00000000-0000-0000-0000-000000000000') ORDER BY id LIMIT %(limit)s""",
+           WHERE id > coalesce(nullif(%(after)s, '')::uuid, '00000000-0000-0000-0000-000000000000') ORDER BY episode.id LIMIT %(limit)s""",
         {"since": since, "after": after, "limit": limit},
     )
     return [row.alert() for row in rows]

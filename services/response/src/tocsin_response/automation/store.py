@@ -123,7 +123,7 @@ async def list_proposals(tx: Tx, incident_id: str | None, open_only: bool, befor
            FROM proposal
            WHERE (%(incident)s::uuid IS NULL OR incident_id = %(incident)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)
                AND (NOT %(open)s OR state = 'OPEN')
-           ORDER BY id DESC LIMIT %(limit)s""",
+           ORDER BY proposal.id DESC LIMIT %(limit)s""",
         {"incident": incident_id, "before": before, "open": open_only, "limit": limit},
     )
     return [row.to_domain() for row in rows]

@@ -267,7 +267,7 @@ async def phase_entries(tx: Tx, incident_id: str) -> list[EntryRow]:
     return await tx.many(
         EntryRow,
         """SELECT id::text, phase, entered_at, entered_by, reason, overridden, left_at FROM phase_entry
-           WHERE incident_id = %s ORDER BY entered_at DESC, id DESC""",
+           WHERE incident_id = %s ORDER BY entered_at DESC, phase_entry.id DESC""",
         (incident_id,),
     )
 
@@ -280,7 +280,7 @@ async def holdings(tx: Tx, incident_id: str) -> list[Holding]:
     return await tx.many(
         Holding,
         """SELECT id::text, role, responder, since, assigned_by, reason, summary, until FROM role_holding
-           WHERE incident_id = %s ORDER BY until IS NOT NULL, since DESC, id DESC LIMIT %s""",
+           WHERE incident_id = %s ORDER BY until IS NOT NULL, since DESC, role_holding.id DESC LIMIT %s""",
         (incident_id, MOST_HOLDINGS),
     )
 
@@ -386,7 +386,7 @@ async def tasks_of(tx: Tx, incident_id: str) -> list[Task]:
         _TaskRow,
         """SELECT id::text, incident_id::text, title, description, state, phase, owner, role, due_at, remind_at, source, source_id,
                   created_by, created_at, closed_by, closed_at, result, version
-           FROM incident_task WHERE incident_id = %s ORDER BY state <> 'OPEN', coalesce(due_at, 'infinity'), id LIMIT %s""",
+           FROM incident_task WHERE incident_id = %s ORDER BY state <> 'OPEN', coalesce(due_at, 'infinity'), incident_task.id LIMIT %s""",
         (incident_id, MOST_TASKS),
     )
     return [row.to_domain() for row in rows]
@@ -419,7 +419,7 @@ async def list_tasks(
                AND (%(reader)s::text IS NULL OR %(incident)s::uuid IS NOT NULL OR NOT EXISTS (
                    SELECT FROM incident_privacy AS privacy WHERE privacy.incident_id = incident_task.incident_id AND privacy.private
                        AND NOT %(reader)s::text = ANY(privacy.members)))
-           ORDER BY coalesce(due_at, 'infinity'), id LIMIT %(limit)s""",
+           ORDER BY coalesce(due_at, 'infinity'), incident_task.id LIMIT %(limit)s""",
         {
             "incident": incident_id or None,
             "owner": owner,
@@ -449,7 +449,7 @@ async def decisions(tx: Tx, incident_id: str) -> list[DecisionRow]:
     return await tx.many(
         DecisionRow,
         """SELECT id::text, text, reason, alternatives, decided_by, at, phase FROM logged_decision
-           WHERE incident_id = %s ORDER BY at DESC, id DESC LIMIT %s""",
+           WHERE incident_id = %s ORDER BY at DESC, logged_decision.id DESC LIMIT %s""",
         (incident_id, MOST_DECISIONS),
     )
 

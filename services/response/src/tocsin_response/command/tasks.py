@@ -91,7 +91,7 @@ class Tasks:
     ) -> tuple[list[Task], str]:
         """A page, by due time, and the token of the next one."""
         limit = paging.page_size(size)
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_anew=True) as tx:
             found = await store.list_tasks(tx, incident_id, owner, closed_too, _place(token), limit + 1, reader)
         last = found[limit - 1] if len(found) > limit else None
         return found[:limit], paging.encode(last.due_at.isoformat() if last.due_at else NEVER, last.id) if last is not None else ""

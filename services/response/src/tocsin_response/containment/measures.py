@@ -236,7 +236,7 @@ class Measures:
         """A page, newest first, and the token of the next one."""
         limit = page_size(size)
         before = id_of(decode(token, 1)[0]) if token else None
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_anew=True) as tx:
             found = await store.list_measures(tx, incident_id or None, in_force_only, before, limit + 1)
         return found[:limit], encode(found[limit - 1].id) if len(found) > limit else ""
 

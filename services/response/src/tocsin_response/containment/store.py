@@ -168,7 +168,7 @@ async def of_run(tx: Tx, run_id: str, action: str, target: str) -> list[Measure]
     """What a run did at a target and is not lifted; locked for the rest of the transaction."""
     rows = await tx.many(
         _MeasureRow,
-        MEASURES + " WHERE run_id = %s AND action = %s AND target = %s AND state <> 'LIFTED' ORDER BY id FOR UPDATE",
+        MEASURES + " WHERE run_id = %s AND action = %s AND target = %s AND state <> 'LIFTED' ORDER BY measure.id FOR UPDATE",
         (run_id, action, target),
     )
     return [row.to_domain() for row in rows]
@@ -180,7 +180,7 @@ async def of_target(tx: Tx, incident_id: str, action: str, target: str, *, simul
         _MeasureRow,
         MEASURES
         + """ WHERE incident_id = %s AND action = %s AND target = %s AND simulated = %s AND state <> 'LIFTED'
-           ORDER BY id FOR UPDATE""",
+           ORDER BY measure.id FOR UPDATE""",
         (incident_id, action, target, simulated),
     )
     return [row.to_domain() for row in rows]
@@ -190,7 +190,7 @@ async def of_assignment(tx: Tx, assignment_id: str) -> list[Measure]:
     """The measure that an assignment took; locked for the rest of the transaction."""
     rows = await tx.many(
         _MeasureRow,
-        MEASURES + " WHERE assignment_id = %s ORDER BY id FOR UPDATE",
+        MEASURES + " WHERE assignment_id = %s ORDER BY measure.id FOR UPDATE",
         (assignment_id,),
     )
     return [row.to_domain() for row in rows]
@@ -200,7 +200,7 @@ async def awaited_of_run(tx: Tx, run_id: str) -> list[Measure]:
     """What a run only had taken on; locked for the rest of the transaction."""
     rows = await tx.many(
         _MeasureRow,
-        MEASURES + " WHERE run_id = %s AND verification = 'AWAITED' ORDER BY id FOR UPDATE",
+        MEASURES + " WHERE run_id = %s AND verification = 'AWAITED' ORDER BY measure.id FOR UPDATE",
         (run_id,),
     )
     return [row.to_domain() for row in rows]
@@ -241,7 +241,7 @@ async def list_measures(tx: Tx, incident_id: str | None, in_force_only: bool, be
         MEASURES
         + """ WHERE (%(incident)s::uuid IS NULL OR incident_id = %(incident)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)
                AND (NOT %(open)s OR state <> 'LIFTED')
-           ORDER BY id DESC LIMIT %(limit)s""",
+           ORDER BY measure.id DESC LIMIT %(limit)s""",
         {"incident": incident_id, "before": before, "open": in_force_only, "limit": limit},
     )
     return [row.to_domain() for row in rows]

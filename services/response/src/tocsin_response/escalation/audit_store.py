@@ -104,7 +104,7 @@ async def lock_unreported(tx: Tx, limit: int) -> list[Report]:
     return await tx.many(
         Report,
         """SELECT id::text, kind, incident_id::text, text FROM audit_finding WHERE alert_id IS NULL
-           ORDER BY found_at, id LIMIT %s FOR UPDATE SKIP LOCKED""",
+           ORDER BY found_at, audit_finding.id LIMIT %s FOR UPDATE SKIP LOCKED""",
         (limit,),
     )
 
@@ -119,7 +119,7 @@ async def _with_firings(tx: Tx, records: list[Recorded]) -> list[Recorded]:
     rows = await tx.many(
         _FiredRow,
         """SELECT escalation_id::text, step, round, due_at, fired_at, next_due_at FROM escalation_firing
-           WHERE escalation_id = ANY(%s::uuid[]) ORDER BY escalation_id, version""",
+           WHERE escalation_id = ANY(%s::uuid[]) ORDER BY escalation_firing.escalation_id, version""",
         ([record.escalation_id for record in records],),
     )
     for row in rows:

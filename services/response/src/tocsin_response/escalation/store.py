@@ -290,7 +290,7 @@ async def list_summonses(tx: Tx, escalation_ids: list[str]) -> list[Summons]:
         """SELECT id::text, escalation_id::text, responder, step, round, reason, explanation, at, late_by, contact, urgency, stands,
                   every_channel, answer, answer_reason, answered_at
            FROM summons
-           WHERE escalation_id = ANY(%s::uuid[]) ORDER BY at DESC, round DESC, step DESC, id DESC""",
+           WHERE escalation_id = ANY(%s::uuid[]) ORDER BY at DESC, round DESC, step DESC, summons.id DESC""",
         (escalation_ids,),
     )
 

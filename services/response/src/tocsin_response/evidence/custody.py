@@ -103,7 +103,7 @@ class Custody:
         """A page of an incident's items, oldest first, and the token of the next one."""
         limit = page_size(size)
         after = wire.id_of(decode(token, 1)[0]) if token else None
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_anew=True) as tx:
             found = await store.list_items(tx, incident_id, after, limit + 1)
         return found[:limit], encode(found[limit - 1].id) if len(found) > limit else ""
 

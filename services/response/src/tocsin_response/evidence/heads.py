@@ -57,7 +57,7 @@ class Heads:
         """A page of heads, newest first, and the token of the next one."""
         limit = page_size(size)
         below = _number(decode(token, 1)[0]) if token else None
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_anew=True) as tx:
             found = await store.list_heads(tx, below, limit + 1)
         return found[:limit], encode(str(found[limit - 1].size)) if len(found) > limit else ""
 

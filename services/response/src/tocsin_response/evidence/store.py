@@ -231,7 +231,7 @@ async def item_by_hash(tx: Tx, incident_id: str, sha256: str) -> Evidence | None
     row = await tx.maybe(
         _ItemRow,
         """SELECT id::text, incident_id::text, collected, sha256, size, added_at, added_by, custodian, state, legal_hold,
-               release_asked_by, release_reason, entry FROM evidence WHERE sha256 = %s AND incident_id = %s ORDER BY id LIMIT 1""",
+               release_asked_by, release_reason, entry FROM evidence WHERE sha256 = %s AND incident_id = %s ORDER BY evidence.id LIMIT 1""",
         (sha256, incident_id),
     )
     return row.to_domain() if row is not None else None
@@ -244,7 +244,7 @@ async def list_items(tx: Tx, incident_id: str | None, after: str | None, limit: 
         """SELECT id::text, incident_id::text, collected, sha256, size, added_at, added_by, custodian, state, legal_hold,
                release_asked_by, release_reason, entry FROM evidence
            WHERE (%(incident)s::uuid IS NULL OR incident_id = %(incident)s) AND (%(after)s::uuid IS NULL OR id > %(after)s)
-           ORDER BY id LIMIT %(limit)s""",
+           ORDER BY evidence.id LIMIT %(limit)s""",
         {"incident": incident_id, "after": after, "limit": limit},
     )
     return [row.to_domain() for row in rows]
@@ -254,7 +254,7 @@ async def derived_from(tx: Tx, evidence_id: str, limit: int) -> list[Evidence]:
     rows = await tx.many(
         _ItemRow,
         """SELECT id::text, incident_id::text, collected, sha256, size, added_at, added_by, custodian, state, legal_hold,
-               release_asked_by, release_reason, entry FROM evidence WHERE parent_id = %s ORDER BY id LIMIT %s""",
+               release_asked_by, release_reason, entry FROM evidence WHERE parent_id = %s ORDER BY evidence.id LIMIT %s""",
         (evidence_id, limit),
     )
     return [row.to_domain() for row in rows]

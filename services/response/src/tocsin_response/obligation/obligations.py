@@ -178,7 +178,7 @@ class Obligations:
         """A page of obligations, the newest first."""
         limit = page_size(size)
         before = _id(decode(token, 1)[0]) if token else None
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_anew=True) as tx:
             found = await store.list_obligations(tx, incident_id or None, running_only, before, limit + 1)
             events = await store.events_of(tx, incident_id) if incident_id else []
             known = await store.circumstances(tx, incident_id) if incident_id else Circumstances()

@@ -210,7 +210,7 @@ async def running_of(tx: Tx, incident_id: str) -> list[Obligation]:
         _Row,
         """SELECT id::text, incident_id::text, regime, duty, state, event, started_at, due_at, explanation, recipient, submitted_at,
                answered_by, reference, sha256, reason, paused_at, pause_reason, paused_for
-           FROM obligation WHERE incident_id = %s AND state = 'RUNNING' ORDER BY id""",
+           FROM obligation WHERE incident_id = %s AND state = 'RUNNING' ORDER BY obligation.id""",
         (incident_id,),
     )
     return [row.to_domain() for row in rows]
@@ -223,7 +223,7 @@ async def list_obligations(tx: Tx, incident_id: str | None, running_only: bool, 
         """SELECT id::text, incident_id::text, regime, duty, state, event, started_at, due_at, explanation, recipient, submitted_at,
                answered_by, reference, sha256, reason, paused_at, pause_reason, paused_for FROM obligation
            WHERE (%(incident)s::uuid IS NULL OR incident_id = %(incident)s) AND (NOT %(running)s OR state = 'RUNNING')
-               AND (%(before)s::uuid IS NULL OR id < %(before)s) ORDER BY id DESC LIMIT %(limit)s""",
+               AND (%(before)s::uuid IS NULL OR id < %(before)s) ORDER BY obligation.id DESC LIMIT %(limit)s""",
         {"incident": incident_id, "running": running_only, "before": before, "limit": limit},
     )
     return [row.to_domain() for row in rows]

@@ -113,7 +113,7 @@ class Requests:
         """A page of swaps, newest first, and the token of the next one."""
         limit = page_size(size)
         before = id_of(decode(token, 1)[0]) if token else None
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_anew=True) as tx:
             found = await store.list_swaps(tx, schedule, self._clock.now() if open_only else None, before, limit + 1)
         return found[:limit], encode(found[limit - 1].id) if len(found) > limit else ""
 

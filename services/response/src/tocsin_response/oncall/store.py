@@ -211,7 +211,8 @@ async def load_coming_overrides(tx: Tx, schedule: str, now: datetime) -> list[Ov
     rows = await tx.many(
         _OverrideRow,
         """SELECT id::text, schedule, responder, starts_at, ends_at, created_by, created_at, reason, kind, instead_of, layer
-           FROM duty_override WHERE ends_at > %(now)s AND (%(schedule)s = '' OR schedule = %(schedule)s) ORDER BY starts_at, id""",
+           FROM duty_override WHERE ends_at > %(now)s AND (%(schedule)s = '' OR schedule = %(schedule)s)
+           ORDER BY starts_at, duty_override.id""",
         {"now": now, "schedule": schedule},
     )
     return [row.to_domain() for row in rows]
@@ -258,7 +259,8 @@ async def list_temporaries(tx: Tx, schedule: str, now: datetime, limit: int) -> 
     rows = await tx.many(
         _TemporaryRow,
         """SELECT id::text, schedule, starts_at, ends_at, shifts, created_by, created_at, reason FROM temporary_schedule
-           WHERE ends_at > %(now)s AND (%(schedule)s = '' OR schedule = %(schedule)s) ORDER BY starts_at, id LIMIT %(limit)s""",
+           WHERE ends_at > %(now)s AND (%(schedule)s = '' OR schedule = %(schedule)s)
+           ORDER BY starts_at, temporary_schedule.id LIMIT %(limit)s""",
         {"now": now, "schedule": schedule, "limit": limit},
     )
     return [row.to_domain() for row in rows]
@@ -331,7 +333,7 @@ async def list_swaps(tx: Tx, schedule: str, open_at: datetime | None, before: st
                created_by, created_at, reason FROM swap
            WHERE (%(schedule)s = '' OR schedule = %(schedule)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)
                AND (%(open_at)s::timestamptz IS NULL OR state = 'OPEN' AND ends_at > %(open_at)s)
-           ORDER BY id DESC LIMIT %(limit)s""",
+           ORDER BY swap.id DESC LIMIT %(limit)s""",
         {"schedule": schedule, "open_at": open_at, "before": before, "limit": limit},
     )
     return [row.to_domain() for row in rows]
@@ -418,7 +420,10 @@ async def load_feed(tx: Tx, secret_hash: bytes) -> Feed | None:
 
 async def list_feeds(tx: Tx, limit: int) -> list[Feed]:
     return await tx.many(
-        Feed, "SELECT id::text, schedule, responder, created_by, created_at FROM calendar_feed ORDER BY id DESC LIMIT %s", (limit,)
+        Feed,
+        """SELECT id::text, schedule, responder, created_by, created_at FROM calendar_feed
+           ORDER BY calendar_feed.id DESC LIMIT %s""",
+        (limit,),
     )
 
 

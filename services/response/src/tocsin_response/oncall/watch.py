@@ -68,7 +68,7 @@ class DutyWatch:
         """A page of who really was on call, newest first, and the token of the next one."""
         limit = page_size(size)
         before = _position(token) if token else None
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_anew=True) as tx:
             found = await store.list_records(tx, schedule, responder, since, until, before, limit + 1)
         last = found[limit - 1] if len(found) > limit else None
         return found[:limit], encode(last.since.isoformat(), last.id) if last is not None else ""

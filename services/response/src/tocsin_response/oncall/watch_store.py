@@ -68,7 +68,7 @@ async def load_open(tx: Tx, schedules: Sequence[str]) -> Mapping[str, list[Recor
     rows = await tx.many(
         Record,
         """SELECT id::text, schedule, responder, since, until, reason FROM duty_record
-           WHERE schedule = ANY(%s) AND until IS NULL ORDER BY since, id""",
+           WHERE schedule = ANY(%s) AND until IS NULL ORDER BY since, duty_record.id""",
         (list(schedules),),
     )
     found: dict[str, list[Record]] = {}
@@ -108,7 +108,7 @@ async def list_records(
                AND (%(from)s::timestamptz IS NULL OR until IS NULL OR until > %(from)s)
                AND (%(until)s::timestamptz IS NULL OR since < %(until)s)
                AND (%(at)s::timestamptz IS NULL OR (since, id) < (%(at)s, %(id)s::uuid))
-           ORDER BY since DESC, id DESC LIMIT %(limit)s""",
+           ORDER BY since DESC, duty_record.id DESC LIMIT %(limit)s""",
         {
             "schedule": schedule,
             "responder": responder,

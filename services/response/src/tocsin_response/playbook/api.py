@@ -84,7 +84,7 @@ class PlaybookApi(PlaybookServiceServicer):
     async def ListRuns(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
         states = [playbook_pb.Run.State.Name(state).removeprefix("STATE_") for state in request.states]
         incident_id, playbook = text("incident_id", request.incident_id), text("playbook", request.playbook)
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_anew=True) as tx:
             found, token = await self._runs.listed(tx, incident_id, playbook, states, request.page_size, request.page_token)
         runs = [run_to_proto(row, open_questions=count, with_variables=False) for row, count in found]
         return pb.ListRunsResponse(runs=runs, next_page_token=token)
@@ -136,7 +136,7 @@ class PlaybookApi(PlaybookServiceServicer):
     async def ListQuestions(self, request: pb.ListQuestionsRequest, context: Context) -> pb.ListQuestionsResponse:
         for_whom = caller().name if request.for_me else None
         incident_id = text("incident_id", request.incident_id)
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(plans_anew=True) as tx:
             found, token = await self._questions.listed(
                 tx, for_whom, incident_id, request.also_closed, request.page_size, request.page_token
             )

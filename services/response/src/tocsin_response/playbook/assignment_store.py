@@ -356,6 +356,7 @@ async def of_run(tx: Tx, run_id: str) -> list[Assignment]:
     return await tx.many(
         Assignment,
         """SELECT id::text, path, slot, command, target, attempt, idempotency_key, state, fence, lease_owner, lease_until, prior_state,
-               undo_token, verified, outcome, explanation, looks, not_before, needs FROM assignment WHERE run_id = %s ORDER BY id""",
+               undo_token, verified, outcome, explanation, looks, not_before, needs FROM assignment
+           WHERE run_id = %s ORDER BY assignment.id""",
         (run_id,),
     )

@@ -76,13 +76,13 @@ async def load(tx: Tx, question_id: str) -> Question | None:
 
 async def open_of_run(tx: Tx, run_id: str) -> list[Question]:
     """The open ones of a run, which is locked."""
-    rows = await tx.many(_QuestionRow, SELECT + "WHERE run_id = %s AND state = 'OPEN' ORDER BY id", (run_id,))
+    rows = await tx.many(_QuestionRow, SELECT + "WHERE run_id = %s AND state = 'OPEN' ORDER BY question.id", (run_id,))
     return [row.to_domain() for row in rows]
 
 
 async def of_run(tx: Tx, run_id: str) -> list[Question]:
     """All of a run, oldest first."""
-    return [row.to_domain() for row in await tx.many(_QuestionRow, SELECT + "WHERE run_id = %s ORDER BY id", (run_id,))]
+    return [row.to_domain() for row in await tx.many(_QuestionRow, SELECT + "WHERE run_id = %s ORDER BY question.id", (run_id,))]
 
 
 async def list_open(tx: Tx, incident_id: str | None, after: str, limit: int) -> list[Question]:
@@ -91,7 +91,7 @@ async def list_open(tx: Tx, incident_id: str | None, after: str, limit: int) -> 
         _QuestionRow,
         SELECT
         + """WHERE state = 'OPEN' AND id > %(after)s AND (%(incident)s::uuid IS NULL OR incident_id = %(incident)s::uuid)
-             ORDER BY id LIMIT %(limit)s""",
+             ORDER BY question.id LIMIT %(limit)s""",
         {"incident": incident_id, "after": after, "limit": limit},
     )
     return [row.to_domain() for row in rows]
@@ -103,7 +103,7 @@ async def list_open_for(tx: Tx, names: Sequence[str], incident_id: str | None, a
         _QuestionRow,
         SELECT
         + """WHERE state = 'OPEN' AND id > %(after)s AND (roles = '{}' OR roles && %(names)s::text[])
-             AND (%(incident)s::uuid IS NULL OR incident_id = %(incident)s::uuid) ORDER BY id LIMIT %(limit)s""",
+             AND (%(incident)s::uuid IS NULL OR incident_id = %(incident)s::uuid) ORDER BY question.id LIMIT %(limit)s""",
         {"names": list(names), "incident": incident_id, "after": after, "limit": limit},
     )
     return [row.to_domain() for row in rows]
@@ -114,7 +114,8 @@ async def list_all(tx: Tx, incident_id: str | None, after: str, limit: int) -> l
     rows = await tx.many(
         _QuestionRow,
         SELECT
-        + """WHERE id > %(after)s AND (%(incident)s::uuid IS NULL OR incident_id = %(incident)s::uuid) ORDER BY id LIMIT %(limit)s""",
+        + """WHERE id > %(after)s AND (%(incident)s::uuid IS NULL OR incident_id = %(incident)s::uuid)
+             ORDER BY question.id LIMIT %(limit)s""",
         {"incident": incident_id, "after": after, "limit": limit},
     )
     return [row.to_domain() for row in rows]

@@ -135,13 +135,13 @@ async def exercised(tx: Tx, since: datetime) -> Exercised | None:
 
 async def lock(tx: Tx, ids: Sequence[str]) -> list[Held]:
     """Lock these for the rest of the transaction, always in the same order."""
-    return await tx.many(Held, "SELECT id::text, version FROM run WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE", (list(ids),))
+    return await tx.many(Held, "SELECT id::text, version FROM run WHERE id = ANY(%s::uuid[]) ORDER BY run.id FOR UPDATE", (list(ids),))
 
 
 async def lock_free(tx: Tx, ids: Sequence[str]) -> list[Held]:
     """Lock those of these that nobody else is at."""
     return await tx.many(
-        Held, "SELECT id::text, version FROM run WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE SKIP LOCKED", (list(ids),)
+        Held, "SELECT id::text, version FROM run WHERE id = ANY(%s::uuid[]) ORDER BY run.id FOR UPDATE SKIP LOCKED", (list(ids),)
     )
 
 
@@ -169,7 +169,7 @@ async def steps(tx: Tx, ids: Sequence[str]) -> list[StepRow]:
     """The steps of these runs, in the order in which they began."""
     return await tx.many(
         StepRow,
-        "SELECT run_id::text, record FROM step WHERE run_id = ANY(%s::uuid[]) ORDER BY run_id, seq",
+        "SELECT run_id::text, record FROM step WHERE run_id = ANY(%s::uuid[]) ORDER BY step.run_id, seq",
         (list(ids),),
     )
 
@@ -283,7 +283,7 @@ async def list_runs(tx: Tx, incident_id: str | None, playbook: str, states: Sequ
         SELECT
         + """WHERE id < %(before)s AND (%(incident)s::uuid IS NULL OR incident_id = %(incident)s::uuid)
              AND (%(playbook)s = '' OR playbook = %(playbook)s) AND (%(states)s::text[] = '{}' OR state = ANY(%(states)s::text[]))
-             ORDER BY id DESC LIMIT %(limit)s""",
+             ORDER BY run.id DESC LIMIT %(limit)s""",
         {"before": before, "incident": incident_id, "playbook": playbook, "states": list(states), "limit": limit},
     )
 
