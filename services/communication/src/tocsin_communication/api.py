@@ -78,7 +78,9 @@ class CommunicationApi(CommunicationServiceServicer):
         async with self._database.transaction(plans_anew=True) as tx:
             found = await page_store.list_pages(tx, _wanted(request), before, size + 1)
         token = paging.encode(found[size - 1].id) if len(found) > size else ""
-        return pb.ListPagesResponse(pages=[page_to_proto(as_seen(page)) for page in found[:size]], next_page_token=token)
+        every = [page_to_proto(as_seen(page)) for page in found[:size]]
+        pages, token = paging.fitted(every, token, lambda last: paging.encode(found[last].id))
+        return pb.ListPagesResponse(pages=pages, next_page_token=token)
 
     async def ApplyConfiguration(self, request: pb.ApplyConfigurationRequest, context: Context) -> pb.ApplyConfigurationResponse:
         changes = await self._configuration.apply(request.configuration, dry_run=request.dry_run, prune=request.prune)

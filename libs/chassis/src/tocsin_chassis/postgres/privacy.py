@@ -85,4 +85,6 @@ async def hidden_things(tx: Tx, source: LiteralString, reader: str, ids: Collect
 
 async def all_private(tx: Tx) -> list[Private]:
     """All that are, or were, private."""
-    return await tx.many(Private, "SELECT incident_id::text, private, members, version FROM incident_privacy ORDER BY incident_id")
+    return await tx.many(
+        Private, "SELECT incident_id::text, private, members, version FROM incident_privacy ORDER BY incident_privacy.incident_id"
+    )

@@ -9,6 +9,7 @@ from tocsin.response.v1.command_service_pb2_grpc import CommandServiceServicer
 
 from tocsin_chassis.grpc.caller import caller, reader
 from tocsin_chassis.grpc.wrapping import Context
+from tocsin_chassis.paging import fitted
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.postgres.inbox import Reply, once
 from tocsin_response.command import wire
@@ -18,7 +19,7 @@ from tocsin_response.command.plans import Plans
 from tocsin_response.command.readiness import overall
 from tocsin_response.command.records import Records
 from tocsin_response.command.task import Task
-from tocsin_response.command.tasks import Tasks, TaskWish
+from tocsin_response.command.tasks import Tasks, TaskWish, page_token
 from tocsin_response.command.view import Views
 from tocsin_response.oncall.wire import instant, text
 
@@ -165,7 +166,8 @@ class CommandApi(CommandServiceServicer):
         tasks, token = await self._command.tasks.listed(
             request.incident_id, text("owner", request.owner), request.closed_too, request.page_size, request.page_token, reader()
         )
-        return pb.ListTasksResponse(tasks=[wire.task_to_proto(task) for task in tasks], next_page_token=token)
+        shown, token = fitted([wire.task_to_proto(task) for task in tasks], token, lambda last: page_token(tasks[last]))
+        return pb.ListTasksResponse(tasks=shown, next_page_token=token)
 
     async def ListPlans(self, request: pb.ListPlansRequest, context: Context) -> pb.ListPlansResponse:
         async with self._database.transaction() as tx:

@@ -93,8 +93,7 @@ class Tasks:
         limit = paging.page_size(size)
         async with self._database.transaction(plans_anew=True) as tx:
             found = await store.list_tasks(tx, incident_id, owner, closed_too, _place(token), limit + 1, reader)
-        last = found[limit - 1] if len(found) > limit else None
-        return found[:limit], paging.encode(last.due_at.isoformat() if last.due_at else NEVER, last.id) if last is not None else ""
+        return found[:limit], page_token(found[limit - 1]) if len(found) > limit else ""
 
     async def remind_due(self) -> int:
         """Tell the owners whose time has come; returns how many tasks were looked at."""
@@ -167,6 +166,11 @@ class Tasks:
 async def _incident(tx: Tx, incident_id: str) -> Incident | None:
     copy = await escalations.look_at_copy(tx, incident_id)
     return Incident.FromString(copy) if copy is not None else None
+
+
+def page_token(last: Task) -> str:
+    """The token of the page after this task."""
+    return paging.encode(last.due_at.isoformat() if last.due_at else NEVER, last.id)
 
 
 def _place(token: str) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ from tocsin.response.v1.containment_service_pb2_grpc import ContainmentServiceSe
 
 from tocsin_chassis.grpc.caller import caller
 from tocsin_chassis.grpc.wrapping import Context
+from tocsin_chassis.paging import encode, fitted
 from tocsin_chassis.postgres.database import Database
 from tocsin_chassis.postgres.inbox import once
 from tocsin_chassis.telemetry import name_incident
@@ -101,7 +102,8 @@ class ContainmentApi(ContainmentServiceServicer):
     async def ListProposals(self, request: pb.ListProposalsRequest, context: Context) -> pb.ListProposalsResponse:
         incident_id = _incident_id(request.incident_id)
         found, token = await self._automations.listed(incident_id, request.open_only, request.page_size, request.page_token)
-        return pb.ListProposalsResponse(proposals=[proposal_to_proto(each) for each in found], next_page_token=token)
+        proposals, token = fitted([proposal_to_proto(each) for each in found], token, lambda last: encode(found[last].id))
+        return pb.ListProposalsResponse(proposals=proposals, next_page_token=token)
 
     async def AnswerProposal(self, request: pb.AnswerProposalRequest, context: Context) -> pb.AnswerProposalResponse:
         reason = text("reason", request.reason)

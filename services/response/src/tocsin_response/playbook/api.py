@@ -8,7 +8,7 @@ from tocsin.response.v1.playbook_service_pb2_grpc import PlaybookServiceServicer
 
 from tocsin_chassis.grpc.caller import caller
 from tocsin_chassis.grpc.wrapping import Context
-from tocsin_chassis.paging import fitted
+from tocsin_chassis.paging import encode, fitted
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.postgres.inbox import once
 from tocsin_playbook.run import Say
@@ -140,7 +140,8 @@ class PlaybookApi(PlaybookServiceServicer):
             found, token = await self._questions.listed(
                 tx, for_whom, incident_id, request.also_closed, request.page_size, request.page_token
             )
-        return pb.ListQuestionsResponse(questions=[question_to_proto(each) for each in found], next_page_token=token)
+        questions, token = fitted([question_to_proto(each) for each in found], token, lambda last: encode(found[last].id))
+        return pb.ListQuestionsResponse(questions=questions, next_page_token=token)
 
     async def ExportRun(self, request: pb.ExportRunRequest, context: Context) -> pb.ExportRunResponse:
         async with self._database.transaction() as tx:
