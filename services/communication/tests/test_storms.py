@@ -36,8 +36,10 @@ from tocsin_communication.pages.receipt import Outcome, Receipt
 from tocsin_communication.rules.personal import Urgency
 from tocsin_communication.rules.sharing import share
 from tocsin_communication.rules.tallies import Tallies
+from tocsin_communication.sending import departures
 from tocsin_communication.sending import sender as sending
-from tocsin_communication.sending.departures import AT_ONCE, EACH_LINGERING, EACH_QUEUE, Departures
+from tocsin_communication.sending.departures import AT_ONCE, EACH_LINGERING, EACH_QUEUE, Departures, Leaving
+from tocsin_communication.sending.sender import Sender
 from tocsin_communication.settings import CommunicationSettings
 from tocsin_kernel.clock import ManualClock
 from tocsin_testkit.outside.http import Plan
@@ -125,10 +127,7 @@ async def test_whenever_the_acknowledge_comes_nothing_leaves_after_it(house, see
     for _ in range(chance.randint(0, 4)):
         house.world.clock.forward(timedelta(seconds=1))
         await asyncio.sleep(chance.random() * 0.3)
-    taken = TriageIncident()
-    taken.CopyFrom(opened)
-    taken.MergeFrom(TriageIncident(state=TriageIncident.STATE_ACKNOWLEDGED, version=2, acknowledged_by="carol"))
-    await house.world.publish(IncidentAcknowledged(incident=taken), taken.id, 2)
+    await _taken(house, opened)
 
     async def heard() -> bool:
         consumers = [await house.world.jetstream.consumer_info(*names) for names in CONSUMERS]
@@ -168,10 +167,7 @@ async def test_what_is_due_at_the_start_waits_for_the_answer_that_lies_in_the_st
         opened = house.incident()
         await house.summon("alice", opened)
         await house.expect(responder="alice", state=Page.STATE_PENDING)
-    taken = TriageIncident()
-    taken.CopyFrom(opened)
-    taken.MergeFrom(TriageIncident(state=TriageIncident.STATE_ACKNOWLEDGED, version=2, acknowledged_by="carol"))
-    await world.publish(IncidentAcknowledged(incident=taken), taken.id, 2)
+    await _taken(house, opened)
     await world.lose("communication", "triage")
     await house.summon("bob", opened)
     world.clock.forward(timedelta(minutes=2))
@@ -179,6 +175,42 @@ async def test_what_is_due_at_the_start_waits_for_the_answer_that_lies_in_the_st
         house = House(world, app, app, mail_server, web_server, [], None)
         await house.expect(2, state=Page.STATE_CANCELLED)
         assert not web_server.requests
+
+
+async def test_a_page_that_could_not_leave_when_it_was_marked_is_judged_once_more(house, monkeypatch):
+    """Its process is too busy to hand it over until the incident is taken."""
+    monkeypatch.setattr(departures, "JUDGED_FOR_SECONDS", -1.0)
+    free, deliver = asyncio.Event(), Sender._deliver
+
+    async def deliver_later(sender: Sender, leaving: Leaving) -> None:
+        await free.wait()
+        await deliver(sender, leaving)
+
+    monkeypatch.setattr(Sender, "_deliver", deliver_later)
+    await house.reachable(hook("alice", house.web_server.url))
+    opened = house.incident()
+    await house.summon("alice", opened)
+    await house.expect(state=Page.STATE_SENDING)
+    await _taken(house, opened)
+
+    async def heard() -> bool:
+        consumers = [await house.world.jetstream.consumer_info(*names) for names in CONSUMERS]
+        return all(consumer.num_pending == 0 and consumer.num_ack_pending == 0 for consumer in consumers)
+
+    await house.world.eventually(heard)
+    free.set()
+    await house.expect(state=Page.STATE_PENDING)
+    house.world.clock.forward(timedelta(seconds=2))
+    [page] = await house.expect(state=Page.STATE_CANCELLED)
+    assert page.state_reason == "taken by carol"
+    assert not house.web_server.requests
+
+
+async def _taken(house: House, opened: TriageIncident) -> None:
+    taken = TriageIncident()
+    taken.CopyFrom(opened)
+    taken.MergeFrom(TriageIncident(state=TriageIncident.STATE_ACKNOWLEDGED, version=2, acknowledged_by="carol"))
+    await house.world.publish(IncidentAcknowledged(incident=taken), taken.id, 2)
 
 
 def _summonses(house: House) -> int:

@@ -23,6 +23,8 @@ LINGERS_AFTER_SECONDS = 0.5
 # One that leaves a fifth of fifty messages a second without an answer, each for ten seconds, has a hundred of them.
 EACH_LINGERING = 160
 LINGERING_AT_ONCE = 240
+# One that has not left within this time of its marking is judged once more: its incident may have been taken meanwhile.
+JUDGED_FOR_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,16 @@ class Leaving:
     @property
     def is_too_late(self) -> bool:
         """This process stood still until another one may have gone on with the page."""
-        return time.monotonic() - self.begun_at > LEASE.total_seconds()
+        return self._waited > LEASE.total_seconds()
+
+    @property
+    def is_to_be_judged_again(self) -> bool:
+        """The database was slow to commit, or this process busy."""
+        return self._waited > JUDGED_FOR_SECONDS
+
+    @property
+    def _waited(self) -> float:
+        return time.monotonic() - self.begun_at
 
 
 class Departures:

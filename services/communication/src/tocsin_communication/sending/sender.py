@@ -166,8 +166,8 @@ class Sender:
 
     async def _deliver(self, leaving: Leaving) -> None:
         page = leaving.page
-        if leaving.is_too_late:
-            receipt = Receipt(Outcome.TRANSIENT, "not handed over: its sender stood still")
+        if why := await self._why_not(leaving):
+            receipt = Receipt(Outcome.TRANSIENT, f"not handed over: {why}")
             self._recorder.record(Attempt(page, receipt, self._clock.now(), INVALID_SPAN))
             return
         context = trace_context({"traceparent": page.traceparent})
@@ -183,6 +183,24 @@ class Sender:
         self._channels.note(page.channel, page.account, receipt)
         pages_total.labels(page.channel.value.lower(), receipt.outcome.value.lower()).inc()
         self._recorder.record(Attempt(sent, receipt, self._clock.now(), span))
+
+    async def _why_not(self, leaving: Leaving) -> str:
+        """Why it is not handed over after all; empty if it is. A database that does not answer holds up no page."""
+        page = leaving.page
+        if leaving.is_too_late:
+            return "its sender stood still"
+        if not leaving.is_to_be_judged_again or not page.incident_id:
+            return ""
+        try:
+            async with self._database.transaction() as tx:
+                known = await incident_store.incidents(tx, [page.incident_id])
+        except DomainError:
+            return ""
+        match verdict(replace(page, attempts=page.attempts - 1), known.get(page.incident_id)):
+            case Stop(reason):
+                return reason
+            case _:
+                return ""
 
     async def _send(self, leaving: Leaving) -> tuple[Page, Receipt]:
         """Hand it over, after looking whether it was taken before if nobody knows; the page as it was sent."""
