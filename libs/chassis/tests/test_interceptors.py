@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tocsin.access.v1.access_pb2 import Access, Role
 
-from tocsin_chassis.grpc import tracing
+from tocsin_chassis import telemetry
 from tocsin_chassis.grpc.authentication import Authentication
 from tocsin_chassis.grpc.authorization import Authorization
 from tocsin_chassis.grpc.caller import Caller, Identity, TokenInvalid, TrustedKeys, caller
@@ -72,7 +72,7 @@ def spans(monkeypatch):
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(tracing, "tracer", provider.get_tracer("test"))
+    monkeypatch.setattr(telemetry, "tracer", provider.get_tracer("test"))
     return exporter
 
 

@@ -14,8 +14,8 @@ ALERTMANAGER = ["/api/v2/alerts", "/api/v2/alerts/groups", "/api/v2/silences", "
 
 @pytest.mark.parametrize("below", ALERTMANAGER)
 def test_alertmanager_is_at_any_prefix_and_the_last_part_of_it_may_be_the_key(below: str) -> None:
-    assert door_of(below, "KEY") == Door("alertmanager", below)
-    assert door_of(f"/some/prefix{below}", "KEY") == Door("alertmanager", below)
+    assert door_of(below, "KEY") == Door("alertmanager", below, "KEY")
+    assert door_of(f"/some/prefix{below}", "KEY") == Door("alertmanager", below, "KEY")
     assert door_of(f"/some/KEY{below}", "") == Door("alertmanager", below, "KEY")
     assert door_of(below, "") == Door("alertmanager", below)
 
@@ -65,10 +65,10 @@ def test_the_edges_own_metrics_stay_where_they_are_also_for_a_scraper_that_shows
 
 
 def test_a_key_in_a_header_leaves_the_path_alone() -> None:
-    assert door_of("/heartbeat/nightly", "KEY") == Door("heartbeat", "/nightly")
+    assert door_of("/heartbeat/nightly", "KEY") == Door("heartbeat", "/nightly", "KEY")
     assert door_of("/heartbeat/KEY/nightly", "KEY") == Door("heartbeat", "/nightly", "KEY")
     for kind in ONE_ADDRESS:
-        assert door_of(f"/{kind}", "KEY") == Door(kind, "/")
+        assert door_of(f"/{kind}", "KEY") == Door(kind, "/", "KEY")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tocsin.detection.v1.detection_service_pb2 import (
     SubmitReportsResponse,
 )
 
+from tocsin_edge.http import handover as handing_over
 from tocsin_edge.http.handover import CALLS_AT_ONCE, MOST_BYTES_TOGETHER, MOST_TOGETHER, SUBMIT, SUBMIT_MANY, Handover, ReportRefused
 
 REPORTS = 10
@@ -106,6 +107,31 @@ async def test_no_sender_waits_for_another_and_no_call_grows_without_end() -> No
     sizes = [len(bodies) for _, bodies in detection.calls]
     assert sizes[: 2 * CALLS_AT_ONCE + 1] == [1] * (2 * CALLS_AT_ONCE + 1)
     assert sorted(sizes[2 * CALLS_AT_ONCE + 1 :]) == [1, 1, 2, MOST_TOGETHER]
+
+
+async def flooded(handover: Handover, detection: Detection, together: int) -> None:
+    """The last call carried so many."""
+    await sent(handover, detection, [report("flood") for _ in range(CALLS_AT_ONCE + together)])
+    assert len(detection.calls[-1][1]) == together
+
+
+async def test_after_a_call_of_many_half_as_many_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that two calls take turns, each with half of what a flood has on its way."""
+    monkeypatch.setattr(handing_over, "PAUSE_SECONDS", 3600.0)
+    detection = Detection()
+    handover = Handover(detection)
+    await flooded(handover, detection, 6)
+    assert await sent(handover, detection, [report(body) for body in "abc"]) == ["a", "b", "c"]
+    assert detection.calls[-1] == (SUBMIT_MANY, ["a", "b", "c"])
+
+
+async def test_if_they_do_not_come_what_is_there_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handing_over, "PAUSE_SECONDS", 0.0)
+    detection = Detection()
+    handover = Handover(detection)
+    await flooded(handover, detection, 6)
+    assert await sent(handover, detection, [report("late")]) == ["late"]
+    assert detection.calls[-1] == (SUBMIT, ["late"])
 
 
 async def test_whoever_has_gone_is_not_handed_on() -> None:

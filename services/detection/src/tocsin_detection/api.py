@@ -18,7 +18,7 @@ from tocsin_chassis.grpc.errors import logged_status
 from tocsin_chassis.grpc.wrapping import Context
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.postgres.inbox import once
-from tocsin_chassis.telemetry import trace_context, tracer
+from tocsin_chassis.telemetry import Spanned, trace_context
 from tocsin_detection.alert import Alert
 from tocsin_detection.alerts import Alerts, Listing, page_start, page_token
 from tocsin_detection.configuration import Configurations
@@ -68,8 +68,7 @@ class DetectionApi(DetectionServiceServicer):
 
     async def _outcome(self, gathered: pb.GatheredReport) -> pb.ReportOutcome:
         """What becomes of one of several reports, in the trace that it came with."""
-        parent = trace_context({"traceparent": gathered.traceparent})
-        with tracer.start_as_current_span(SUBMIT, context=parent, kind=SpanKind.SERVER) as span:
+        with Spanned(SUBMIT, SpanKind.SERVER, trace_context({"traceparent": gathered.traceparent})) as span:
             try:
                 return pb.ReportOutcome(answer=await self._submitted(gathered.report))
             except Exception as error:  # as where a call ends: nobody else's report is refused for it

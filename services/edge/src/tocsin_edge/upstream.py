@@ -1,21 +1,20 @@
 """Calls to the services behind the door: bytes in, bytes out, in the visitor's name or in the edge's own."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
 import grpc
 from grpc import aio
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from tocsin_chassis.grpc.caller import Caller, Identity
 from tocsin_chassis.grpc.channel import OPTIONS
 from tocsin_chassis.grpc.errors import STATUS_DETAILS
 from tocsin_chassis.grpc.privacy import OPENED
-from tocsin_chassis.telemetry import traceparent, tracer
+from tocsin_chassis.telemetry import Spanned, traceparent
 from tocsin_kernel.errors import Unavailable
 
-UNTRACED = "/grpc.health."
 # An answer to a sender's API may hold every open alert.
 LARGEST_ANSWER = ("grpc.max_receive_message_length", 16 * 1024 * 1024)
 
@@ -55,31 +54,36 @@ class Services:
     async def call(
         self, path: str, request: bytes, timeout: float, on_behalf: Caller | None = None, opened: list[str] | None = None
     ) -> bytes:
-        return await self._call(path.split(".", 2)[1], path, request, timeout, on_behalf, opened)
+        service = path.split(".", 2)[1]
+        with Spanned(path[1:], SpanKind.CLIENT) as span:
+            call = self._method(service, path, False)(request, timeout=timeout, metadata=self._metadata(on_behalf))
+            try:
+                answer: bytes = await call
+            except BaseException as error:
+                _note(span, service, error)
+                raise
+            if opened is not None:
+                opened += [str(value) for key, value in await call.trailing_metadata() or () if key == OPENED]
+            return answer
 
     async def check(self, service: str, request: bytes, timeout: float) -> bytes:
         """Ask a service for its health, by the health protocol of gRPC."""
-        return await self._call(service, "/grpc.health.v1.Health/Check", request, timeout, None)
+        check = self._method(service, "/grpc.health.v1.Health/Check", False)
+        answer: bytes = await check(request, timeout=timeout, metadata=self._metadata(None))
+        return answer
 
     async def stream(self, path: str, requests: AsyncIterator[bytes], timeout: float | None, on_behalf: Caller) -> AsyncIterator[bytes]:
         service = path.split(".", 2)[1]
-        with _span(path), _told(service):
+        with Spanned(path[1:], SpanKind.CLIENT) as span:
             call = self._method(service, path, True)(requests, timeout=timeout, metadata=self._metadata(on_behalf))
             try:
                 async for response in call:
                     yield response
+            except BaseException as error:
+                _note(span, service, error)
+                raise
             finally:
                 call.cancel()
-
-    async def _call(
-        self, service: str, path: str, request: bytes, timeout: float, on_behalf: Caller | None, opened: list[str] | None = None
-    ) -> bytes:
-        with _span(path), _told(service):
-            call = self._method(service, path, False)(request, timeout=timeout, metadata=self._metadata(on_behalf))
-            answer: bytes = await call
-            if opened is not None:
-                opened += [str(value) for key, value in await call.trailing_metadata() or () if key == OPENED]
-            return answer
 
     def _method(self, service: str, path: str, streams: bool) -> Any:
         key = (service, path, streams)
@@ -105,28 +109,10 @@ async def services(addresses: Mapping[str, str], identity: Identity) -> AsyncIte
         yield Services(identity, channels)
 
 
-@contextmanager
-def _span(path: str) -> Any:
-    if path.startswith(UNTRACED):
-        yield
+def _note(span: Span, service: str, error: BaseException) -> None:
+    """Write into the span how a call failed. Raises ServiceUnavailable where no answer came: the error itself tells the address."""
+    span.set_status(Status(StatusCode.ERROR, error.code().name if isinstance(error, aio.AioRpcError) else type(error).__name__))
+    if not isinstance(error, aio.AioRpcError) or error.code() != grpc.StatusCode.UNAVAILABLE:
         return
-    with tracer.start_as_current_span(
-        path.lstrip("/"), kind=SpanKind.CLIENT, record_exception=False, set_status_on_exception=False
-    ) as span:
-        try:
-            yield
-        except BaseException as error:
-            span.set_status(Status(StatusCode.ERROR, error.code().name if isinstance(error, aio.AioRpcError) else type(error).__name__))
-            raise
-
-
-@contextmanager
-def _told(service: str) -> Any:
-    """A service that cannot be reached gives no answer of its own: say so, without telling its address."""
-    try:
-        yield
-    except aio.AioRpcError as error:
-        spoke = any(key == STATUS_DETAILS for key, _ in error.trailing_metadata() or ())
-        if error.code() == grpc.StatusCode.UNAVAILABLE and not spoke:
-            raise ServiceUnavailable(service=service) from error
-        raise
+    if not any(key == STATUS_DETAILS for key, _ in error.trailing_metadata() or ()):
+        raise ServiceUnavailable(service=service) from error

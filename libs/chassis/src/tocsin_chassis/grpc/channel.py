@@ -10,7 +10,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from tocsin_chassis.grpc.caller import Identity
 from tocsin_chassis.grpc.deadlines import remaining
-from tocsin_chassis.telemetry import traceparent, tracer
+from tocsin_chassis.telemetry import Spanned, traceparent
 
 DEFAULT_SECONDS = 5.0
 OPTIONS = [
@@ -39,9 +39,7 @@ class _Outgoing(aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # grpci
 
     async def intercept_unary_unary(self, continuation: Callable[..., Any], details: aio.ClientCallDetails, request: Any) -> Any:
         method = details.method.decode() if isinstance(details.method, bytes) else details.method
-        with tracer.start_as_current_span(
-            method.lstrip("/"), kind=SpanKind.CLIENT, record_exception=False, set_status_on_exception=False
-        ) as span:
+        with Spanned(method.lstrip("/"), SpanKind.CLIENT) as span:
             metadata = aio.Metadata(*(details.metadata or ()))
             metadata.add("authorization", f"Bearer {self._identity.token()}")
             if current := traceparent():

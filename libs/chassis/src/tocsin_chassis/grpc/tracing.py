@@ -9,7 +9,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from prometheus_client import Histogram
 
 from tocsin_chassis.grpc.wrapping import Around, Call
-from tocsin_chassis.telemetry import trace_context, tracer
+from tocsin_chassis.telemetry import Spanned, trace_context
 
 duration = Histogram("tocsin_rpc_server_seconds", "duration of RPCs handled", ["method", "code"])
 
@@ -26,13 +26,7 @@ class Tracing(Around):
             return
         began = asyncio.get_running_loop().time()
         code = "OK"
-        with tracer.start_as_current_span(
-            call.method.lstrip("/"),
-            context=trace_context(call.metadata),
-            kind=SpanKind.SERVER,
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
+        with Spanned(call.method.lstrip("/"), SpanKind.SERVER, trace_context(call.metadata)) as span:
             try:
                 yield
             except BaseException as error:

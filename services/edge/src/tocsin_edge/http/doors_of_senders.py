@@ -28,7 +28,7 @@ _SCHEMES = ("bearer", "geniekey", "token")
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """The door that a path leads to. `below` is the path below the integration's address, `key` what the path shows of a key."""
+    """The door that a path leads to. `below` is the path below the integration's address, `key` what headers or path show of one."""
 
     kind: str
     below: str
@@ -53,9 +53,9 @@ def door_of(path: str, shown: str) -> Door | None:
     if found := _ALERTMANAGER.fullmatch(path):
         return _alertmanager(found["before"], found["below"], shown)
     if _PAGERDUTY.fullmatch(path):
-        return Door(PAGERDUTY, path.rstrip("/"))
+        return Door(PAGERDUTY, path.rstrip("/"), shown)
     if found := _OPSGENIE.fullmatch(path):
-        return Door(OPSGENIE, found["below"])
+        return Door(OPSGENIE, found["below"], shown)
     if found := _NAMED.fullmatch(path):
         return _named(found["kind"], found["below"] or "/", shown)
     return None
@@ -100,16 +100,16 @@ def refusal(kind: str, status: int, why: str, request: str = "", seconds: float 
 
 def _alertmanager(before: str, below: str, shown: str) -> Door | None:
     """Whether the platform lives may be asked without a key: that is no integration's business. So are the edge's own metrics."""
-    key = "" if shown else unquote(before.rpartition("/")[2])
+    key = shown or unquote(before.rpartition("/")[2])
     if below == "/metrics":
         return Door(ALERTMANAGER, below, key) if before else None
-    return None if below.startswith("/-/") and not (key or shown) else Door(ALERTMANAGER, below, key)
+    return None if below.startswith("/-/") and not key else Door(ALERTMANAGER, below, key)
 
 
 def _named(kind: str, below: str, shown: str) -> Door:
     """A key that is shown in a header need not be in the path, but may."""
     key, _, rest = below.removeprefix("/").partition("/")
-    return Door(kind, below) if shown and unquote(key) != shown else Door(kind, f"/{rest}", unquote(key))
+    return Door(kind, below, shown) if shown and unquote(key) != shown else Door(kind, f"/{rest}", unquote(key))
 
 
 def _basic(credentials: str) -> str:

@@ -27,6 +27,8 @@ SECONDS = 10.0
 CALLS_AT_ONCE = 2
 MOST_TOGETHER = 16
 MOST_BYTES_TOGETHER = 2 * 1024 * 1024
+# How long a report waits for others, where its sender has just sent several at once: a call costs more than handing a report on in it.
+PAUSE_SECONDS = 0.005
 # Detection looked at none of the reports: it does not know the call, or one of them breaks a rule.
 NOT_LOOKED_AT = (code_pb2.UNIMPLEMENTED, code_pb2.INVALID_ARGUMENT)
 
@@ -49,10 +51,35 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Queue:
-    """What is on its way for one key, and what waits."""
+    """What is on its way for one key, and what waits. `last` is how many went on together the last time."""
 
+    calls: int = 0
     going_on: int = 0
+    last: int = 1
     waiting: deque[_Waiting] = field(default_factory=deque)
+    pause: asyncio.TimerHandle | None = None
+
+    def is_worth_a_call(self, reports: int) -> bool:
+        """Whether there are as many as are on their way: so each of two calls carries half of a flood."""
+        return reports >= (self.going_on or (self.last + 1) // 2)
+
+    def begin(self, reports: int) -> None:
+        """A call begins."""
+        self.calls += 1
+        self.going_on += reports
+        self.last = reports
+        self.hurry()
+
+    def hurry(self) -> None:
+        """Wait for nothing any more."""
+        if self.pause is not None:
+            self.pause.cancel()
+            self.pause = None
+
+    def end(self, reports: int) -> None:
+        """A call has ended."""
+        self.calls -= 1
+        self.going_on -= reports
 
 
 class Handover:
@@ -67,28 +94,48 @@ class Handover:
         """Detection's answer. Raises ReportRefused, TimeoutError, and what a call raises."""
         sender = (report.kind, report.integration_key)
         queue = self._queues.setdefault(sender, _Queue())
-        if queue.going_on >= CALLS_AT_ONCE:
-            waiting = _Waiting(report, traceparent(), copy_context(), asyncio.get_running_loop().create_future())
-            queue.waiting.append(waiting)
-            async with asyncio.timeout(SECONDS):
-                return await waiting.answer
-        queue.going_on += 1
-        try:
-            return await self._alone(report)
-        finally:
-            self._go_on(sender, queue)
+        if queue.calls < CALLS_AT_ONCE and not queue.waiting and queue.is_worth_a_call(1):
+            queue.begin(1)
+            try:
+                return await self._alone(report)
+            finally:
+                queue.end(1)
+                self._go_on(sender, queue)
+        waiting = _Waiting(report, traceparent(), copy_context(), asyncio.get_running_loop().create_future())
+        queue.waiting.append(waiting)
+        self._go_on(sender, queue)
+        async with asyncio.timeout(SECONDS):
+            return await waiting.answer
 
     def _go_on(self, sender: tuple[str, str], queue: _Queue) -> None:
-        """One call is over: the next begins, with all that fits into it."""
+        """Begin the next call if there is room for one and it is worth it, or after a pause. Who sends nothing any more is forgotten."""
+        if queue.calls == CALLS_AT_ONCE:
+            return
+        if queue.is_worth_a_call(len(queue.waiting)):
+            self._begin(sender, queue)
+        elif queue.waiting or (queue.last > 1 and not queue.calls):
+            if queue.pause is None:
+                queue.pause = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._paused, sender, queue)
+        elif not queue.calls:
+            queue.hurry()
+            del self._queues[sender]
+
+    def _paused(self, sender: tuple[str, str], queue: _Queue) -> None:
+        """No more have come: what waits goes on."""
+        queue.pause = None
+        self._begin(sender, queue)
+
+    def _begin(self, sender: tuple[str, str], queue: _Queue) -> None:
+        """Begin a call with all that fits into it. Who waited may have gone meanwhile."""
         together = _fitting(queue.waiting)
         if together:
+            queue.begin(len(together))
             task = asyncio.get_running_loop().create_task(self._together(sender, queue, together), context=together[0].context)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            return
-        queue.going_on -= 1
-        if not queue.going_on:
-            del self._queues[sender]
+        else:
+            queue.last = 1
+        self._go_on(sender, queue)
 
     async def _together(self, sender: tuple[str, str], queue: _Queue, together: list[_Waiting]) -> None:
         try:
@@ -106,6 +153,7 @@ class Handover:
         finally:
             for waiting in together:
                 waiting.answer.cancel()
+            queue.end(len(together))
             self._go_on(sender, queue)
 
     async def _alone(self, report: SubmitReportRequest) -> SubmitReportResponse:

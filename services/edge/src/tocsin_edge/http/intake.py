@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from tocsin.detection.v1.detection_service_pb2 import SubmitReportRequest
 
 from tocsin_chassis.grpc.errors import to_status
-from tocsin_chassis.telemetry import trace_id, tracer
+from tocsin_chassis.telemetry import Spanned, trace_id
 from tocsin_edge.http import asgi
 from tocsin_edge.http.asgi import Receive, Scope, Send
 from tocsin_edge.http.doors_of_senders import Door, Refusal, door_of, key_in, refusal, shown_key
@@ -57,7 +57,7 @@ class Intake:
     async def receive(self, door: Door, scope: Scope, receive: Receive, send: Send) -> None:
         """One report: answered when what was valid in it is kept, or refused in a way that makes the sender repeat it."""
         began = time.monotonic()
-        with tracer.start_as_current_span(f"report {door.kind}", kind=SpanKind.SERVER) as span:
+        with Spanned(f"report {door.kind}", SpanKind.SERVER) as span:
             try:
                 status, content_type, content, headers = await self._answer(door, scope, receive)
             except _Refused as refused:
@@ -112,7 +112,7 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
 
 def _request(door: Door, scope: Scope, body: bytes) -> SubmitReportRequest:
     """The request as it goes to detection. Raises _Refused."""
-    key = shown_key(dict(scope["headers"])) or door.key or (key_in(body) if door.key_in_body else "")
+    key = door.key or (key_in(body) if door.key_in_body else "")
     if not key or len(key) > LONGEST_KEY:
         raise _Refused(401, _how_to_show(door))
     query = scope["query_string"].decode("latin-1")
