@@ -1,7 +1,7 @@
 """How a consumer that begins anew catches up: with what was taken and never acknowledged, and with what waits in the stream."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -18,7 +18,7 @@ FORGOTTEN_AFTER_SECONDS = 30.0
 LOOK_SECONDS = 0.05
 
 
-async def left_over(jetstream: JetStreamContext, stream: str, consumer: str, subjects: Sequence[str]) -> AsyncIterator[list[Msg]]:
+async def left_over(jetstream: JetStreamContext, stream: str, consumer: str, subjects: Sequence[str]) -> AsyncGenerator[list[Msg], None]:
     """Read from the stream, in its order, what this consumer was given and has not acknowledged, with what lies between.
 
     Whoever took it may be gone, and the broker would only give it again when its wait is over. Nothing is taken from whoever lives and

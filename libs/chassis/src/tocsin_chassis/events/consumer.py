@@ -14,6 +14,7 @@ from uuid import UUID
 
 from google.protobuf.message import DecodeError, Message
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -160,10 +161,14 @@ class Consumer:
 
     async def _handle_what_was_left(self) -> None:
         """Whoever died with facts in hand, the process before this one, acknowledges them no more. What fails here comes again anyway."""
-        async for batch in left_over(self._bus.jetstream, self._stream, self._name, self._subjects):
-            known = [_Received(message, fact) for message in batch if (fact := self._read_if_possible(message)) is not None]
-            for begin in range(0, len(known), self._at_once):
-                await self._handle_left(known[begin : begin + self._at_once])
+        try:
+            async with contextlib.aclosing(left_over(self._bus.jetstream, self._stream, self._name, self._subjects)) as batches:
+                async for batch in batches:
+                    known = [_Received(message, fact) for message in batch if (fact := self._read_if_possible(message)) is not None]
+                    for begin in range(0, len(known), self._at_once):
+                        await self._handle_left(known[begin : begin + self._at_once])
+        except (NatsError, TimeoutError, OSError) as error:
+            log.warning("consumer %s waits for what was left until it comes again: %s", self._name, error or type(error).__name__)
 
     async def _handle_left(self, items: list[_Received]) -> None:
         try:
