@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from google.rpc import code_pb2
 from google.rpc.status_pb2 import Status
 from tocsin.detection.v1.detection_service_pb2 import (
-    GatheredReport,
     ReportOutcome,
     SubmitReportRequest,
     SubmitReportResponse,
@@ -160,8 +159,10 @@ class Handover:
         return SubmitReportResponse.FromString(await self._upstream.call(SUBMIT, report.SerializeToString(), SECONDS))
 
     async def _many(self, together: list[_Waiting]) -> list[ReportOutcome]:
-        reports = [GatheredReport(report=waiting.report, traceparent=waiting.traceparent) for waiting in together]
-        packed = await self._upstream.call(SUBMIT_MANY, SubmitReportsRequest(reports=reports).SerializeToString(), SECONDS)
+        request = SubmitReportsRequest()
+        for waiting in together:
+            request.reports.add(report=waiting.report, traceparent=waiting.traceparent)
+        packed = await self._upstream.call(SUBMIT_MANY, request.SerializeToString(), SECONDS)
         return list(SubmitReportsResponse.FromString(packed).outcomes)
 
     async def _by_itself(self, waiting: _Waiting) -> None:
