@@ -305,6 +305,16 @@ async def test_a_page_ends_before_it_is_larger_than_an_answer_may_be(platform: P
     assert [title for titles in exported for title in titles] == listed
 
 
+async def test_of_a_log_that_is_larger_than_an_answer_may_be_the_newest_is_shown(platform: Platform) -> None:
+    await platform.report("alertmanager", [prometheus(platform.world)])
+    [alert] = await platform.alerts()
+    entries = "SELECT id, opened_at, 'NOTED', number || repeat(' note', 5000) FROM alert, generate_series(1, 200) AS number"
+    platform.world.rewrite("detection", f"INSERT INTO alert_log (alert_id, at, decision, reason) {entries}")
+    log = (await platform.alice.GetAlert(pb.GetAlertRequest(alert_id=alert.id))).log
+    numbers = [int(entry.reason.split()[0]) for entry in log]
+    assert numbers == list(range(numbers[0], 201)) and 100 < len(numbers) < 200
+
+
 async def test_configuration_is_planned_applied_exported_and_pruned(platform: Platform) -> None:
     async def apply(*given: Integration, **options: bool) -> dict[str, int]:
         request = pb.ApplyConfigurationRequest(configuration=Configuration(integrations=given), **options)

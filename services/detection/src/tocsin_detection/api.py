@@ -139,7 +139,9 @@ class DetectionApi(DetectionServiceServicer):
 
     async def GetAlert(self, request: pb.GetAlertRequest, context: Context) -> pb.GetAlertResponse:
         alert, log = await self._alerts.get(request.alert_id)
-        return pb.GetAlertResponse(alert=alert_message(alert), log=[log_message(entry) for entry in log])
+        # Of a log that is larger than an answer may be, the newest.
+        newest = next(paging.in_answers([log_message(entry) for entry in reversed(log)]), [])
+        return pb.GetAlertResponse(alert=alert_message(alert), log=reversed(newest))
 
     async def ListAlerts(self, request: pb.ListAlertsRequest, context: Context) -> pb.ListAlertsResponse:
         page = await self._alerts.list(_wanted(request))
