@@ -9,6 +9,7 @@ from msgspec import structs
 from tocsin.detection.v1.alert_pb2 import Alert as AlertMessage
 
 from tocsin_chassis import paging
+from tocsin_chassis.paging import MOST_BYTES
 from tocsin_chassis.postgres.database import Database, Tx
 from tocsin_chassis.postgres.inbox import once
 from tocsin_chassis.telemetry import tracer
@@ -16,7 +17,7 @@ from tocsin_detection import store
 from tocsin_detection.alert import Alert, Decision, acknowledge, changed, end_silently, resolve_by_hand, snooze, unacknowledge
 from tocsin_detection.alert_list_store import list_alerts
 from tocsin_detection.listening import Listening
-from tocsin_detection.listing import Position, Wanted
+from tocsin_detection.listing import Look, Position, Wanted, weight
 from tocsin_detection.observer import Observer
 from tocsin_detection.repeats import Repeats
 from tocsin_detection.signal import Signal
@@ -27,6 +28,7 @@ from tocsin_kernel.clock import Clock
 from tocsin_kernel.errors import NotFound
 
 AT_ONCE = 500
+READ_FIRST = 50
 MOST_LOG_ENTRIES = 1_000
 DELIVERIES_KEPT = timedelta(days=1)
 
@@ -125,9 +127,18 @@ class Alerts:
     async def list(self, wanted: Wanted) -> Listing:
         """One page: at most `wanted.limit` of the next alerts, which are looked at up to a bound. It may be empty and not the last."""
         async with self._database.reading() as tx:
-            look = await list_alerts(tx, wanted)
+            look = await self._look(tx, wanted)
             private = await withheld.of_alerts(tx, [alert.id for alert in look.found]) if look.found else []
         return Listing(look.found, {each.id: each.incident_id for each in private}, look.until)
+
+    async def _look(self, tx: Tx, wanted: Wanted) -> Look:
+        """Some alerts first: where these are so large that no more would fit into an answer, no more are read."""
+        first = await list_alerts(tx, replace(wanted, limit=min(wanted.limit, READ_FIRST)))
+        left = wanted.limit - len(first.found)
+        if first.until is None or len(first.found) < READ_FIRST or not left or weight(first.found) * wanted.limit > READ_FIRST * MOST_BYTES:
+            return first
+        rest = await list_alerts(tx, replace(wanted, limit=left, before=first.until))
+        return Look([*first.found, *rest.found], rest.until)
 
     async def export(self, wanted: Wanted) -> AsyncIterator[Listing]:
         """All pages, one after the other, each read by itself: nobody waits for a slow reader."""

@@ -39,6 +39,14 @@ def position(alert: Alert) -> Position:
     return alert.opened_at, alert.id
 
 
+def weight(alerts: Sequence[Alert]) -> int:
+    """About how many bytes they take: those of the texts that may be long."""
+    return sum(
+        len(alert.description) + sum(len(name) + len(text) for texts in (alert.labels, alert.annotations) for name, text in texts.items())
+        for alert in alerts
+    )
+
+
 def together(looks: Sequence[Look], limit: int) -> Look:
     """At most so many of what looks at different places found, down to where all of them have looked."""
     reached = max((look.until for look in looks if look.until is not None), default=None)
