@@ -27,7 +27,7 @@ CALLS_AT_ONCE = 2
 MOST_TOGETHER = 16
 MOST_BYTES_TOGETHER = 2 * 1024 * 1024
 # How long a report waits for others, where its sender has just sent several at once: a call costs more than handing a report on in it.
-PAUSE_SECONDS = 0.005
+PAUSE_SECONDS = 0.02
 # Detection looked at none of the reports: it does not know the call, or one of them breaks a rule.
 NOT_LOOKED_AT = (code_pb2.UNIMPLEMENTED, code_pb2.INVALID_ARGUMENT)
 
