@@ -1,4 +1,4 @@
-"""Lists as parameters arrive as they were written."""
+"""Lists and columns as parameters arrive as they were written."""
 
 from datetime import UTC, date, datetime, timedelta
 from ipaddress import IPv4Address
@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from tocsin_chassis.postgres import columns
 from tocsin_chassis.postgres.database import UnstorableText, postgres
 
 TEXTS = some.text(some.characters(blacklist_characters="\0", blacklist_categories=("Cs",)))
@@ -21,6 +22,14 @@ ARRAYS = some.one_of(
     some.tuples(some.just("timestamptz"), some.lists(INSTANTS)),
     some.tuples(some.just("interval"), some.lists(some.timedeltas(timedelta(0), timedelta(days=9)))),
     some.tuples(some.just("inet"), some.lists(some.just(IPv4Address("192.0.2.1")), min_size=1)),
+)
+
+COLUMNS = some.one_of(
+    some.tuples(some.just((columns.texts, "text")), some.lists(TEXTS)),
+    some.tuples(some.just((columns.uuids, "text")), some.lists(some.uuids().map(str))),
+    some.tuples(some.just((columns.instants, "timestamptz")), some.lists(INSTANTS | some.none())),
+    some.tuples(some.just((columns.integers, "bigint")), some.lists(some.integers(-(2**63), 2**63 - 1))),
+    some.tuples(some.just((columns.booleans, "boolean")), some.lists(some.booleans())),
 )
 
 
@@ -42,3 +51,23 @@ async def test_text_that_cannot_be_stored_is_refused(database):
     with pytest.raises(UnstorableText):
         async with database.transaction() as tx:
             await tx.value(list, "SELECT %s::text[]", (["a\0b"],))
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(column=COLUMNS)
+async def test_every_column_comes_back(database, column):
+    (write, kind), values = column
+    async with database.transaction() as tx:
+        assert await tx.values(object, f"SELECT each::{kind} FROM unnest(%s) AS each", (write(values),)) == values
+
+
+async def test_a_column_of_documents_comes_back(database):
+    async with database.transaction() as tx:
+        given = columns.documents([b"{}", '{"a": ["ü", 1]}'.encode()])
+        assert await tx.values(object, "SELECT each FROM unnest(%s) AS each", (given,)) == [{}, {"a": ["ü", 1]}]
+
+
+async def test_a_column_with_text_that_cannot_be_stored_is_refused(database):
+    with pytest.raises(UnstorableText):
+        async with database.transaction() as tx:
+            await tx.values(str, "SELECT each FROM unnest(%s) AS each", (columns.texts(["a\0b"]),))

@@ -87,6 +87,17 @@ def test_an_invalid_alert_is_refused_by_name_and_the_others_are_kept(alert: obje
     assert isinstance(told, str) and told.startswith("alert 1: ") and word in told
 
 
+def test_an_alert_that_is_nested_too_deeply_is_refused_and_not_an_error_of_ours() -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    report = alertmanager.read(request("alertmanager", b'[{"labels": {"a": "b"}, "annotations": ' + deep + b"}]"))
+    assert report.refusal is not None and report.refusal.status == 400 and b"deep" in report.refusal.body
+
+
+@pytest.mark.parametrize("start", [5, [], {}, True])
+def test_a_start_that_is_no_text_is_refused(start: object) -> None:
+    assert [rejection.reason for rejection in read({"labels": {"a": "b"}, "startsAt": start}).rejections] == ["startsAt: it is not a text"]
+
+
 def test_success_is_200_without_a_body() -> None:
     for report in (read({"labels": {"alertname": "X"}}), read()):
         answer = alertmanager.answer(report, Outcome(()))

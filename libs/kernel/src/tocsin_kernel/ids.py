@@ -8,10 +8,13 @@ from array import array
 from typing import Protocol
 from uuid import UUID
 
-CHANCE_BITS = 74
-LOW_BITS = 62
+# Of an id: 48 bits of time, the version, 12 bits of chance; the variant, 62 bits of chance.
+TIME = (1 << 48) - 1
+HIGH_BITS, LOW_BITS = 12, 62
+HIGH, LOW = (1 << HIGH_BITS) - 1, (1 << LOW_BITS) - 1
+VERSION, VARIANT = 0x7 << HIGH_BITS, 0x2 << LOW_BITS
 # How far, at random, the next id within a millisecond is from the last one: it cannot be guessed, and there is room for many.
-STEP_BITS = 56
+STEP = (1 << 56) - 1
 # So much chance is asked of the system at once: a question for each id costs more than the rest of it.
 CHANCE_BYTES = 4_096
 
@@ -32,8 +35,9 @@ class RandomIds:
     """The ids of production."""
 
     def new(self) -> str:
-        digits = f"{_sequence.next():032x}"
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        high, low = _sequence.next()
+        first, second = f"{high:016x}", f"{low:016x}"
+        return f"{first[:8]}-{first[8:12]}-{first[12:]}-{second[:4]}-{second[4:]}"
 
     def secret(self) -> str:
         return secrets.token_urlsafe(32)
@@ -41,7 +45,8 @@ class RandomIds:
 
 def uuid7() -> UUID:
     """A UUID version 7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then chance; greater than all this process made before."""
-    return UUID(int=_sequence.next())
+    high, low = _sequence.next()
+    return UUID(int=high << 64 | low)
 
 
 class _Sequence:
@@ -49,19 +54,22 @@ class _Sequence:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._last = 0
+        self._high = self._low = 0
         self._chance: list[int] = []
         os.register_at_fork(after_in_child=self._forget_chance)
 
-    def next(self) -> int:
-        milliseconds = time.time_ns() // 1_000_000 & (1 << 48) - 1
+    def next(self) -> tuple[int, int]:
+        """The two halves: time, version and 12 bits; variant and 62 bits. Two small numbers cost less than one that is large."""
+        earliest = (time.time_ns() // 1_000_000 & TIME) << HIGH_BITS
         with self._lock:
-            if milliseconds > self._last >> CHANCE_BITS:
-                fresh = milliseconds << CHANCE_BITS | self._bits() << CHANCE_BITS - 64 | self._bits() >> 128 - CHANCE_BITS
+            if earliest > self._high:
+                self._high, self._low = earliest | self._bits() & HIGH, self._bits() & LOW
             else:
-                fresh = self._last + 1 + (self._bits() >> 64 - STEP_BITS)
-            self._last = fresh
-        return _with_version(fresh)
+                self._low += 1 + (self._bits() & STEP)
+                self._high += self._low >> LOW_BITS
+                self._low &= LOW
+            high, low = self._high, self._low
+        return (high & ~HIGH) << 4 | VERSION | high & HIGH, VARIANT | low
 
     def _bits(self) -> int:
         """64 bits of the system's chance, each used once."""
@@ -72,12 +80,6 @@ class _Sequence:
     def _forget_chance(self) -> None:
         """Two processes must not use the same."""
         self._chance = []
-
-
-def _with_version(value: int) -> int:
-    """The time and the chance in their places around the version (7) and the variant (binary 10)."""
-    time_part, high, low = value >> CHANCE_BITS, value >> LOW_BITS & 0xFFF, value & (1 << LOW_BITS) - 1
-    return time_part << 80 | 0x7 << 76 | high << 64 | 0x2 << 62 | low
 
 
 _sequence = _Sequence()

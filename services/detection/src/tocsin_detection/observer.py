@@ -10,7 +10,7 @@ from types import MappingProxyType
 from msgspec.structs import replace
 from prometheus_client import Counter
 
-from tocsin_chassis.postgres.database import Contended, Tx
+from tocsin_chassis.postgres.database import Tx
 from tocsin_detection import store
 from tocsin_detection.alert import Alert, Decision, Verdict
 from tocsin_detection.hold import Hold, HoldKind
@@ -127,8 +127,7 @@ async def _write(tx: Tx, known: dict[str, Alert], about: dict[str, list[Decision
     resolved = [alert for alert in there if not alert.open and known[alert.id].open]
     gone = {alert.id for alert in resolved}
     repeated = {alert.id for alert in there if _merely_repeated(about[alert.id]) and alert.holds == known[alert.id].holds} - gone
-    if opened and await store.insert_alerts(tx, [alert for alert in opened if alert.open]) < sum(alert.open for alert in opened):
-        raise Contended()
+    await store.insert_alerts(tx, [alert for alert in opened if alert.open])
     await store.insert_resolved(tx, [alert for alert in opened if not alert.open])
     await store.move_resolved(tx, resolved)
     await store.count_repeats(tx, [alert for alert in there if alert.id in repeated and alert.told == known[alert.id].told])

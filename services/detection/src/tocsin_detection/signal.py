@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
@@ -15,11 +16,23 @@ MOST_TITLE = 1_024
 MOST_DESCRIPTION = 16_384
 MOST_URL = 2_048
 MOST_WORD = 128
+# Names of one alert with so many characters are remembered: what a sender makes up must not fill the memory.
+MOST_KNOWN = 1_024
 # An alert travels as one message of the bus, which takes at most 1 MiB.
 MOST_LABELS_BYTES = 65_536
 MOST_ANNOTATIONS_BYTES = 131_072
 MOST_ANNOTATIONS_WHEN_CUT = 64
 MOST_ANNOTATION_WHEN_CUT = 1_024
+
+
+class _Lengths(dict[int, str]):
+    """Lengths as they are hashed. Writing them anew is most of what hashing an alert costs."""
+
+    def __missing__(self, length: int) -> str:
+        return f"{length}:"
+
+
+LENGTHS = _Lengths({length: f"{length}:" for length in range(256)})
 
 
 class Signal(Struct, frozen=True):
@@ -55,10 +68,38 @@ class Signal(Struct, frozen=True):
 
 def hashed(*parts: str, labels: Mapping[str, str]) -> str:
     """A fingerprint: 32 hex digits over texts and labels, whatever the order of the labels."""
-    texts = (*parts, *chain.from_iterable(sorted(labels.items())))
+    said = [str(len(parts)), *chain.from_iterable((",", LENGTHS[len(part)], part) for part in parts)]
+    for name, head in outline_of(labels).heads:
+        text = labels[name]
+        said += (head, LENGTHS[len(text)], text)
     # With its length before each text, no two lists of texts look the same.
-    named = f"{len(parts)}" + "".join([f",{len(text)}:{text}" for text in texts])
-    return hashlib.blake2b(named.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b("".join(said).encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What the names of labels or annotations say by themselves.
+
+    `bad` is the first that is not a legal one, cut to a length that can be shown (None: all are), `heads` has each in order, with
+    what is hashed of it.
+    """
+
+    bad: str | None
+    heads: tuple[tuple[str, str], ...]
+
+
+def outline_of(names: Iterable[str]) -> Outline:
+    """The outline of these names. Senders have few, and say them with every alert."""
+    given = tuple(names)
+    return _outline_known(given) if len("".join(given)) <= MOST_KNOWN else _outline(given)
+
+
+def _outline(names: tuple[str, ...]) -> Outline:
+    bad = next((shortened(name, MOST_WORD) for name in names if not LABEL_NAME.fullmatch(name)), None)
+    return Outline(bad, tuple((name, f",{len(name)}:{name},") for name in sorted(names)))
+
+
+_outline_known = lru_cache(maxsize=1_024)(_outline)
 
 
 def first_of(*texts: str | None) -> str:
@@ -111,7 +152,7 @@ def fitting(annotations: Mapping[str, str]) -> Mapping[str, str]:
 
 def problem_of_labels(labels: Mapping[str, str]) -> str:
     """What is wrong with the labels and how to mend it; empty if nothing is."""
-    bad = bad_name(labels)
+    bad = outline_of(labels).bad
     if bad is not None:
         return f"label name {bad!r} is not valid: use letters, digits and underscores, and no digit first"
     if size(labels) > MOST_LABELS_BYTES:
@@ -119,23 +160,9 @@ def problem_of_labels(labels: Mapping[str, str]) -> str:
     return ""
 
 
-def bad_name(names: Iterable[str]) -> str | None:
-    """The first name that is not a legal one, cut to a length that can be shown; None if all are."""
-    for name in names:
-        if not (_legal(name) if len(name) <= MOST_WORD else LABEL_NAME.fullmatch(name)):
-            return shortened(name, MOST_WORD)
-    return None
-
-
-@lru_cache(maxsize=4_096)
-def _legal(name: str) -> bool:
-    """Senders have few names, and say them with every alert."""
-    return LABEL_NAME.fullmatch(name) is not None
-
-
 def size(texts: Mapping[str, str]) -> int:
     """How many bytes the texts take at most; exact only where it matters."""
-    characters = sum(map(len, texts)) + sum(map(len, texts.values()))
+    characters = len("".join(texts)) + len("".join(texts.values()))
     if characters * 4 <= MOST_LABELS_BYTES:
         return characters * 4
     return sum(len(name.encode()) + len(text.encode()) for name, text in texts.items())

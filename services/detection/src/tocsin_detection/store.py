@@ -6,21 +6,19 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
 from typing import LiteralString
 
 import orjson
+from psycopg.errors import UniqueViolation
 
-from tocsin_chassis.postgres.database import Tx
+from tocsin_chassis.postgres.database import Contended, Tx
 from tocsin_detection.alert import Alert
-from tocsin_detection.alert_rows import FIELDS, READ
+from tocsin_detection.alert_columns_store import GIVEN_ALERTS, WRITTEN, columns
+from tocsin_detection.alert_rows import READ
 from tocsin_detection.alert_rows import read_alerts as _alerts
 
 MOST_SINGLE_LOCKS = 256
 
-WRITTEN: LiteralString = """integration, fingerprint, title, description, labels, annotations, source_url, sender_severity,
-    sender_service, starts_at, ends_at, ends_by_timeout, opened_at, last_signal_at, resolved_at, resolve_reason, occurrences, version,
-    tags, acknowledged_at, acknowledged_by, snoozed_until, told, holds, reconsider_at, sender_fields, open_reason"""
 GIVEN: LiteralString = """given.integration, given.fingerprint, given.title, given.description, given.labels, given.annotations,
     given.source_url, given.sender_severity, given.sender_service, given.starts_at, given.ends_at, given.ends_by_timeout, given.opened_at,
     given.last_signal_at, given.resolved_at, given.resolve_reason, given.occurrences, given.version, given.tags, given.acknowledged_at,
@@ -44,11 +42,6 @@ class StrayRows:
 
     resolved_alerts: int
     log_entries: int
-
-
-_values = attrgetter(*FIELDS)
-# Two parameters, see `_records`: reading thirty names from the JSON of each row is half of what an insert costs.
-RECORDS: LiteralString = "json_populate_recordset(json_populate_record(NULL::alert, %s), %s)"
 
 
 async def lock_things(tx: Tx, integration: str, fingerprints: Sequence[str]) -> None:
@@ -114,14 +107,24 @@ async def lock_reconsidered_alerts(tx: Tx, now: datetime, limit: int) -> list[Al
 
 
 async def reconsider(tx: Tx, rules: Sequence[str], now: datetime) -> int:
-    """Have the alerts judged again that these rules, by id or name, hold; returns how many."""
+    """Have the alerts judged again that these rules, by id or name, hold; returns how many. Not those of floods."""
     return await tx.execute(
         """UPDATE alert SET reconsider_at = %s
            FROM (SELECT DISTINCT held.id FROM unnest(%s::text[]) AS rule (name), LATERAL (
-                     SELECT id FROM alert WHERE NOT told AND holds @> jsonb_build_array(jsonb_build_object('rule', rule.name))
+                     SELECT id FROM alert WHERE NOT told AND (holds -> 0 ->> 'kind') <> 'STORM'
+                         AND holds @> jsonb_build_array(jsonb_build_object('rule', rule.name))
                  ) AS held) AS held
            WHERE alert.id = held.id""",
         (now, list(rules)),
+    )
+
+
+async def reconsider_floods(tx: Tx, storms: Sequence[str], now: datetime) -> int:
+    """Have the alerts judged again that these storms, by id, hold back; returns how many. Reads all that are held."""
+    return await tx.execute(
+        """UPDATE alert SET reconsider_at = %s
+           WHERE NOT told AND (holds -> 0 ->> 'kind') = 'STORM' AND (holds -> 0 ->> 'rule') = ANY(%s::text[])""",
+        (now, list(storms)),
     )
 
 
@@ -167,23 +170,28 @@ async def count_alerts(tx: Tx, integration: str | None = None) -> int:
     )
 
 
-async def insert_alerts(tx: Tx, alerts: Sequence[Alert]) -> int:
-    """Write new open alerts; returns how many. Fewer than given: another request has just opened an alert about the same thing."""
+async def insert_alerts(tx: Tx, alerts: Sequence[Alert]) -> None:
+    """Write new open alerts. Raises Contended: another request has just opened an alert about the same thing.
+
+    Not ON CONFLICT, which writes every row in two steps: who reports about a thing has locked it.
+    """
     if not alerts:
-        return 0
-    return await tx.execute(
-        "INSERT INTO alert (id, " + WRITTEN + ") SELECT id, " + WRITTEN + " FROM " + RECORDS + " AS given"
-        " ORDER BY fingerprint ON CONFLICT (integration, fingerprint) DO NOTHING",
-        _records(alerts),
-    )
+        return
+    try:
+        await tx.execute(
+            "INSERT INTO alert (id, " + WRITTEN + ") SELECT id, " + WRITTEN + " FROM " + GIVEN_ALERTS + " AS given ORDER BY fingerprint",
+            columns(alerts),
+        )
+    except UniqueViolation as error:
+        raise Contended() from error
 
 
 async def insert_resolved(tx: Tx, alerts: Sequence[Alert]) -> None:
     """Write alerts that had ended when they were first heard of."""
     if alerts:
         await tx.execute(
-            "INSERT INTO resolved_alert (id, " + WRITTEN + ") SELECT id, " + WRITTEN + " FROM " + RECORDS + " AS given",
-            _records(alerts),
+            "INSERT INTO resolved_alert (id, " + WRITTEN + ") SELECT id, " + WRITTEN + " FROM " + GIVEN_ALERTS + " AS given",
+            columns(alerts),
         )
 
 
@@ -191,11 +199,11 @@ async def move_resolved(tx: Tx, alerts: Sequence[Alert]) -> None:
     """Take alerts that are locked from the open ones to the resolved ones, as they are now."""
     if alerts:
         await tx.execute(
-            "WITH given AS (SELECT * FROM " + RECORDS + "),"
+            "WITH given AS (SELECT * FROM " + GIVEN_ALERTS + "),"
             " gone AS (DELETE FROM alert USING given WHERE alert.id = given.id RETURNING alert.id, alert.tiny_id)"
             " INSERT INTO resolved_alert (id, tiny_id, " + WRITTEN + ")"
             " SELECT given.id, gone.tiny_id, " + GIVEN + " FROM given JOIN gone ON gone.id = given.id",
-            _records(alerts),
+            columns(alerts),
         )
 
 
@@ -203,8 +211,8 @@ async def update_alerts(tx: Tx, alerts: Sequence[Alert]) -> None:
     """Write open alerts that are locked."""
     if alerts:
         await tx.execute(
-            "UPDATE alert SET (" + WRITTEN + ") = (" + GIVEN + ") FROM " + RECORDS + " AS given WHERE alert.id = given.id",
-            _records(alerts),
+            "UPDATE alert SET (" + WRITTEN + ") = (" + GIVEN + ") FROM " + GIVEN_ALERTS + " AS given WHERE alert.id = given.id",
+            columns(alerts),
         )
 
 
@@ -222,9 +230,9 @@ async def update_resolved(tx: Tx, alerts: Sequence[Alert]) -> None:
     """Write resolved alerts that are locked."""
     if alerts:
         await tx.execute(
-            "UPDATE resolved_alert SET (" + WRITTEN + ") = (" + GIVEN + ") FROM " + RECORDS + " AS given"
+            "UPDATE resolved_alert SET (" + WRITTEN + ") = (" + GIVEN + ") FROM " + GIVEN_ALERTS + " AS given"
             " WHERE resolved_alert.id = given.id AND resolved_alert.resolved_at = given.resolved_at",
-            _records(alerts),
+            columns(alerts),
         )
 
 
@@ -303,20 +311,6 @@ async def log_of(tx: Tx, alert: Alert, limit: int) -> list[LogEntry]:
 async def _only(tx: Tx, sql: LiteralString, params: Sequence[object]) -> Alert | None:
     found = await _alerts(tx, sql, params)
     return found[0] if found else None
-
-
-def _records(alerts: Sequence[Alert]) -> tuple[str, str]:
-    """The alerts as `RECORDS` takes them: all of the first, and of each what not all say alike. Alerts of a flood share most of it."""
-    values = [_values(alert) for alert in alerts]
-    unlike = [(name, column) for name, column in zip(FIELDS, zip(*values, strict=True), strict=True) if _unlike(name, column)]
-    names = [name for name, _ in unlike]
-    rows = [dict(zip(names, row, strict=True)) for row in zip(*(column for _, column in unlike), strict=True)] or [{}] * len(alerts)
-    return orjson.dumps(dict(zip(FIELDS, values[0], strict=True)), default=dict).decode(), orjson.dumps(rows, default=dict).decode()
-
-
-def _unlike(name: str, column: Sequence[object]) -> bool:
-    """Whether not all of a column are alike. `True == 1`, but not in JSON: what a sender's API keeps counts as unlike if there is any."""
-    return column.count(column[0]) < len(column) or (name == "sender_fields" and any(column))
 
 
 def _document(records: Sequence[Mapping[str, object]]) -> str:

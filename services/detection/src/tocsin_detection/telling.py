@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from tocsin_detection.alert import Alert, Decision, Verdict
@@ -26,8 +27,7 @@ class Telling(StrEnum):
     RESOLVED = "RESOLVED"
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """An alert as it is to be kept, and what the others hear of it: nothing where `telling` is None. `reason` is for people.
 
     `put_aside_by` is who has just put aside an alert that the others know.

@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from tocsin_chassis.postgres import outbox
 from tocsin_chassis.postgres.arrays import write_arrays_quickly
+from tocsin_chassis.postgres.columns import write_columns
 from tocsin_kernel.clock import Clock, FollowingClock
 from tocsin_kernel.errors import Invalid, Overloaded, Stale, Unavailable
 from tocsin_kernel.ids import Ids, RandomIds
@@ -36,10 +37,12 @@ READING = (
 # One message. Planning for the values at hand, as Postgres likes to where they are few, costs more than most of these statements.
 # A plan that was made while a table was empty would read all of it for ever after, however much comes into it.
 PLANNED_ONCE = b"BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"
-
 # The filters of a list that are not given are conditions that are always met. A plan for whatever is given could use no index of theirs,
 # and would be kept as soon as it looked no worse on average: after lists without a filter it did.
 PLANNED_ANEW = b"BEGIN; SET LOCAL plan_cache_mode = force_custom_plan"
+
+# How the driver and the database call it.
+NUL = ("NUL", "0x00")
 
 
 class DatabaseBusy(Overloaded):
@@ -255,7 +258,7 @@ class Database:
         except PoolTimeout as error:
             raise (DatabaseBusy() if self._saturated() else DatabaseUnavailable()) from error
         except psycopg.DataError as error:
-            if "NUL" in str(error):
+            if any(name in str(error) for name in NUL):
                 raise UnstorableText() from error
             raise
         except psycopg.OperationalError as error:
@@ -304,6 +307,7 @@ async def _begun(connection: _Connection, beginning: bytes) -> AsyncIterator[Non
 
 async def _configure(connection: AsyncConnection[Any]) -> None:
     write_arrays_quickly(connection)
+    write_columns(connection)
 
 
 async def _check_if_idle(connection: _Connection) -> None:

@@ -258,11 +258,12 @@ async def save_silence(tx: Tx, silence: Silence) -> None:
 
 
 async def count_held(tx: Tx, rules: Sequence[str]) -> Mapping[str, int]:
-    """How many open alerts each of these rules, by id or name, holds back."""
+    """How many open alerts each of these rules, by id or name, holds back. None of them is of a flood: that needs no other reason."""
     rows = await tx.many(
         Openings,
         """SELECT rule.name AS alert_id, (
-               SELECT count(*) FROM alert WHERE NOT told AND holds @> jsonb_build_array(jsonb_build_object('rule', rule.name))
+               SELECT count(*) FROM alert WHERE NOT told AND (holds -> 0 ->> 'kind') <> 'STORM'
+                   AND holds @> jsonb_build_array(jsonb_build_object('rule', rule.name))
            ) AS openings FROM unnest(%s::text[]) AS rule (name)""",
         (list(rules),),
     )

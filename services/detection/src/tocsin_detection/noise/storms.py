@@ -34,7 +34,7 @@ class Storms:
             storms = await self._floods.follow(tx)
             released = await store.release_storms(tx, now)
             if released:
-                await alerts.reconsider(tx, released, now)
+                await alerts.reconsider_floods(tx, released, now)
         for storm in storms:
             async with self._database.transaction() as tx:
                 locked = await store.lock_storm(tx, storm.id, now - SUMMARISED_EVERY)
