@@ -25,6 +25,8 @@ from tocsin_testkit.scenario import NO_FLOOD, USUAL_FLOOD, Caller, flood_is
 from tocsin_testkit.sender import Sender
 
 SENDERS = 8
+# With few at once most of them wait for a commit; with many the processors are what is short.
+SENDERS_AT_ONCE = (SENDERS, 32)
 BATCH = 64
 SECONDS = 8.0
 OPEN_ALERTS = 100_000
@@ -63,7 +65,8 @@ def main() -> None:
     print_machine()
     with installation(None, SETTINGS) as up:
         time.sleep(3)
-        asyncio.run(print_intake(up))
+        for senders in SENDERS_AT_ONCE:
+            asyncio.run(print_intake(up, senders))
         print_storms(up)
     with installation(None, SETTINGS) as up:
         time.sleep(3)
@@ -72,30 +75,35 @@ def main() -> None:
         asyncio.run(print_new(up, "new alerts beside very many open ones", "late"))
 
 
-async def print_intake(up: Installation) -> None:
+async def print_intake(up: Installation, senders: int) -> None:
     """New alerts and repeats a second: batches from several senders, sender, database and all services on the same cores."""
     own = _target(up)
-    bodies = _bodies(own, "new", 160)
-    new = await _timed(up, "durable intake, new alerts", own, bodies)
+    bodies = _bodies(own, f"new-{senders}", 1_280 // senders, senders)
+    new = await _timed(up, f"durable intake from {senders} senders, new alerts", own, bodies)
     await asyncio.sleep(QUIET_SECONDS)
-    known = [prepared[: max(1, new.alerts // BATCH // SENDERS)] for prepared in bodies]
-    again = await _timed(up, "durable intake, repeats of known alerts", own, known, rounds=1_000)
+    known = [prepared[: max(1, new.alerts // BATCH // senders)] for prepared in bodies]
+    again = await _timed(up, f"durable intake from {senders} senders, repeats of known alerts", own, known, rounds=1_000)
     try:
         with tempfile.TemporaryDirectory() as folder, alertmanager(Path(folder), ALERTMANAGER) as address:
             theirs = Target(f"{address}/api/v2/alerts", "none")
-            new_there = await _timed(None, "Alertmanager, new alerts (in memory)", theirs, _bodies(theirs, "new", 160))
-            again_there = await _timed(None, "Alertmanager, repeats", theirs, _bodies(theirs, "again", 20), rounds=1_000)
+            new_there = await _timed(
+                None, "Alertmanager, new alerts (in memory)", theirs, _bodies(theirs, "new", 1_280 // senders, senders)
+            )
+            again_there = await _timed(
+                None, "Alertmanager, repeats", theirs, _bodies(theirs, "again", 160 // senders, senders), rounds=1_000
+            )
     except ProgramMissing as missing:
         print(f"no Alertmanager to compare with: {missing}")
         return
     print(
-        f"ratio to Alertmanager: new {new.per_second / new_there.per_second:.2f}, repeats {again.per_second / again_there.per_second:.2f}"
+        f"ratio to Alertmanager, {senders} senders: new {new.per_second / new_there.per_second:.2f}, "
+        f"repeats {again.per_second / again_there.per_second:.2f}"
     )
 
 
 async def print_new(up: Installation, label: str, prefix: str) -> None:
     target = _target(up)
-    await _timed(up, label, target, _bodies(target, prefix, 100))
+    await _timed(up, label, target, _bodies(target, prefix, 100, SENDERS))
 
 
 def print_storms(up: Installation) -> None:
@@ -242,11 +250,11 @@ def _target(up: Installation) -> Target:
     return Target(found["url"], found["key"])
 
 
-def _bodies(target: Target, prefix: str, batches: int) -> list[list[bytes]]:
+def _bodies(target: Target, prefix: str, batches: int, senders: int) -> list[list[bytes]]:
     sender = Sender(target.url, target.key)
     return [
         [sender.prepare([alert("intake", f"{prefix}-{index}-{batch}-{number}") for number in range(BATCH)]) for batch in range(batches)]
-        for index in range(SENDERS)
+        for index in range(senders)
     ]
 
 
