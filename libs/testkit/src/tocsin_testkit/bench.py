@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tocsin.response.v1.response_service_pb2 import GetOncallRequest
 
-from tocsin_testkit.bench_intake import fill, print_intake, print_lists, print_storms
+from tocsin_testkit.bench_intake import fill, print_intakes, print_lists, print_storms
 from tocsin_testkit.bench_oncall import print_now, print_rendering
 from tocsin_testkit.bench_paging import print_paging
 from tocsin_testkit.installation import Installation, installation
@@ -44,7 +44,7 @@ def main() -> None:
             asyncio.run(print_latency(up, Path(folder) / "ledger"))
             asyncio.run(print_paging(up, caller, Path(folder) / "ledger", provider_port))
             flood_is(caller, USUAL_FLOOD)
-            asyncio.run(print_intake(up))
+            print_intakes(up)
             print_storms(up)
             fill(up)
             print_lists(up)
